@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * fanout_abi.h - the contract between the kernel programs and the control plane.
+ *
+ * The only header that both sides know. tools/abi reads its BTF out of the compiled object and writes
+ * src/control/kernel/abi.gen.ts; a test fails when the two differ. Numbers in enums are never reused or renumbered.
+ * Every struct has explicit padding and its size asserted, and says who writes it.
+ *
+ * Addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d; ports are in network order (__be16) wherever a
+ * packet carries them; everything else is host order. Times are CLOCK_MONOTONIC nanoseconds (bpf_ktime_get_ns).
+ */
+#ifndef FANOUT_ABI_H
+#define FANOUT_ABI_H
+
+#include <linux/types.h>
+
+#define FANOUT_ABI_VERSION 1
+
+/* ---- limits ------------------------------------------------------------------------------------------------- */
+enum fanout_limit {
+	FANOUT_MAX_STREAMS = 1024,          /* one per m= section: 512 resources with picture and sound */
+	FANOUT_PAGE_SLOTS = 32,             /* viewer slots are lent to streams by the page */
+	FANOUT_MAX_PAGES = 2048,            /* 65536 viewer slots in all */
+	FANOUT_STREAM_PAGES = 512,          /* 16384 viewers per stream */
+	FANOUT_TICKETS = 256,               /* ring of tickets per stream, a power of two */
+	FANOUT_STREAM_IN_FLIGHT = 200,      /* tickets of one stream that may be out at once */
+	FANOUT_TOTAL_IN_FLIGHT = 240,       /* of all streams: less than the 256 entries of the private veth's ring */
+	FANOUT_PASS_COPIES = 192,           /* copies per pass, less than the 256 entries of a veth's ring */
+	FANOUT_SR_HISTORY = 8,              /* sender reports whose local send time is remembered */
+};
+
+/* ---- why a packet, or a copy of it, was not sent ------------------------------------------------------------- */
+enum fanout_drop {
+	FANOUT_DROP_NONE = 0,
+	FANOUT_DROP_NOT_SOURCE = 1,         /* to a stream's port, but not from its source */
+	FANOUT_DROP_MALFORMED = 2,          /* shorter than its headers say, or not RTP/RTCP version 2 */
+	FANOUT_DROP_NO_VIEWER = 3,          /* nobody plays this stream */
+	FANOUT_DROP_NO_TICKET = 4,          /* refused whole at the entrance: all tickets are out */
+	FANOUT_DROP_FRAGMENT = 5,           /* an IP fragment of our stream: not handled by this engine */
+	FANOUT_DROP_IP_OPTIONS = 6,         /* IP options: not handled by this engine */
+	FANOUT_DROP_TEMPLATE_DIED = 7,      /* the waiting packet could not be queued again */
+	FANOUT_DROP_TICKET_LATE = 8,        /* a waiting packet came back after its ticket had been given up */
+	FANOUT_DROP_EGRESS_REFUSED = 9,     /* a copy: the egress queue stayed full for FANOUT_REFUSED_NS */
+	FANOUT_DROP_EGRESS_ERROR = 10,      /* a copy: the egress device is down or gone */
+	FANOUT_DROP_TOO_BIG = 11,           /* a copy: larger than the egress device's MTU */
+	FANOUT_DROP_NO_MEMORY = 12,         /* the packet could not be made writable */
+	FANOUT_DROP_STALE = 13,             /* no heartbeat: the control plane is dead */
+	FANOUT_DROP_FOREIGN_TEMPLATE = 14,  /* on the private device, but not one of ours */
+	FANOUT_DROP_TICKET_LOST = 15,       /* a waiting packet never came back; its ticket was given up */
+	FANOUT_DROP_MAX = 16,
+};
+
+/* ---- keys and values of the maps ----------------------------------------------------------------------------- */
+
+enum fanout_kind {
+	FANOUT_RTP = 0,
+	FANOUT_RTCP = 1,
+	FANOUT_KINDS = 2,
+};
+
+/* Map `listen` (hash): which stream a datagram to this local address and port belongs to.
+ * Written by the command program only. */
+struct fanout_listen_key {
+	__u8 address[16];
+	__be16 port;
+	__u16 pad;
+};
+struct fanout_listen {
+	__u32 stream;
+	__u32 kind;                         /* enum fanout_kind */
+};
+
+enum fanout_stream_state {
+	FANOUT_STREAM_FREE = 0,
+	FANOUT_STREAM_OPEN = 1,
+};
+
+/* Map `streams` (array, mmapable). First part written by the command program, second by the datapath with atomics. */
+struct fanout_stream {
+	__u32 state;                        /* enum fanout_stream_state */
+	__u32 generation;                   /* changes each time the slot is opened */
+	__u8 source[16];                    /* the only address that counts as the source */
+	__u8 local[16];                     /* where the source sends to */
+	__be16 source_port[FANOUT_KINDS];   /* 0: any port of that address */
+	__be16 local_port[FANOUT_KINDS];
+	__u32 clock_rate;                   /* RTP timestamp units per second; 0: unknown, no jitter kept */
+	__u32 viewers;                      /* occupied slots */
+	__u32 span;                         /* positions 0..span-1 may be occupied */
+	__u32 free_hint;                    /* no free position below this one */
+	__u16 page[FANOUT_STREAM_PAGES];    /* position / FANOUT_PAGE_SLOTS -> page number + 1; 0: none */
+
+	__u32 tail;                         /* the next ticket's number; wraps */
+	__u32 head;                         /* the oldest ticket that is still out (== tail: none is) */
+	__u32 rotation;                     /* position to serve first */
+	__u32 pad;
+	__u64 packets;                      /* RTP from the source, counted by gso segments */
+	__u64 bytes;                        /* their UDP payload */
+	__u64 rtcp_packets;
+	__u64 refused;                      /* packets refused whole, FANOUT_DROP_NO_TICKET */
+	__u64 passes;                       /* services, the first included */
+	__u64 waits;                        /* passes that could serve nobody: an earlier ticket was not done */
+	__u64 egress_full;                  /* passes that an egress queue ended */
+};
+
+enum fanout_viewer_state {
+	FANOUT_VIEWER_FREE = 0,
+	FANOUT_VIEWER_ACTIVE = 1,           /* gets copies */
+	FANOUT_VIEWER_BUSY = 2,             /* a CPU is making its copy; only that CPU touches the slot */
+};
+
+/* Map `viewers` (array, mmapable), index page * FANOUT_PAGE_SLOTS + position % FANOUT_PAGE_SLOTS.
+ * `state` is the slot's lock (compare and swap ACTIVE -> BUSY); under it the datapath writes `next` and the
+ * counters, the command program the rest. That makes the counters exact without atomic adds. */
+struct fanout_viewer {
+	__u32 state;                        /* enum fanout_viewer_state */
+	__u32 next;                         /* the first ticket that this viewer has not been served */
+	__u32 stream;                       /* stream index */
+	__u32 generation;                   /* that stream's generation */
+	__u32 id;                           /* the control plane's number for it */
+	__u32 ifindex;                      /* egress device */
+	__u32 mtu;                          /* largest IP packet that device takes, bytes */
+	__u8 source[16];                    /* our address as this viewer knows it */
+	__u8 address[16];
+	__be16 source_port[FANOUT_KINDS];
+	__be16 port[FANOUT_KINDS];
+	__u8 source_mac[6];
+	__u8 mac[6];                        /* next hop */
+	__u64 packets;                      /* RTP copies handed to the egress, counted by gso segments */
+	__u64 bytes;                        /* their UDP payload */
+	__u64 rtcp_packets;
+	__u64 drops;                        /* copies not sent, for whatever reason */
+	__u64 added_ns;
+	__u32 first;                        /* how often this viewer was served first */
+	__u32 loss_fraction;                /* last receiver report: lost/256 since the one before */
+	__s32 loss_cumulative;              /* signed: duplicates make it negative (RFC 3550 6.4.1) */
+	__u32 loss_jitter;                  /* RTP timestamp units */
+};
+
+enum fanout_ticket_state {
+	FANOUT_TICKET_FREE = 0,
+	FANOUT_TICKET_OUT = 1,              /* a template with this number is being served or waits */
+	FANOUT_TICKET_DONE = 2,
+	FANOUT_TICKET_DEAD = 3,             /* its template was lost; who was not served by then never is */
+};
+
+/* Map `tickets` (array), index stream * FANOUT_TICKETS + number % FANOUT_TICKETS. Written by whoever holds the
+ * template, except that any CPU may turn OUT to DEAD when the template has not been seen for FANOUT_TICKET_NS. */
+struct fanout_ticket {
+	__u32 number;
+	__u32 state;                        /* enum fanout_ticket_state */
+	__u32 start;                        /* position served first */
+	__u32 span;                         /* positions to serve */
+	__u32 offset;                       /* positions done, from start, round the span */
+	__u32 kind;                         /* enum fanout_kind */
+	__u64 seen_ns;                      /* last pass */
+	__u64 refused_ns;                   /* since when the egress has been refusing the viewer at offset; 0: it has not */
+};
+
+/* Map `reception` (array): what RFC 3550 A.1, A.3 and A.8 keep of a source, and the sender reports' send times.
+ * Written by the datapath under a bpf_spin_lock that precedes it in the value (struct in maps.h). */
+struct fanout_reception {
+	__u32 generation;                   /* of the stream that this is about; another one: start afresh */
+	__u32 ssrc;
+	__u16 max_seq;
+	__u16 started;                      /* 0 until the first packet */
+	__u32 cycles;                       /* wraps of the sequence number, shifted left by 16 */
+	__u32 base_seq;
+	__u32 bad_seq;
+	__u32 received;                     /* packets from ssrc since base_seq */
+	__u32 transit;                      /* of the last packet, RTP timestamp units */
+	__u32 jitter;                       /* 16 times the interarrival jitter of A.8 */
+	__u32 timestamp;                    /* RTP timestamp of the packet that max_seq names */
+	__u64 arrival_ns;                   /* when it came */
+	__u64 sr_ns[FANOUT_SR_HISTORY];     /* when a sender report was sent on */
+	__u32 sr_ntp[FANOUT_SR_HISTORY];    /* the middle 32 bits of its NTP timestamp */
+	__u32 sr_count;                     /* reports seen; the newest is at (sr_count - 1) % FANOUT_SR_HISTORY */
+	__u32 pad;
+};
+
+/* Map `global` (array of one, mmapable). */
+struct fanout_global {
+	__u64 heartbeat_ns;                 /* control plane: alive at this time */
+	__u64 heartbeat_limit_ns;           /* control plane: older than this and nothing is sent; 0: no limit */
+	__u32 owner_pid;                    /* control plane */
+	__u32 recirculate_ifindex;          /* command program: the sending end of the private veth */
+	__u8 template_mac[6];               /* command program: destination that marks a template */
+	__u16 pad;
+	__u32 in_flight;                    /* datapath, atomic: tickets out, of all streams */
+	__u64 not_ours;                     /* datapath: packets seen and passed on untouched are not counted: 0 */
+	__u64 drops[FANOUT_DROP_MAX];       /* datapath, atomic */
+};
+
+/* ---- commands ------------------------------------------------------------------------------------------------ */
+
+enum fanout_op {
+	FANOUT_OP_HELLO = 1,                /* ABI handshake; before anything else */
+	FANOUT_OP_OPEN = 2,                 /* a stream begins */
+	FANOUT_OP_CLOSE = 3,                /* a stream ends; its viewers are removed */
+	FANOUT_OP_ADD = 4,                  /* a viewer begins to get copies */
+	FANOUT_OP_DELETE = 5,               /* ... no copy is made after this has returned */
+	FANOUT_OP_FLUSH = 6,                /* everything goes */
+	FANOUT_OP_LOSS = 7,                 /* what a viewer's receiver report said */
+	FANOUT_OP_NEXT_HOP = 8,             /* a viewer's route or neighbour changed */
+};
+
+struct fanout_hello {
+	__u32 abi_version;
+	__u32 command_size;
+	__u32 stream_size;
+	__u32 viewer_size;
+	__u32 ticket_size;
+	__u32 reception_size;
+	__u32 global_size;
+	__u32 recirculate_ifindex;
+	__u8 template_mac[6];
+	__u16 pad;
+};
+
+struct fanout_next_hop {
+	__u32 ifindex;
+	__u32 mtu;
+	__u8 source_mac[6];
+	__u8 mac[6];
+};
+
+struct fanout_open {
+	__u8 source[16];
+	__u8 local[16];
+	__be16 source_port[FANOUT_KINDS];
+	__be16 local_port[FANOUT_KINDS];
+	__u32 clock_rate;
+};
+
+struct fanout_add {
+	__u32 id;
+	__u8 source[16];
+	__u8 address[16];
+	__be16 source_port[FANOUT_KINDS];
+	__be16 port[FANOUT_KINDS];
+	struct fanout_next_hop hop;
+};
+
+struct fanout_loss {
+	__u32 fraction;
+	__s32 cumulative;
+	__u32 jitter;
+};
+
+/* The context of the command program: filled by the control plane, answered in place.
+ * `result` is 0 or a negative errno: EPROTO handshake missing or different, EINVAL argument out of range, ENOENT no
+ * such stream or viewer (or `id` is not the one in that slot), EEXIST address and port taken, ENOSPC table full,
+ * EBUSY the slot stayed locked (try again). */
+struct fanout_command {
+	__u32 op;                           /* enum fanout_op */
+	__s32 result;
+	__u32 stream;                       /* in: CLOSE, ADD; out: OPEN */
+	__u32 slot;                         /* out: ADD; in: DELETE, LOSS, NEXT_HOP: index into `viewers` */
+	__u32 id;                           /* in: DELETE, LOSS, NEXT_HOP: must be the viewer's id */
+	__u32 pad;
+	union {
+		struct fanout_hello hello;
+		struct fanout_open open;
+		struct fanout_add add;
+		struct fanout_loss loss;
+		struct fanout_next_hop hop;
+	};
+};
+
+#define FANOUT_ASSERT_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type)
+FANOUT_ASSERT_SIZE(fanout_listen_key, 20);
+FANOUT_ASSERT_SIZE(fanout_listen, 8);
+FANOUT_ASSERT_SIZE(fanout_viewer, 136);
+FANOUT_ASSERT_SIZE(fanout_ticket, 40);
+FANOUT_ASSERT_SIZE(fanout_reception, 152);
+
+#endif

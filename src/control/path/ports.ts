@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the stories in this folder need from the outside, as interfaces. net/ and kernel/ implement them; main.ts
+// plugs them together; unit tests plug in fakes. Nothing here knows a socket, a map or a file.
+
+/** An IP address in its text form (never a host name) and a UDP port, host order. */
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Milliseconds of a monotonic clock, and wall-clock time for what people read. Injected, so that tests own time. */
+export interface Clock {
+  /** CLOCK_MONOTONIC, nanoseconds: the same clock as the kernel programs' bpf_ktime_get_ns. */
+  monotonicNs(): bigint;
+  /** Wall clock, milliseconds since 1970. */
+  wallMs(): number;
+}
+
+/** Two adjacent UDP ports of ours, RTP even and RTCP odd (RFC 3550 11), bound to all local addresses. */
+export interface UdpPair {
+  readonly rtpPort: number;
+  readonly rtcpPort: number;
+  onRtp(handler: (packet: Buffer, from: Endpoint) => void): void;
+  onRtcp(handler: (packet: Buffer, from: Endpoint) => void): void;
+  /** Fire and forget; a send error (ICMP, ENOBUFS) is reported to `onSendError`, never thrown. */
+  sendRtp(packet: Buffer, to: Endpoint): void;
+  sendRtcp(packet: Buffer, to: Endpoint): void;
+  close(): void;
+}
+
+/** A stream (one m= section) as the datapath must know it. */
+export interface StreamSpec {
+  /** For people: resource path and media, e.g. `/camera video`. */
+  readonly name: string;
+  /** Where the source sends to: our address as the source knows it. RTP and RTCP ports are those of `upstream`. */
+  readonly localAddress: string;
+  /** The only address that counts as the source, and its ports; 0: any port of it. */
+  readonly source: { readonly address: string; readonly rtpPort: number; readonly rtcpPort: number };
+  /** Receives from the source. */
+  readonly upstream: UdpPair;
+  /** Viewers are served from these ports, and report to them. */
+  readonly downstream: UdpPair;
+  /** RTP timestamp units per second (a=rtpmap); 0 when the SDP does not tell. */
+  readonly clockRate: number;
+}
+
+/** A viewer of one stream as the datapath must know it. */
+export interface ViewerSpec {
+  /** Our own number for it, unique for the life of the process, 1 to 2^32-1. */
+  readonly id: number;
+  /** Our address as this viewer knows it: the source address of its copies. */
+  readonly localAddress: string;
+  /** The viewer's address: always that of its RTSP connection. */
+  readonly address: string;
+  readonly rtpPort: number;
+  readonly rtcpPort: number;
+}
+
+/** Counted by whoever makes the copies. All monotonic from the viewer's add on. */
+export interface ViewerCounters {
+  /** RTP copies handed to the egress. */
+  readonly packets: number;
+  /** Their UDP payload, bytes. */
+  readonly bytes: number;
+  readonly rtcpPackets: number;
+  /** Copies that were not sent, for whatever reason. */
+  readonly drops: number;
+}
+
+export interface StreamCounters {
+  /** RTP from the source. */
+  readonly packets: number;
+  readonly bytes: number;
+  readonly rtcpPackets: number;
+  /** Refused whole at the entrance because no ticket was free. */
+  readonly refused: number;
+}
+
+/** What RFC 3550 A.1, A.3 and A.8 keep of a source. `undefined` from the port until the first RTP packet. */
+export interface Reception {
+  readonly ssrc: number;
+  /** Extended highest sequence number received: cycles << 16 | max_seq, unsigned 32 bits. */
+  readonly extendedMaxSeq: number;
+  /** First extended sequence number. */
+  readonly baseSeq: number;
+  readonly received: number;
+  /** Interarrival jitter, RTP timestamp units (A.8's estimate, already divided by 16). */
+  readonly jitter: number;
+  /** RTP timestamp of the packet with the highest sequence number, and when it arrived. */
+  readonly timestamp: number;
+  readonly arrivalNs: bigint;
+}
+
+/** One door to a stream in a datapath. Every method is safe after close(): it does nothing. */
+export interface StreamHandle {
+  /** Resolves when the viewer gets copies: every packet that arrives later reaches it exactly once. */
+  add(viewer: ViewerSpec): Promise<ViewerHandle>;
+  counters(): StreamCounters;
+  reception(): Reception | undefined;
+  /** When the sender report whose NTP timestamp has these middle 32 bits was sent on to the viewers. */
+  senderReportSentNs(ntpMiddle: number): bigint | undefined;
+  /** Removes the stream and any viewer that is left. */
+  close(): void;
+}
+
+export interface ViewerHandle {
+  /** Who makes this viewer's copies: the kernel, or this process where the kernel engine cannot serve it. */
+  readonly servedBy: 'kernel' | 'userspace';
+  counters(): ViewerCounters;
+  /** What its last receiver report said; stored for the layer policy. */
+  loss(report: { fraction: number; cumulative: number; jitter: number }): void;
+  /** When this has returned, no further copy is made for the viewer. */
+  remove(): void;
+}
+
+export interface DropCount {
+  /** Stable kebab-case name of the reason, e.g. `not-source`. */
+  readonly reason: string;
+  readonly count: number;
+}
+
+/** The data plane: whoever copies RTP. One per process, chosen at start. */
+export interface Datapath {
+  readonly engine: 'userspace' | 'tc' | 'xdp';
+  /** One sentence for people: why this engine and not another. */
+  readonly why: string;
+  open(spec: StreamSpec): Promise<StreamHandle>;
+  /** All reasons, those with zero included. */
+  drops(): readonly DropCount[];
+  /** Engine-specific facts for `proxyctl status`, e.g. tickets out, devices attached. */
+  facts(): Readonly<Record<string, string | number>>;
+  /** Removes everything. */
+  close(): Promise<void>;
+}
