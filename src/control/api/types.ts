@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the API and proxyctl show: plain JSON-able rows. Produced by path/read-model.ts; nothing here has behaviour.
+// Packets and bytes are RTP packets and their UDP payload; times called `since` are ISO 8601, UTC.
+
+/** One session of one viewer. */
+export interface ClientRow {
+  /** What `kick` takes: 1, 2, 3 … in order of arrival, never reused while the process lives. */
+  readonly id: number;
+  /** The viewer's address and the TCP port of the RTSP connection that opened the session. */
+  readonly address: string;
+  readonly port: number;
+  /** Path (and query) of the stream, as in `StreamRow.path`. */
+  readonly stream: string;
+  /** `ready`: set up, never played; `paused`: has played. */
+  readonly state: 'ready' | 'playing' | 'paused';
+  /** When the session was opened. */
+  readonly since: string;
+  /** Our RTSP session identifier, as the viewer knows it. */
+  readonly session: string;
+  readonly tracks: readonly ClientTrackRow[];
+}
+
+/** One m= section that this viewer has set up. */
+export interface ClientTrackRow {
+  /** `video`, `audio`, `application` … (the m= line's first word). */
+  readonly media: string;
+  /** The viewer's UDP ports. */
+  readonly rtpPort: number;
+  readonly rtcpPort: number;
+  /** Who makes its copies; null while nothing is sent (ready, paused). */
+  readonly servedBy: 'kernel' | 'userspace' | null;
+  /** Sent since the session's first PLAY, pauses included. */
+  readonly packets: number;
+  readonly bytes: number;
+  /** Copies that were not sent. */
+  readonly drops: number;
+  /** What its last receiver report said; null until there is one. */
+  readonly loss: ClientLossRow | null;
+}
+
+export interface ClientLossRow {
+  /** Lost of what was expected between the last two reports, 0 to 1. */
+  readonly fraction: number;
+  /** Lost since the viewer began, signed: duplicates make it negative (RFC 3550 6.4.1). */
+  readonly cumulative: number;
+  /** Interarrival jitter, milliseconds; null when the SDP does not tell the clock rate. */
+  readonly jitterMs: number | null;
+  /** Round trip between us and the viewer, milliseconds; null until a report answers a sender report. */
+  readonly roundTripMs: number | null;
+  /** When that report came. */
+  readonly at: string;
+}
+
+/** One resource of the source: one upstream connection and at most one upstream session. */
+export interface StreamRow {
+  /** Path (and query) as viewers ask for it. */
+  readonly path: string;
+  /** `connecting`: no session upstream yet; `ready`: set up; `ending`: TEARDOWN is under way. */
+  readonly state: 'connecting' | 'ready' | 'playing' | 'ending';
+  /** `address:port` of the source's RTSP connection, or its host name until it is connected. */
+  readonly upstream: string;
+  /** Sessions of viewers, playing or not. */
+  readonly viewers: number;
+  readonly since: string;
+  readonly tracks: readonly StreamTrackRow[];
+}
+
+/** One m= section that is set up upstream. */
+export interface StreamTrackRow {
+  readonly media: string;
+  readonly payloadType: number | null;
+  /** RTP timestamp units per second; null when the SDP does not tell. */
+  readonly clockRate: number | null;
+  /** 8 hexadecimal digits; null until it is known. */
+  readonly ssrc: string | null;
+  /** Received from the source. */
+  readonly packets: number;
+  readonly bytes: number;
+  /** Expected minus received (RFC 3550 A.3), signed; null until the first packet. */
+  readonly lost: number | null;
+  /** Interarrival jitter on the way from the source, milliseconds; null when it cannot be told. */
+  readonly jitterMs: number | null;
+  /** Our RTP ports (RTCP is one above): where the source sends to, and where viewers are served from. */
+  readonly upstreamPort: number;
+  readonly downstreamPort: number;
+}
+
+export interface StatusRow {
+  readonly engine: 'userspace' | 'tc' | 'xdp';
+  /** One sentence: why this engine and not another. */
+  readonly why: string;
+  /** `address:port` we listen on, and the source's URL as the command line gave it. */
+  readonly listen: string;
+  readonly source: string;
+  readonly uptimeMs: number;
+  /** RTSP connections of viewers that are open. */
+  readonly connections: number;
+  /** Sessions of viewers, playing or not. */
+  readonly viewers: number;
+  readonly streams: number;
+  /** Packets and copies that the datapath dropped, by reason. Reasons with zero are there too. */
+  readonly drops: Readonly<Record<string, number>>;
+  /** What the control plane refused, by reason: connections, requests, RTCP packets. Only what has happened. */
+  readonly refused: Readonly<Record<string, number>>;
+  /** Engine-specific facts, e.g. tickets out, devices attached. */
+  readonly facts: Readonly<Record<string, string | number>>;
+}
+
+/** What the API asks the proxy for. */
+export interface ProxyView {
+  clients(): ClientRow[];
+  streams(): StreamRow[];
+  status(): StatusRow;
+  /** Ends that viewer's session as if it had vanished: it gets an RTCP BYE, its connection is closed. False: no such id. */
+  kick(id: number): boolean;
+  /** Ends every session and every upstream session. Answers how many viewers that were. */
+  flush(): number;
+}
