@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the proxy needs to know of a session description (RFC 4566; RFC 2326 appendix C). Read only: what is sent on is
+// the text itself, translated line by line by sdp-translate.ts.
+
+import { parse, type Media } from 'sdp-transform';
+
+import { RtspError, SdpError } from './errors.js';
+import { STATIC_PAYLOAD_TYPES } from './payload-types.js';
+import { isNpt, parseRange, type Range } from './range.js';
+
+export interface SdpPayload {
+  /** RTP payload type, 0 to 127. */
+  readonly type: number;
+  /** Encoding name, e.g. `H264`; undefined: not told. */
+  readonly encoding: string | undefined;
+  /** RTP timestamp units per second; 0: not told. */
+  readonly clockRate: number;
+}
+
+/** One m= section. */
+export interface SdpMedia {
+  /** `video`, `audio`, `application` ... */
+  readonly media: string;
+  /** `RTP/AVP` ... */
+  readonly protocol: string;
+  readonly payloads: readonly SdpPayload[];
+  /** That of the first payload type; 0: not told. */
+  readonly clockRate: number;
+  /** a=control as it stands there. */
+  readonly control: string | undefined;
+  /** Of its own c= line or the session's, without TTL; undefined: neither. */
+  readonly address: string | undefined;
+}
+
+export interface SdpDescription {
+  /** Session level a=control as it stands there. */
+  readonly control: string | undefined;
+  /** Session level a=range, or the first section's that has one. */
+  readonly range: Range | undefined;
+  /** No end is known: a camera, not a file. */
+  readonly live: boolean;
+  readonly media: readonly SdpMedia[];
+}
+
+const MAX_SECTIONS = 64;
+/** What sdp-transform gets to see: not its problem is not our risk. */
+const OF_INTEREST = /^(?:m=|c=|a=(?:rtpmap|control):)/;
+const RANGE = /^a=range:(.*)$/m;
+
+/** `text` is bounded by the framer. @throws SdpError when it has no m= section, too many, or one that cannot be read. */
+export function describeSdp(text: string): SdpDescription {
+  const lines = text.split(/\r\n|\r|\n/).filter((line) => OF_INTEREST.test(line));
+  const count = lines.filter((line) => line.startsWith('m=')).length;
+  if (count === 0) throw new SdpError('The description has no media section.');
+  if (count > MAX_SECTIONS)
+    throw new SdpError(`The description has more than ${MAX_SECTIONS} media sections.`);
+  const session = readSections(lines);
+  const address = session.connection?.ip;
+  const range = readRange(text);
+  return {
+    control: trimmed(session.control),
+    range,
+    live: !range || !isNpt(range) || range.end === undefined,
+    media: session.media.map((section) => readSection(section, address)),
+  };
+}
+
+/** The `/n` of `m=video 5004/2` goes: sdp-transform 3 cannot read a section with it. */
+function readSections(lines: readonly string[]) {
+  const plain = lines.map((line) => line.replace(/^(m=\S+ \d+)\/\d+/, '$1'));
+  try {
+    return parse(plain.join('\r\n'));
+  } catch (error) {
+    throw new SdpError('The description cannot be parsed.', { cause: error });
+  }
+}
+
+function readSection(section: Media, sessionAddress: string | number | undefined): SdpMedia {
+  const { type, protocol, payloads, rtp, control, connection } = section;
+  if (!type || !protocol) throw new SdpError('A media section of the description cannot be read.');
+  const types = String(payloads ?? '')
+    .split(' ')
+    .filter((word) => /^\d{1,3}$/.test(word))
+    .map(Number);
+  const known = types.filter((number) => number <= 127).map((number) => readPayload(number, rtp));
+  const address = connection?.ip ?? sessionAddress;
+  return {
+    media: type,
+    protocol,
+    payloads: known,
+    clockRate: known[0]?.clockRate ?? 0,
+    control: trimmed(control),
+    address: trimmed(address)?.split('/', 1)[0],
+  };
+}
+
+/** a=rtpmap goes before the static table: a section may redefine what it likes. */
+function readPayload(type: number, rtpmaps: Media['rtp']): SdpPayload {
+  const map = rtpmaps.find((entry) => entry.payload === type);
+  const fixed = STATIC_PAYLOAD_TYPES.get(type);
+  const rate = Number(map?.rate ?? fixed?.clockRate ?? 0);
+  return {
+    type,
+    encoding: trimmed(map?.codec) ?? fixed?.name,
+    clockRate: Number.isInteger(rate) && rate <= 0xffffffff ? rate : 0,
+  };
+}
+
+function readRange(text: string): Range | undefined {
+  const value = RANGE.exec(text)?.[1];
+  if (value === undefined) return undefined;
+  try {
+    return parseRange(value.trim());
+  } catch (error) {
+    if (error instanceof RtspError) return undefined; // `a=range:` alone is seen; it tells nothing
+    throw error;
+  }
+}
+
+function trimmed(value: string | number | undefined): string | undefined {
+  const text = value === undefined ? '' : String(value).trim();
+  return text || undefined;
+}
