@@ -2,6 +2,11 @@
 // What the stories in this folder need from the outside, as interfaces. net/ and kernel/ implement them; main.ts
 // plugs them together; unit tests plug in fakes. Nothing here knows a socket, a map or a file.
 
+import type { RtspMessage, RtspRequest, RtspResponse } from '../rtsp/message.js';
+import type { Deadlines } from '../state/deadlines.js';
+import type { Limits } from '../state/limits.js';
+import type { Tally } from '../state/tally.js';
+
 /** An IP address in its text form (never a host name) and a UDP port, host order. */
 export interface Endpoint {
   readonly address: string;
@@ -16,10 +21,84 @@ export interface Clock {
   wallMs(): number;
 }
 
+export interface Timers {
+  /** Calls `run` again and again until the returned function is called. */
+  every(ms: number, run: () => void): () => void;
+}
+
+/** That many cryptographically random bytes. */
+export type Random = (bytes: number) => Buffer;
+
+/** What is used of pino. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** A viewer's RTSP connection as the stories see it. */
+export interface ViewerLink {
+  readonly remote: Endpoint;
+  /** Our address as this viewer knows it. */
+  readonly local: Endpoint;
+  /** Closes it at once; an answer that is being written still goes out. */
+  close(): void;
+}
+
+/** Who answers viewers: story 1. */
+export interface ViewerRequests {
+  /** Called for one request of a link at a time. Never rejects. */
+  answer(link: ViewerLink, request: RtspRequest): Promise<RtspResponse>;
+  /** The link is gone, from whichever side. Called once. */
+  closed(link: ViewerLink): void;
+  /** Whether a session depends on the link: if so it is not closed for being idle. */
+  holds(link: ViewerLink): boolean;
+}
+
+export interface ListenerOptions {
+  readonly requests: ViewerRequests;
+  readonly deadlines: Deadlines;
+  readonly limits: Limits;
+  readonly refused: Tally;
+  readonly log: Log;
+}
+
+export interface Listener {
+  readonly address: Endpoint;
+  /** Connections that are open. */
+  readonly connections: number;
+  /** Accepts no more, closes what is open. */
+  close(): Promise<void>;
+}
+
+/** Rejects when the address cannot be had (in use, not ours, not allowed): one sentence for the command line. */
+export type OpenListener = (at: { host: string; port: number }, options: ListenerOptions) => Promise<Listener>;
+
+/** The RTSP connection to a source. Messages sent before it is open go out when it is. */
+export interface SourceLink {
+  send(message: RtspMessage): void;
+  /** No event comes after this. */
+  close(): void;
+}
+
+export interface SourceEvents {
+  opened(local: Endpoint, remote: Endpoint): void;
+  message(message: RtspMessage): void;
+  /** From below, once: refused, reset, ended, or what came was not RTSP. */
+  closed(why: Error): void;
+}
+
+export type ConnectSource = (to: { host: string; port: number }, events: SourceEvents) => SourceLink;
+
+/** Binds a pair; rejects when no adjacent ports are left. */
+export type BindUdpPair = () => Promise<UdpPair>;
+
 /** Two adjacent UDP ports of ours, RTP even and RTCP odd (RFC 3550 11), bound to all local addresses. */
 export interface UdpPair {
   readonly rtpPort: number;
   readonly rtcpPort: number;
+  /** Adds a handler: the user-space engine and the stories listen to the same pair. Nothing is called after close(). */
   onRtp(handler: (packet: Buffer, from: Endpoint) => void): void;
   onRtcp(handler: (packet: Buffer, from: Endpoint) => void): void;
   /** Fire and forget; a send error (ICMP, ENOBUFS) is reported to `onSendError`, never thrown. */
@@ -107,7 +186,10 @@ export interface ViewerHandle {
   /** Who makes this viewer's copies: the kernel, or this process where the kernel engine cannot serve it. */
   readonly servedBy: 'kernel' | 'userspace';
   counters(): ViewerCounters;
-  /** What its last receiver report said; stored for the layer policy. */
+  /**
+   * What its last receiver report said; stored for the layer policy. Raw fields (RFC 3550 6.4.1): `fraction` in
+   * 1/256, `cumulative` signed, `jitter` in RTP timestamp units.
+   */
   loss(report: { fraction: number; cumulative: number; jitter: number }): void;
   /** When this has returned, no further copy is made for the viewer. */
   remove(): void;

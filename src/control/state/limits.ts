@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every bound and every span of time of the control plane, in one place. Tests shorten them; the codec's own limits
+// (sizes of headers and bodies) are the framer's.
+
+export interface Limits {
+  /** RTSP connections of viewers, in all and from one address. */
+  readonly connections: number;
+  readonly connectionsPerAddress: number;
+  /** Sessions of viewers, in all and opened by one connection. */
+  readonly sessions: number;
+  readonly sessionsPerConnection: number;
+  /** Resources with an upstream connection. Two streams each fill the kernel's table (FANOUT_MAX_STREAMS). */
+  readonly resources: number;
+  /** m= sections of one resource that may be set up. */
+  readonly tracksPerResource: number;
+  /** Requests on one upstream connection that await their answer. */
+  readonly pendingRequests: number;
+  /** Control URLs whose description is remembered, and for how long. */
+  readonly descriptions: number;
+  readonly descriptionMs: number;
+  /** Bytes that a viewer may send ahead while its request is worked on, and leave unread of our answers. */
+  readonly aheadBytes: number;
+  readonly unreadBytes: number;
+  /** A request to the source without an answer is given up. */
+  readonly requestMs: number;
+  /** How long an upstream connection waits for the answer to its TEARDOWN. */
+  readonly teardownMs: number;
+  /** An upstream connection without session, request or viewer is closed. */
+  readonly lingerMs: number;
+  /** A source that sends neither RTSP nor media for so long is gone. */
+  readonly sourceSilenceMs: number;
+  /** Longest interval of keep-alive requests to the source; shorter where its session timeout asks for it. */
+  readonly keepAliveMs: number;
+  /** Mean interval of our receiver reports to the source (RFC 3550 6.2: 5 s). */
+  readonly reportMs: number;
+  /** A session without RTSP request or RTCP from its viewer ends; told to the viewer in `Session`. */
+  readonly sessionMs: number;
+  /** A viewer's connection without session and without request is closed. */
+  readonly idleMs: number;
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  connections: 16_384,
+  connectionsPerAddress: 4096,
+  sessions: 16_384,
+  sessionsPerConnection: 64,
+  resources: 512,
+  tracksPerResource: 16,
+  pendingRequests: 256,
+  descriptions: 1000,
+  descriptionMs: 300_000,
+  aheadBytes: 64 * 1024,
+  unreadBytes: 256 * 1024,
+  requestMs: 10_000,
+  teardownMs: 2000,
+  lingerMs: 10_000,
+  sourceSilenceMs: 60_000,
+  keepAliveMs: 30_000,
+  reportMs: 5000,
+  sessionMs: 60_000,
+  idleMs: 60_000,
+};

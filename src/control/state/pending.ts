@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests on one upstream connection that await their response. A response names no request but by its CSeq, and
+// responses come in the order of the requests (RFC 2326 12.17 and 9.1): both are checked.
+//
+//      answered        sent, waiting       not sent yet
+//   [ x | x | x | x | oldest | … | … | unsent | … | newest ]
+//                     ^ #oldest        ^ #unsent           ^ length
+//
+// One array and two indexes: an answer moves #oldest on, sending moves #unsent on, and the answered part is cut off
+// now and then. An entry that nobody waits for any longer (timed out) or that some servers never answer (keep-alive)
+// may be passed over when a later one is answered; passing over any other entry is the server's fault.
+
+export interface PendingRequest {
+  readonly cseq: number;
+  /** May stay without an answer for ever without blocking the later ones. */
+  optional: boolean;
+}
+
+const CUT_AFTER = 64;
+
+export class PendingRequests<R extends PendingRequest> {
+  #queue: R[] = [];
+  #oldest = 0;
+  #unsent = 0;
+  readonly #limit: number;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Waiting for an answer or for being sent. */
+  get size(): number {
+    return this.#queue.length - this.#oldest;
+  }
+
+  /** False: `limit` requests wait already, this one was not queued. */
+  push(request: R): boolean {
+    if (this.size >= this.#limit) return false;
+    this.#queue.push(request);
+    return true;
+  }
+
+  /** The next request to be sent, which from now on awaits its answer. */
+  takeUnsent(): R | undefined {
+    const request = this.#queue[this.#unsent];
+    if (request) this.#unsent++;
+    return request;
+  }
+
+  /**
+   * The request that a response with this CSeq answers, taken off the queue with what may be passed over before it.
+   * A response without CSeq (VLC's 401) is taken for the oldest's. `undefined`: it answers nothing that was asked
+   * in this order, so that none of the later responses can be trusted either.
+   */
+  answer(cseq: number | undefined): R | undefined {
+    for (let i = this.#oldest; i < this.#unsent; i++) {
+      const request = this.#queue[i]!;
+      if (cseq === undefined || request.cseq === cseq) {
+        this.#oldest = i + 1;
+        this.#cut();
+        return request;
+      }
+      if (!request.optional) return undefined;
+    }
+    return undefined;
+  }
+
+  /** Takes everything that waits, oldest first: the connection is gone. */
+  drain(): R[] {
+    const waiting = this.#queue.slice(this.#oldest);
+    this.#queue = [];
+    this.#oldest = this.#unsent = 0;
+    return waiting;
+  }
+
+  #cut(): void {
+    if (this.#oldest < CUT_AFTER && this.#oldest < this.#queue.length) return;
+    this.#queue.splice(0, this.#oldest);
+    this.#unsent -= this.#oldest;
+    this.#oldest = 0;
+  }
+}
