@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * counter.bpf.c - TC ingress at the viewers' side: counts RTP per receiver (lost, duplicated, reordered by sequence
+ * number) for a range of UDP ports and drops the packet, so that receiving costs next to nothing. The rest passes.
+ */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
+#include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "counter.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+const volatile __u16 low_port, high_port;
+
+struct locked_row {
+	struct bpf_spin_lock lock;
+	struct counter_row row;
+};
+
+/* The highest sequence number of a source that any receiver has got. */
+struct frontier {
+	struct bpf_spin_lock lock;
+	__u32 started;
+	__u16 highest;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, COUNTER_MAX_ROWS);
+	__type(key, struct counter_key);
+	__type(value, struct locked_row);
+} rows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, COUNTER_MAX_SOURCES);
+	__type(key, __u32);
+	__type(value, struct frontier);
+} frontiers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct counter_totals);
+} totals SEC(".maps");
+
+struct datagram {
+	struct counter_key key;
+	__u32 payload_at;
+	__u32 payload;
+};
+
+/* 0 when the frame holds a whole UDP datagram over IPv4 or IPv6 without options, fragments or extension headers. */
+static __always_inline int parse(struct __sk_buff *skb, struct datagram *out)
+{
+	struct udphdr udp;
+	__u32 at = sizeof(struct ethhdr);
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		struct iphdr ip;
+
+		if (bpf_skb_load_bytes(skb, at, &ip, sizeof ip) || ip.ihl != 5 || ip.protocol != IPPROTO_UDP ||
+		    ip.frag_off & bpf_htons(0x3fff))
+			return -1;
+		out->key.address[10] = out->key.address[11] = 0xff;
+		__builtin_memcpy(out->key.address + 12, &ip.daddr, 4);
+		at += sizeof ip;
+	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		struct ipv6hdr ip;
+
+		if (bpf_skb_load_bytes(skb, at, &ip, sizeof ip) || ip.nexthdr != IPPROTO_UDP)
+			return -1;
+		__builtin_memcpy(out->key.address, &ip.daddr, 16);
+		at += sizeof ip;
+	} else {
+		return -1;
+	}
+	if (bpf_skb_load_bytes(skb, at, &udp, sizeof udp) || bpf_ntohs(udp.len) < sizeof udp)
+		return -1;
+	out->key.port = udp.dest;
+	out->payload_at = at + sizeof udp;
+	out->payload = bpf_ntohs(udp.len) - sizeof udp;
+	return 0;
+}
+
+static __always_inline int is_first(__u32 ssrc, __u16 seq)
+{
+	struct frontier fresh = {}, *frontier = bpf_map_lookup_elem(&frontiers, &ssrc);
+	int first;
+
+	if (!frontier) {
+		bpf_map_update_elem(&frontiers, &ssrc, &fresh, BPF_NOEXIST);
+		frontier = bpf_map_lookup_elem(&frontiers, &ssrc);
+		if (!frontier)
+			return 0;
+	}
+	bpf_spin_lock(&frontier->lock);
+	first = !frontier->started || (__s16)(seq - frontier->highest) > 0;
+	if (first) {
+		frontier->started = 1;
+		frontier->highest = seq;
+	}
+	bpf_spin_unlock(&frontier->lock);
+	return first;
+}
+
+/* Under the row's lock. */
+static __always_inline void note(struct counter_row *row, __u16 seq)
+{
+	__s16 step = seq - (__u16)row->highest;
+	__u32 back = -(__s32)step;
+
+	if (!row->started) {
+		row->started = 1;
+		row->lowest = row->highest = 65536 + seq;
+		row->seen = 1;
+		row->unique++;
+	} else if (step > 0) {
+		row->highest += step;
+		row->seen = step < COUNTER_WINDOW ? row->seen << step | 1 : 1;
+		row->unique++;
+	} else if (back >= COUNTER_WINDOW) {
+		row->old++;
+	} else if (row->seen & 1ULL << back) {
+		row->duplicated++;
+	} else {
+		row->seen |= 1ULL << back;
+		row->reordered++;
+		row->unique++;
+		if (row->highest - back < row->lowest)
+			row->lowest = row->highest - back;
+	}
+}
+
+static __always_inline void count(const struct datagram *datagram, __u16 seq, struct counter_totals *total)
+{
+	struct locked_row fresh = {}, *locked = bpf_map_lookup_elem(&rows, &datagram->key);
+	int first = is_first(datagram->key.ssrc, seq);
+
+	if (!locked) {
+		bpf_map_update_elem(&rows, &datagram->key, &fresh, BPF_NOEXIST);
+		locked = bpf_map_lookup_elem(&rows, &datagram->key);
+		if (!locked) {
+			total->overflow++;
+			return;
+		}
+	}
+	bpf_spin_lock(&locked->lock);
+	locked->row.packets++;
+	locked->row.bytes += datagram->payload;
+	locked->row.first += first;
+	note(&locked->row, seq);
+	bpf_spin_unlock(&locked->lock);
+}
+
+SEC("tc")
+int counter(struct __sk_buff *skb)
+{
+	struct datagram datagram = {};
+	struct counter_totals *total;
+	__u8 rtp[12];
+	__u32 zero = 0;
+	__u16 port;
+
+	if (parse(skb, &datagram))
+		return TC_ACT_OK;
+	port = bpf_ntohs(datagram.key.port);
+	total = bpf_map_lookup_elem(&totals, &zero);
+	if (port < low_port || port > high_port || !total)
+		return TC_ACT_OK;
+	if (skb->gso_segs > 1) {
+		total->aggregated++;
+		return TC_ACT_SHOT;
+	}
+	if (datagram.payload < 8 || bpf_skb_load_bytes(skb, datagram.payload_at, rtp, 8) || rtp[0] >> 6 != 2) {
+		total->other++;
+		return TC_ACT_SHOT;
+	}
+	if (rtp[1] >= 192 && rtp[1] <= 223) { /* RFC 5761 4 */
+		total->rtcp++;
+		return TC_ACT_SHOT;
+	}
+	if (datagram.payload < sizeof rtp || bpf_skb_load_bytes(skb, datagram.payload_at, rtp, sizeof rtp)) {
+		total->other++;
+		return TC_ACT_SHOT;
+	}
+	total->rtp++;
+	datagram.key.ssrc = (__u32)rtp[8] << 24 | rtp[9] << 16 | rtp[10] << 8 | rtp[11];
+	count(&datagram, (__u16)(rtp[2] << 8 | rtp[3]), total);
+	return TC_ACT_SHOT;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * counter - loads counter.bpf.c onto a device's ingress and prints what it has counted: one line of JSON for each
+ * line on standard input, a last one at its end or on SIGTERM or SIGINT, then detaches.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <getopt.h>
+#include <net/if.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "arguments.h"
+#include "counter.h"
+#include "counter.skel.h"
+
+static const char USAGE[] =
+	"usage: counter --device NAME --ports LOW-HIGH\n"
+	"Counts and drops RTP and RTCP that arrives on NAME for UDP ports LOW to HIGH. Prints \"ready\", then a line of\n"
+	"JSON for each line on standard input, and a last one when that ends or on SIGTERM or SIGINT.";
+
+struct plan {
+	unsigned ifindex;
+	unsigned low, high;
+};
+
+static struct plan parse(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "device", 1, 0, 'd' }, { "ports", 1, 0, 'p' }, { "help", 0, 0, 'h' }, { 0 },
+	};
+	struct plan plan = { 0 };
+	char *dash;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case 'd':
+			plan.ifindex = if_nametoindex(optarg);
+			if (!plan.ifindex)
+				usage_error("--device: no device '%s' in this network namespace", optarg);
+			break;
+		case 'p':
+			dash = strchr(optarg, '-');
+			if (!dash)
+				usage_error("--ports: '%s' is not LOW-HIGH", optarg);
+			*dash = '\0';
+			plan.low = whole_number("--ports", optarg, 1, 65535);
+			plan.high = whole_number("--ports", dash + 1, plan.low, 65535);
+			break;
+		case 'h':
+			puts(USAGE);
+			exit(0);
+		default:
+			exit(2);
+		}
+	}
+	if (optind != argc || !plan.ifindex || !plan.low)
+		usage_error("%s", USAGE);
+	return plan;
+}
+
+static struct counter_totals sum_totals(struct counter_bpf *skeleton)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct counter_totals all[cpus], sum = { 0 };
+	__u32 zero = 0;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(skeleton->maps.totals), &zero, all))
+		return sum;
+	for (int i = 0; i < cpus; i++) {
+		sum.rtp += all[i].rtp;
+		sum.rtcp += all[i].rtcp;
+		sum.other += all[i].other;
+		sum.aggregated += all[i].aggregated;
+		sum.overflow += all[i].overflow;
+	}
+	return sum;
+}
+
+static void print_row(const struct counter_key *key, const struct counter_row *row, const char *separator)
+{
+	bool v4 = !memcmp(key->address, "\0\0\0\0\0\0\0\0\0\0\377\377", 12);
+	char address[INET6_ADDRSTRLEN];
+
+	inet_ntop(v4 ? AF_INET : AF_INET6, key->address + (v4 ? 12 : 0), address, sizeof address);
+	printf("%s{\"address\":\"%s\",\"port\":%u,\"ssrc\":%u,\"packets\":%llu,\"bytes\":%llu,\"lost\":%lld,"
+	       "\"duplicated\":%llu,\"reordered\":%llu,\"old\":%llu,\"first\":%llu,\"firstSeq\":%u,\"lastSeq\":%u}",
+	       separator, address, ntohs(key->port), key->ssrc, row->packets, row->bytes,
+	       (long long)(row->highest - row->lowest + 1) - (long long)row->unique, row->duplicated, row->reordered,
+	       row->old, row->first, row->lowest & 0xffff, row->highest & 0xffff);
+}
+
+static void print_all(struct counter_bpf *skeleton)
+{
+	int fd = bpf_map__fd(skeleton->maps.rows);
+	struct counter_totals totals = sum_totals(skeleton);
+	struct {
+		struct bpf_spin_lock lock;
+		struct counter_row row;
+	} value;
+	struct counter_key key, *previous = NULL;
+	const char *separator = "";
+
+	printf("{\"rtp\":%llu,\"rtcp\":%llu,\"other\":%llu,\"aggregated\":%llu,\"overflow\":%llu,\"rows\":[", totals.rtp,
+	       totals.rtcp, totals.other, totals.aggregated, totals.overflow);
+	while (!bpf_map_get_next_key(fd, previous, &key)) {
+		if (!bpf_map_lookup_elem_flags(fd, &key, &value, BPF_F_LOCK)) {
+			print_row(&key, &value.row, separator);
+			separator = ",";
+		}
+		previous = &key;
+	}
+	puts("]}");
+	fflush(stdout);
+}
+
+/* Until a signal or the end of standard input; a line each in between. */
+static void serve(struct counter_bpf *skeleton, int signals)
+{
+	struct pollfd fds[] = { { .fd = STDIN_FILENO, .events = POLLIN }, { .fd = signals, .events = POLLIN } };
+	char input[512];
+
+	puts("ready");
+	fflush(stdout);
+	for (;;) {
+		ssize_t n;
+
+		if (poll(fds, 2, -1) < 0)
+			continue;
+		if (fds[1].revents)
+			return;
+		n = read(STDIN_FILENO, input, sizeof input);
+		if (n <= 0)
+			return;
+		for (ssize_t i = 0; i < n; i++)
+			if (input[i] == '\n')
+				print_all(skeleton);
+	}
+}
+
+static struct counter_bpf *load(const struct plan *plan)
+{
+	struct counter_bpf *skeleton = counter_bpf__open();
+
+	if (!skeleton)
+		return NULL;
+	skeleton->rodata->low_port = plan->low;
+	skeleton->rodata->high_port = plan->high;
+	if (counter_bpf__load(skeleton)) {
+		counter_bpf__destroy(skeleton);
+		return NULL;
+	}
+	return skeleton;
+}
+
+int main(int argc, char **argv)
+{
+	struct plan plan = parse(argc, argv);
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = plan.ifindex, .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, program, .handle = 1, .priority = 1);
+	struct counter_bpf *skeleton;
+	sigset_t mask;
+	int signals, error;
+	bool hook_is_ours;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigprocmask(SIG_BLOCK, &mask, NULL);
+	signals = signalfd(-1, &mask, SFD_CLOEXEC);
+
+	skeleton = load(&plan);
+	if (!skeleton) {
+		fprintf(stderr, "counter: cannot load the program (libbpf's messages are above)\n");
+		return 1;
+	}
+	error = bpf_tc_hook_create(&hook);
+	hook_is_ours = !error;
+	program.prog_fd = bpf_program__fd(skeleton->progs.counter);
+	if (error && error != -EEXIST)
+		fprintf(stderr, "counter: clsact: %s\n", strerror(-error));
+	else if ((error = bpf_tc_attach(&hook, &program)))
+		fprintf(stderr, "counter: attach: %s\n", strerror(-error));
+	else
+		serve(skeleton, signals);
+	if (!error) {
+		program.flags = program.prog_fd = program.prog_id = 0;
+		bpf_tc_detach(&hook, &program);
+		print_all(skeleton);
+	}
+	if (hook_is_ours) {
+		hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+		bpf_tc_hook_destroy(&hook);
+	}
+	counter_bpf__destroy(skeleton);
+	return error ? 1 : 0;
+}
