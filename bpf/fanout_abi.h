@@ -14,7 +14,21 @@
 
 #include <linux/types.h>
 
-#define FANOUT_ABI_VERSION 1
+enum fanout_version {
+	FANOUT_ABI_VERSION = 1,
+};
+
+/* A ticket whose first pass has not come yet: who is served first is decided then. */
+#define FANOUT_NO_START 0xffffffffu
+
+/* ---- times, nanoseconds ------------------------------------------------------------------------------------- */
+
+/* A copy waits this long for room in its egress while that takes nothing of the packet; then it is dropped. */
+#define FANOUT_REFUSED_NS 500000000ull
+/* A template that has not come round while others did, for this long, is lost ... */
+#define FANOUT_OVERDUE_NS 250000000ull
+/* ... and one that nobody has seen for this long is, whatever the others did. */
+#define FANOUT_LOST_NS 2000000000ull
 
 /* ---- limits ------------------------------------------------------------------------------------------------- */
 enum fanout_limit {
@@ -25,6 +39,7 @@ enum fanout_limit {
 	FANOUT_TICKETS = 256,               /* ring of tickets per stream, a power of two */
 	FANOUT_STREAM_IN_FLIGHT = 200,      /* tickets of one stream that may be out at once */
 	FANOUT_TOTAL_IN_FLIGHT = 240,       /* of all streams: less than the 256 entries of the private veth's ring */
+	FANOUT_DATAGRAM_SEGMENTS = 64,      /* datagrams that one GSO packet may carry (the kernel's UDP_MAX_SEGMENTS) */
 	FANOUT_PASS_COPIES = 192,           /* copies per pass, less than the 256 entries of a veth's ring */
 	FANOUT_SR_HISTORY = 8,              /* sender reports whose local send time is remembered */
 };
@@ -84,6 +99,7 @@ struct fanout_stream {
 	__be16 source_port[FANOUT_KINDS];   /* 0: any port of that address */
 	__be16 local_port[FANOUT_KINDS];
 	__u32 clock_rate;                   /* RTP timestamp units per second; 0: unknown, no jitter kept */
+	__u32 pass_up;                      /* not 0: RTP also goes up to the socket that holds the port */
 	__u32 viewers;                      /* occupied slots */
 	__u32 span;                         /* positions 0..span-1 may be occupied */
 	__u32 free_hint;                    /* no free position below this one */
@@ -92,7 +108,6 @@ struct fanout_stream {
 	__u32 tail;                         /* the next ticket's number; wraps */
 	__u32 head;                         /* the oldest ticket that is still out (== tail: none is) */
 	__u32 rotation;                     /* position to serve first */
-	__u32 pad;
 	__u64 packets;                      /* RTP from the source, counted by gso segments */
 	__u64 bytes;                        /* their UDP payload */
 	__u64 rtcp_packets;
@@ -130,10 +145,12 @@ struct fanout_viewer {
 	__u64 rtcp_packets;
 	__u64 drops;                        /* copies not sent, for whatever reason */
 	__u64 added_ns;
-	__u32 first;                        /* how often this viewer was served first */
+	__u32 first;                        /* packets of which this viewer was served first */
+	__u32 refusing;                     /* its egress stayed full for FANOUT_REFUSED_NS and has taken nothing since */
 	__u32 loss_fraction;                /* last receiver report: lost/256 since the one before */
 	__s32 loss_cumulative;              /* signed: duplicates make it negative (RFC 3550 6.4.1) */
 	__u32 loss_jitter;                  /* RTP timestamp units */
+	__u32 pad;
 };
 
 enum fanout_ticket_state {
@@ -148,12 +165,14 @@ enum fanout_ticket_state {
 struct fanout_ticket {
 	__u32 number;
 	__u32 state;                        /* enum fanout_ticket_state */
-	__u32 start;                        /* position served first */
+	__u32 start;                        /* position served first; FANOUT_NO_START until the first pass */
 	__u32 span;                         /* positions to serve */
 	__u32 offset;                       /* positions done, from start, round the span */
+	__u32 served;                       /* copies made */
 	__u32 kind;                         /* enum fanout_kind */
+	__u32 generation;                   /* of the stream when the packet came */
 	__u64 seen_ns;                      /* last pass */
-	__u64 refused_ns;                   /* since when the egress has been refusing the viewer at offset; 0: it has not */
+	__u64 refused_ns;                   /* since when the egress has taken nothing of this packet; 0: it took the last copy */
 };
 
 /* Map `reception` (array): what RFC 3550 A.1, A.3 and A.8 keep of a source, and the sender reports' send times.
@@ -170,11 +189,13 @@ struct fanout_reception {
 	__u32 transit;                      /* of the last packet, RTP timestamp units */
 	__u32 jitter;                       /* 16 times the interarrival jitter of A.8 */
 	__u32 timestamp;                    /* RTP timestamp of the packet that max_seq names */
-	__u64 arrival_ns;                   /* when it came */
+	__u32 others;                       /* packets of another SSRC since the last one of this */
+	__u32 pad;
+	__u64 arrival_ns;                   /* when the packet that max_seq names came */
 	__u64 sr_ns[FANOUT_SR_HISTORY];     /* when a sender report was sent on */
 	__u32 sr_ntp[FANOUT_SR_HISTORY];    /* the middle 32 bits of its NTP timestamp */
 	__u32 sr_count;                     /* reports seen; the newest is at (sr_count - 1) % FANOUT_SR_HISTORY */
-	__u32 pad;
+	__u32 pad2;
 };
 
 /* Map `global` (array of one, mmapable). */
@@ -186,7 +207,10 @@ struct fanout_global {
 	__u8 template_mac[6];               /* command program: destination that marks a template */
 	__u16 pad;
 	__u32 in_flight;                    /* datapath, atomic: tickets out, of all streams */
-	__u64 not_ours;                     /* datapath: packets seen and passed on untouched are not counted: 0 */
+	__u32 agreed;                       /* command program: 1 after a handshake that held */
+	__u32 page_hint;                    /* command program: no free page below this one */
+	__u32 pad2;
+	__u64 pass_ns;                      /* datapath: the last pass of any template */
 	__u64 drops[FANOUT_DROP_MAX];       /* datapath, atomic */
 };
 
@@ -201,6 +225,7 @@ enum fanout_op {
 	FANOUT_OP_FLUSH = 6,                /* everything goes */
 	FANOUT_OP_LOSS = 7,                 /* what a viewer's receiver report said */
 	FANOUT_OP_NEXT_HOP = 8,             /* a viewer's route or neighbour changed */
+	FANOUT_OP_PASS_UP = 9,              /* a stream's RTP goes up to its socket as well (`pass_up` not 0), or no longer */
 };
 
 struct fanout_hello {
@@ -253,10 +278,10 @@ struct fanout_loss {
 struct fanout_command {
 	__u32 op;                           /* enum fanout_op */
 	__s32 result;
-	__u32 stream;                       /* in: CLOSE, ADD; out: OPEN */
+	__u32 stream;                       /* in: CLOSE, ADD, PASS_UP; out: OPEN */
 	__u32 slot;                         /* out: ADD; in: DELETE, LOSS, NEXT_HOP: index into `viewers` */
 	__u32 id;                           /* in: DELETE, LOSS, NEXT_HOP: must be the viewer's id */
-	__u32 pad;
+	__u32 pass_up;                      /* in: PASS_UP */
 	union {
 		struct fanout_hello hello;
 		struct fanout_open open;
@@ -269,8 +294,11 @@ struct fanout_command {
 #define FANOUT_ASSERT_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type)
 FANOUT_ASSERT_SIZE(fanout_listen_key, 20);
 FANOUT_ASSERT_SIZE(fanout_listen, 8);
-FANOUT_ASSERT_SIZE(fanout_viewer, 136);
-FANOUT_ASSERT_SIZE(fanout_ticket, 40);
-FANOUT_ASSERT_SIZE(fanout_reception, 152);
+FANOUT_ASSERT_SIZE(fanout_stream, 1160);
+FANOUT_ASSERT_SIZE(fanout_viewer, 144);
+FANOUT_ASSERT_SIZE(fanout_ticket, 48);
+FANOUT_ASSERT_SIZE(fanout_reception, 160);
+FANOUT_ASSERT_SIZE(fanout_global, 184);
+FANOUT_ASSERT_SIZE(fanout_command, 88);
 
 #endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The maps that all programs share. The loader creates them once (with command.bpf.o) and hands them to the engines. */
+#ifndef FANOUT_MAPS_H
+#define FANOUT_MAPS_H
+
+#include "fanout_abi.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, FANOUT_MAX_STREAMS * FANOUT_KINDS);
+	__type(key, struct fanout_listen_key);
+	__type(value, struct fanout_listen);
+} listen SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FANOUT_MAX_STREAMS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct fanout_stream);
+} streams SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FANOUT_MAX_PAGES * FANOUT_PAGE_SLOTS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct fanout_viewer);
+} viewers SEC(".maps");
+
+/* Which stream a page of viewer slots is lent to, plus one; 0: free. Written by the command program only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FANOUT_MAX_PAGES);
+	__type(key, __u32);
+	__type(value, __u32);
+} pages SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FANOUT_MAX_STREAMS * FANOUT_TICKETS);
+	__type(key, __u32);
+	__type(value, struct fanout_ticket);
+} tickets SEC(".maps");
+
+struct locked_reception {
+	struct bpf_spin_lock lock;
+	__u32 pad;
+	struct fanout_reception reception;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FANOUT_MAX_STREAMS);
+	__type(key, __u32);
+	__type(value, struct locked_reception);
+} reception SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct fanout_global);
+} global SEC(".maps");
+
+static __always_inline struct fanout_stream *stream_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&streams, &index);
+}
+
+static __always_inline struct fanout_ticket *ticket_at(__u32 stream, __u32 number)
+{
+	__u32 index = stream * FANOUT_TICKETS + number % FANOUT_TICKETS;
+
+	return bpf_map_lookup_elem(&tickets, &index);
+}
+
+static __always_inline struct fanout_global *the_global(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&global, &zero);
+}
+
+/* Index into `viewers` of a stream's position, or -1 when that position has no page. */
+static __always_inline __s32 slot_of(const struct fanout_stream *s, __u32 position)
+{
+	__u16 page = s->page[position / FANOUT_PAGE_SLOTS % FANOUT_STREAM_PAGES];
+
+	return page ? (page - 1) * FANOUT_PAGE_SLOTS + position % FANOUT_PAGE_SLOTS : -1;
+}
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Templates: packets that wait in the private veth's queue. What they carry is in the Ethernet addresses, which every copy
+ * overwrites, so it cannot leave this host; and only this host can send on the private device, so it cannot be forged:
+ *
+ *   destination  the receiving end's address, random since its making: nothing else sent there has it
+ *   source       stream (2 bytes), ticket number (4 bytes), host order
+ */
+#ifndef FANOUT_TEMPLATE_H
+#define FANOUT_TEMPLATE_H
+
+#include "packet.h"
+
+struct template_address {
+	__u8 destination[6];
+	__u16 stream;
+	__u32 number;
+} __attribute__((packed));
+
+static __always_inline bool read_template(struct __sk_buff *skb, const struct fanout_global *g,
+					  struct template_address *a)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+	if (data + HEADERS > end) {
+		if (skb->len < HEADERS || bpf_skb_pull_data(skb, HEADERS))
+			return false;
+		data = (void *)(long)skb->data;
+		end = (void *)(long)skb->data_end;
+		if (data + HEADERS > end)
+			return false;
+	}
+	__builtin_memcpy(a, data, sizeof(*a));
+	for (int i = 0; i < ETH_ALEN; i++)
+		if (a->destination[i] != g->template_mac[i])
+			return false;
+	return true;
+}
+
+/* Sends a clone of the packet round through the private veth. False: it could not be queued. */
+static __always_inline bool send_round(struct __sk_buff *skb, const struct fanout_global *g, __u32 stream,
+				       __u32 number)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct template_address a = { .stream = stream, .number = number };
+
+	if (data + ETH_HLEN > end)
+		return false;
+	__builtin_memcpy(a.destination, g->template_mac, sizeof(a.destination));
+	__builtin_memcpy(data, &a, sizeof(a));
+	return !bpf_clone_redirect(skb, g->recirculate_ifindex, 0);
+}
+
+#endif
