@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+# What a person can do here; `make help` lists it. Everything installs what it lacks first, once.
+
+SHELL := /bin/sh
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help build run test test-unit lint format clean debian-run debian-test bpf bpf-objects tests
+
+# A real source to put the proxy in front of (default: the built-in test camera), and where to listen.
+URL ?=
+LISTEN ?=
+export URL LISTEN
+
+SOURCES := $(shell find src tools test -name '*.ts')
+TESTS := $(patsubst %.ts,dist/%.js,$(sort $(filter %.test.ts,$(SOURCES))))
+BPF_OBJECTS := $(patsubst bpf/%.bpf.c,dist/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
+BPF_FLAGS = -O2 -g -target bpf -mcpu=v3 -Wall -Werror -Ibpf -I/usr/include/$$(uname -m)-linux-gnu
+NODE_MODULES := node_modules/.package-lock.json
+
+help: ## list what make can do here
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo '  make run [URL=rtsp://host/path] [LISTEN=[host:]port]'
+	@echo '  make test-unit [ONLY=part-of-a-file-name]'
+
+build: dist/.built bpf ## install what is missing and compile everything into dist/
+
+run: build ## start the proxy: in front of URL, or of a test camera of its own
+	@exec node dist/tools/run/main.js
+
+test: debian-test build ## install what is missing and run every test
+	@$(MAKE) tests ONLY=
+
+test-unit: build ## only the tests that need neither root nor other programs
+	@$(MAKE) tests ONLY='$(or $(ONLY),test/unit/)'
+
+lint: build ## the house rules: formatting, import directions, file lengths, documents
+	@node_modules/.bin/prettier --check --log-level warn src tools test
+	@$(MAKE) tests ONLY=test/lint/
+
+format: $(NODE_MODULES) ## reformat all TypeScript
+	@node_modules/.bin/prettier --write --log-level warn src tools test
+
+clean: ## remove everything that was built or installed into this folder
+	rm -rf dist build node_modules .tap
+
+# ---- what the above are made of ----
+
+tests:
+	@node dist/tools/test/main.js $(if $(ONLY),$(foreach test,$(TESTS),$(if $(findstring $(ONLY),$(test)),$(test))),$(TESTS))
+
+# Without root these print one line, and what needs the packages does without or says so.
+debian-run:
+	@tools/setup/packages.sh tools/setup/packages-run.txt || true
+debian-test:
+	@tools/setup/packages.sh tools/setup/packages-run.txt tools/setup/packages-test.txt || true
+
+$(NODE_MODULES): package.json package-lock.json
+	@command -v npm >/dev/null || { echo 'setup: Node 20 or newer with npm is needed first' >&2; exit 1; }
+	@echo 'setup: npm packages'
+	@npm ci --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
+dist/.built: $(NODE_MODULES) tsconfig.json $(SOURCES)
+	@echo 'build: TypeScript'
+	@node_modules/.bin/tsc -p .
+	@touch $@
+
+# Made in a second make: only then the packages that debian-run installs can be looked for.
+bpf: debian-run
+	@if command -v clang >/dev/null && [ -e /usr/include/bpf/bpf_helpers.h ]; then $(MAKE) bpf-objects; \
+	else echo 'build: no clang or no libbpf-dev here, so no kernel engine; the user-space engine works without'; fi
+
+bpf-objects: $(BPF_OBJECTS)
+
+dist/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h)
+	@echo 'build: $<'
+	@mkdir -p dist/bpf
+	@clang $(BPF_FLAGS) -c $< -o $@

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// JSON schemas of the API's answers. `row` makes the compiler see to it that each has exactly the fields of its type.
+
+import type {
+  ClientLossRow,
+  ClientRow,
+  ClientTrackRow,
+  StatusRow,
+  StreamRow,
+  StreamTrackRow,
+} from './types.js';
+
+const TEXT = { type: 'string' } as const;
+const COUNT = { type: 'integer', minimum: 0 } as const;
+const NUMBER = { type: 'number' } as const;
+const orNull = (schema: object) => ({ anyOf: [schema, { type: 'null' }] });
+const list = (items: object) => ({ type: 'array', items });
+const oneOf = (...values: readonly string[]) => ({ type: 'string', enum: values });
+
+function row<Row>(properties: { readonly [Name in keyof Row]-?: object }): object {
+  return { type: 'object', properties, required: Object.keys(properties), additionalProperties: false };
+}
+
+const clientLoss = row<ClientLossRow>({
+  fraction: NUMBER,
+  cumulative: { type: 'integer' },
+  jitterMs: orNull(NUMBER),
+  roundTripMs: orNull(NUMBER),
+  at: TEXT,
+});
+
+const clientTrack = row<ClientTrackRow>({
+  media: TEXT,
+  rtpPort: COUNT,
+  rtcpPort: COUNT,
+  servedBy: orNull(oneOf('kernel', 'userspace')),
+  packets: COUNT,
+  bytes: COUNT,
+  drops: COUNT,
+  loss: orNull(clientLoss),
+});
+
+export const CLIENTS = list(
+  row<ClientRow>({
+    id: COUNT,
+    address: TEXT,
+    port: COUNT,
+    stream: TEXT,
+    state: oneOf('ready', 'playing', 'paused'),
+    since: TEXT,
+    session: TEXT,
+    tracks: list(clientTrack),
+  }),
+);
+
+const streamTrack = row<StreamTrackRow>({
+  media: TEXT,
+  payloadType: orNull(COUNT),
+  clockRate: orNull(COUNT),
+  ssrc: orNull(TEXT),
+  packets: COUNT,
+  bytes: COUNT,
+  lost: orNull({ type: 'integer' }),
+  jitterMs: orNull(NUMBER),
+  upstreamPort: COUNT,
+  downstreamPort: COUNT,
+});
+
+export const STREAMS = list(
+  row<StreamRow>({
+    path: TEXT,
+    state: oneOf('connecting', 'ready', 'playing', 'ending'),
+    upstream: TEXT,
+    viewers: COUNT,
+    since: TEXT,
+    tracks: list(streamTrack),
+  }),
+);
+
+export const STATUS = row<StatusRow>({
+  engine: oneOf('userspace', 'tc', 'xdp'),
+  why: TEXT,
+  listen: TEXT,
+  source: TEXT,
+  uptimeMs: NUMBER,
+  connections: COUNT,
+  viewers: COUNT,
+  streams: COUNT,
+  drops: { type: 'object', additionalProperties: COUNT },
+  refused: { type: 'object', additionalProperties: COUNT },
+  facts: { type: 'object', additionalProperties: { anyOf: [TEXT, NUMBER] } },
+});
+
+export const KICK_PARAMS = {
+  type: 'object',
+  properties: { id: { type: 'integer', minimum: 1, maximum: 2 ** 32 - 1 } },
+  required: ['id'],
+} as const;
+export const KICKED = row<{ kicked: number }>({ kicked: COUNT });
+export const FLUSHED = row<{ flushed: number }>({ flushed: COUNT });
+export const ERROR = row<{ error: string }>({ error: TEXT });

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// `proxyctl clients`: one line per viewer, its tracks taken together.
+
+import type { ClientRow } from '../../control/api/types.js';
+import { show, type Register } from '../context.js';
+import { table, type Column } from '../table.js';
+import { bytes, count, duration, milliseconds, percent } from '../units.js';
+
+export const clients: Register = (program, context) => {
+  program
+    .command('clients')
+    .description(
+      'viewers: sent packets, bytes and drops (sum of all tracks), last reported loss (worst track)',
+    )
+    .option('--json', 'everything, each track by itself, as JSON')
+    .action(async (options: { json?: true }) => {
+      const c = context();
+      show(c, options, await c.get<ClientRow[]>('/clients'), (rows) => clientsTable(rows, c.now(), c.width));
+    });
+};
+
+export function clientsTable(rows: readonly ClientRow[], nowMs: number, width: number): string {
+  return rows.length === 0 ? 'No viewers.' : table(rows, columns(nowMs), width);
+}
+
+function columns(nowMs: number): Column<ClientRow>[] {
+  return [
+    { title: 'ID', align: 'right', cell: (row) => String(row.id) },
+    { title: 'VIEWER', atLeast: 9, cell: (row) => row.address },
+    { title: 'PORT', align: 'right', optional: true, cell: (row) => String(row.port) },
+    { title: 'STREAM', atLeast: 6, cell: (row) => row.stream },
+    { title: 'STATE', cell: (row) => row.state },
+    { title: 'SINCE', align: 'right', cell: (row) => duration(nowMs - Date.parse(row.since)) },
+    { title: 'PKTS', align: 'right', cell: (row) => count(sum(row, 'packets')) },
+    { title: 'BYTES', align: 'right', cell: (row) => bytes(sum(row, 'bytes')) },
+    { title: 'DROPS', align: 'right', cell: (row) => count(sum(row, 'drops')) },
+    { title: 'LOSS', align: 'right', cell: (row) => worst(row, (loss) => loss.fraction, percent) },
+    { title: 'JITTER', align: 'right', cell: (row) => worst(row, (loss) => loss.jitterMs, milliseconds) },
+    {
+      title: 'RTT',
+      align: 'right',
+      optional: true,
+      cell: (row) => worst(row, (l) => l.roundTripMs, milliseconds),
+    },
+    { title: 'SENT BY', optional: true, cell: sentBy },
+  ];
+}
+
+function sum(row: ClientRow, field: 'packets' | 'bytes' | 'drops'): number {
+  return row.tracks.reduce((total, track) => total + track[field], 0);
+}
+
+type Loss = NonNullable<ClientRow['tracks'][number]['loss']>;
+
+/** Of what the tracks' last reports say; `-` when there is none. */
+function worst(row: ClientRow, of: (loss: Loss) => number | null, text: (value: number) => string): string {
+  const values = row.tracks.flatMap(({ loss }) => (loss === null ? [] : (of(loss) ?? [])));
+  return values.length === 0 ? '-' : text(Math.max(...values));
+}
+
+function sentBy(row: ClientRow): string {
+  const engines = new Set(row.tracks.flatMap(({ servedBy }) => servedBy ?? []));
+  return engines.size === 0 ? '-' : [...engines].join(', ');
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// `proxyctl kick ID`: ends one viewer's session.
+
+import { InvalidArgumentError } from 'commander';
+import { show, type Register } from '../context.js';
+
+export const kick: Register = (program, context) => {
+  program
+    .command('kick')
+    .description("end one viewer's session and close its connection")
+    .argument('<id>', 'as `proxyctl clients` shows it', viewerId)
+    .option('--json', 'answer as JSON')
+    .action(async (id: number, options: { json?: true }) => {
+      const c = context();
+      const answer = await c.post<{ kicked: number }>(`/clients/${id}/kick`);
+      show(c, options, answer, ({ kicked }) => `Viewer ${kicked} is gone.`);
+    });
+};
+
+function viewerId(text: string): number {
+  const id = Number(text);
+  if (!/^\d+$/.test(text) || id < 1 || id >= 2 ** 32)
+    throw new InvalidArgumentError('It is a number from 1 on: see `proxyctl clients`.');
+  return id;
+}
