@@ -81,7 +81,7 @@ t.test(`RTCP, seed ${seed}`, (t) => {
   let runs = 0;
   let accepted = 0;
   for (; performance.now() < until; runs++) {
-    let datagram = pick();
+    let datagram: Buffer = pick();
     for (let n = below(8); n > 0; n--) datagram = mutate(datagram, pick(), below).subarray(0, LARGEST);
     const rule = broken(datagram);
     if (rule) t.fail(`${rule}: ${datagram.toString('hex')}`);
