@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pairs of UDP sockets, RTP even and RTCP odd (RFC 3550 11), on ports that the allocator lends.
+import type { Endpoint, UdpPair } from '../path/ports.js';
+import type { PortPairs } from '../state/port-pairs.js';
+import { UdpPort, type DatagramHandler, type Sent } from './udp-port.js';
+
+/** Pairs that strangers may hold before we give up. */
+const MAX_TRIES = 100;
+
+export interface UdpPairOptions {
+  /** Local IP address; all of them by default. */
+  readonly address?: string;
+  /** A datagram was not sent (EMSGSIZE, ENETUNREACH, ENOBUFS). By default nobody is told: it is UDP. */
+  readonly onSendError?: (error: NodeJS.ErrnoException, to: Endpoint) => void;
+  /** A handler threw, or a socket failed to receive. By default a process warning. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/**
+ * Binds the next pair of which both ports are free. Rejects with PortsExhausted, with EADDRINUSE when
+ * others hold each pair that was tried, or with what else the system says (EADDRNOTAVAIL).
+ */
+export async function bindUdpPair(pairs: PortPairs, options: UdpPairOptions = {}): Promise<UdpPair> {
+  for (let tries = Math.min(MAX_TRIES, pairs.free); ; tries--) {
+    const rtpPort = pairs.take();
+    try {
+      return await bindBoth(rtpPort, options, () => pairs.release(rtpPort));
+    } catch (error) {
+      pairs.release(rtpPort); // the walk goes on above it
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || tries <= 1) throw error;
+    }
+  }
+}
+
+async function bindBoth(rtpPort: number, options: UdpPairOptions, closed: () => void): Promise<UdpPair> {
+  const onError = options.onError ?? ((error) => process.emitWarning(error as Error));
+  const rtp = await new UdpPort(onError).bind(rtpPort, options.address);
+  try {
+    const rtcp = await new UdpPort(onError).bind(rtpPort + 1, options.address);
+    return new BoundPair(rtpPort, rtp, rtcp, options.onSendError, closed);
+  } catch (error) {
+    await rtp.close();
+    throw error;
+  }
+}
+
+class BoundPair implements UdpPair {
+  readonly rtpPort: number;
+  readonly rtcpPort: number;
+  readonly #rtp: UdpPort;
+  readonly #rtcp: UdpPort;
+  readonly #onSendError: UdpPairOptions['onSendError'];
+  #closed: (() => void) | undefined;
+
+  constructor(
+    rtpPort: number,
+    rtp: UdpPort,
+    rtcp: UdpPort,
+    onSendError: UdpPairOptions['onSendError'],
+    closed: () => void,
+  ) {
+    this.rtpPort = rtpPort;
+    this.rtcpPort = rtpPort + 1;
+    this.#rtp = rtp;
+    this.#rtcp = rtcp;
+    this.#onSendError = onSendError;
+    this.#closed = closed;
+  }
+
+  onRtp(handler: DatagramHandler): void {
+    this.#rtp.onDatagram(handler);
+  }
+
+  onRtcp(handler: DatagramHandler): void {
+    this.#rtcp.onDatagram(handler);
+  }
+
+  sendRtp(packet: Buffer, to: Endpoint, sent?: Sent): void {
+    this.#rtp.send(packet, to, (error) => this.#sent(error, to, sent));
+  }
+
+  sendRtcp(packet: Buffer, to: Endpoint, sent?: Sent): void {
+    this.#rtcp.send(packet, to, (error) => this.#sent(error, to, sent));
+  }
+
+  /** The pair goes back to the allocator once both sockets are closed. */
+  close(): void {
+    const closed = this.#closed;
+    this.#closed = undefined;
+    if (closed) void Promise.all([this.#rtp.close(), this.#rtcp.close()]).then(closed);
+  }
+
+  /** What was still queued when we closed it is nobody's error. */
+  #sent(error: NodeJS.ErrnoException | null, to: Endpoint, sent: Sent | undefined): void {
+    sent?.(error);
+    if (error && this.#closed) this.#onSendError?.(error, to);
+  }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// One bound UDP port: datagrams to several handlers, sends that never throw. The address family is decided here.
+import { createSocket, type Socket, type SocketOptions } from 'node:dgram';
+import type { Endpoint } from '../path/ports.js';
+
+/** IPv4 for now; IPv6 is `udp6` and `::` with ipv6Only false, and the mapped form of IPv4 addresses in `from`. */
+const FAMILY = { type: 'udp4', any: '0.0.0.0', number: 4 } as const;
+
+/** Room for a key frame that comes back to back; the kernel gives at most net.core.rmem_max, silently. */
+const RECEIVE_BUFFER = 1024 * 1024;
+
+export type DatagramHandler = (packet: Buffer, from: Endpoint) => void;
+/** Called once per send: the datagram was handed to the kernel, or why not. */
+export type Sent = (error: NodeJS.ErrnoException | null) => void;
+
+/**
+ * Every address here is an IP address already, so nothing is looked up. Answering at once matters: dgram would put
+ * the send off to a later turn, and a viewer removed in this turn would still get it.
+ */
+const noLookup: NonNullable<SocketOptions['lookup']> = (address, _options, callback) => {
+  callback(null, address, FAMILY.number);
+};
+
+export class UdpPort {
+  readonly #socket: Socket;
+  readonly #handlers: DatagramHandler[] = [];
+  readonly #onError: (error: unknown) => void;
+  #closed: Promise<void> | undefined;
+
+  /** `onError` hears of what a handler throws and of what fails in the socket; neither ends anything. */
+  constructor(onError: (error: unknown) => void) {
+    this.#onError = onError;
+    this.#socket = createSocket({ type: FAMILY.type, lookup: noLookup });
+  }
+
+  /** Rejects with the system's error (EADDRINUSE, EADDRNOTAVAIL, EACCES), closed. */
+  async bind(port: number, address: string = FAMILY.any): Promise<this> {
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#socket.once('error', reject).once('listening', resolve).bind(port, address);
+      });
+      this.#socket.setRecvBufferSize(RECEIVE_BUFFER);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    this.#socket.removeAllListeners('error').on('error', this.#onError);
+    this.#socket.on('message', (packet, { address, port }) => this.#deliver(packet, { address, port }));
+    return this;
+  }
+
+  onDatagram(handler: DatagramHandler): void {
+    this.#handlers.push(handler);
+  }
+
+  /** The system call is made before this returns, unless earlier datagrams still wait for room in the socket. */
+  send(packet: Buffer, to: Endpoint, sent: Sent): void {
+    if (this.#closed) return sent(new Error('socket closed'));
+    try {
+      this.#socket.send(packet, to.port, to.address, (error) => sent(error));
+    } catch (error) {
+      sent(error as NodeJS.ErrnoException); // a port out of range
+    }
+  }
+
+  /** Nothing is delivered from now on. Resolves when the port is free again. */
+  close(): Promise<void> {
+    this.#closed ??= new Promise((resolve) => this.#socket.close(resolve));
+    return this.#closed;
+  }
+
+  #deliver(packet: Buffer, from: Endpoint): void {
+    for (const handler of this.#handlers) {
+      if (this.#closed) return;
+      try {
+        handler(packet, from);
+      } catch (error) {
+        this.#onError(error);
+      }
+    }
+  }
+}
