@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// Many viewers of one URL: they join at a given rate, stay, and leave; what happened is summed up.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Receiver } from './receiver.js';
+import { Viewer } from './viewer.js';
+
+export interface CrowdOptions {
+  readonly url: string;
+  readonly viewers: number;
+  /** Joins per second. */
+  readonly rate: number;
+  /** Source addresses, used in turn; empty: the kernel's choice. */
+  readonly addresses: readonly string[];
+  /** First client port (even) and last; each address counts from the first. */
+  readonly ports: { readonly low: number; readonly high: number };
+  /** m= sections for which ports are set aside, per viewer. */
+  readonly sections: number;
+  /** Bind the ports, count the media and send receiver reports. Otherwise nothing is bound. */
+  readonly receive: boolean;
+  readonly reportMs: number;
+  readonly timeoutMs: number;
+}
+
+interface Member {
+  readonly viewer: Viewer;
+  readonly receivers: Receiver[];
+}
+
+export class Crowd {
+  readonly #members: Member[] = [];
+  readonly #joinMs: number[] = [];
+  readonly #failures = new Map<string, number>();
+  #reports: NodeJS.Timeout | undefined;
+
+  constructor(readonly options: CrowdOptions) {}
+
+  /** Resolves when each viewer plays or has failed. */
+  async join(): Promise<void> {
+    const { viewers, rate, receive, reportMs } = this.options;
+    const start = performance.now();
+    const joins: Promise<void>[] = [];
+    for (let i = 0; i < viewers; i++) {
+      const due = start + (i * 1000) / rate - performance.now();
+      if (due > 0) await sleep(due);
+      joins.push(this.#joinOne(i));
+    }
+    await Promise.all(joins);
+    if (receive) this.#reports = setInterval(() => this.#report(), reportMs);
+  }
+
+  async #joinOne(index: number): Promise<void> {
+    const { url, addresses, timeoutMs } = this.options;
+    const localAddress = addresses.length > 0 ? addresses[index % addresses.length] : undefined;
+    const first = this.#firstPort(index);
+    const receivers: Receiver[] = [];
+    const viewer = new Viewer(url, { localAddress, rtpPort: (section) => first + 2 * section, timeoutMs });
+    viewer.onLost = (reason) => this.#fail(`lost: ${reason}`);
+    const start = performance.now();
+    try {
+      if (this.options.receive)
+        for (let s = 0; s < this.options.sections; s++)
+          receivers.push(await Receiver.bind(localAddress, first + 2 * s));
+      await viewer.play();
+      viewer.tracks.forEach((track, s) => receivers[s] && (receivers[s].clockRate = track.clockRate));
+      this.#joinMs.push(performance.now() - start);
+      this.#members.push({ viewer, receivers });
+    } catch (error) {
+      for (const receiver of receivers) receiver.close();
+      viewer.onLost = () => {};
+      this.#fail((error as Error).message);
+    }
+  }
+
+  #firstPort(index: number): number {
+    const { addresses, ports, sections } = this.options;
+    const turn = Math.floor(index / Math.max(1, addresses.length));
+    const first = ports.low + 2 * sections * turn;
+    if (first + 2 * sections - 1 > ports.high) throw new RangeError('too few ports for that many viewers');
+    return first;
+  }
+
+  #fail(reason: string): void {
+    this.#failures.set(reason, (this.#failures.get(reason) ?? 0) + 1);
+  }
+
+  #report(): void {
+    for (const { viewer, receivers } of this.#members)
+      viewer.tracks.forEach((track, i) => receivers[i]?.report(track));
+  }
+
+  async leave(): Promise<void> {
+    clearInterval(this.#reports);
+    await Promise.all(
+      this.#members.map(({ viewer }) => viewer.teardown().catch((e: Error) => this.#fail(e.message))),
+    );
+    for (const { receivers } of this.#members) for (const receiver of receivers) receiver.close();
+  }
+
+  /** What is printed as JSON. Latencies are from connect to the answer to PLAY. */
+  summary() {
+    const sorted = [...this.#joinMs].sort((a, b) => a - b);
+    const at = (q: number) => Math.round((sorted[Math.ceil(q * sorted.length) - 1] ?? NaN) * 10) / 10;
+    return {
+      viewers: this.options.viewers,
+      joined: sorted.length,
+      failures: Object.fromEntries(this.#failures),
+      joinMs: sorted.length > 0 ? { p50: at(0.5), p99: at(0.99), max: at(1) } : null,
+      ...(this.options.receive && { received: this.#members.map(received) }),
+    };
+  }
+}
+
+function received({ receivers }: Member) {
+  return receivers.map(({ sequence, rtcp }) => {
+    const { packets, lost, duplicated, reordered, old } = sequence;
+    return { packets, lost, duplicated, reordered, old, rtcp };
+  });
+}

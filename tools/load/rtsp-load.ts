@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line of the crowd: N RTSP viewers in one process. Prints a line of JSON when all have joined or failed,
+// and another at the end: after --seconds, at the end of standard input, on SIGTERM or SIGINT.
+import { isIP } from 'node:net';
+import { Command, InvalidArgumentError } from 'commander';
+import { parseRtspUrl } from '../../src/control/rtsp/url.js';
+import { Crowd, type CrowdOptions } from './crowd.js';
+
+const number = (low: number, high: number, whole: boolean) => (text: string) => {
+  const value = text.trim() === '' ? NaN : Number(text);
+  if (!(value >= low && value <= high) || (whole && !Number.isInteger(value)))
+    throw new InvalidArgumentError(`Give a ${whole ? 'whole ' : ''}number from ${low} to ${high}.`);
+  return value;
+};
+
+function portRange(text: string): CrowdOptions['ports'] {
+  const [, low, high] = /^(\d{1,5})-(\d{1,5})$/.exec(text)?.map(Number) ?? [];
+  if (!low || !high || high > 65_535 || low >= high || low % 2 === 1)
+    throw new InvalidArgumentError('Give LOW-HIGH, LOW even, e.g. 20000-59999.');
+  return { low, high };
+}
+
+function addressList(text: string): string[] {
+  const addresses = text.split(',');
+  const wrong = addresses.find((address) => !isIP(address));
+  if (wrong !== undefined) throw new InvalidArgumentError(`'${wrong}' is no IP address.`);
+  return addresses;
+}
+
+function rtspUrl(text: string): string {
+  try {
+    parseRtspUrl(text);
+    return text;
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+}
+
+/** Resolves when the crowd has stayed long enough. */
+function end(seconds: number | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    if (seconds !== undefined) setTimeout(resolve, seconds * 1000);
+    else process.stdin.once('end', resolve).once('error', resolve).resume();
+    process.once('SIGTERM', () => resolve()).once('SIGINT', () => resolve());
+  });
+}
+
+interface Flags extends Omit<CrowdOptions, 'url' | 'addresses' | 'reportMs' | 'timeoutMs'> {
+  readonly from: string[];
+  readonly seconds?: number;
+  readonly reports: number;
+  readonly timeout: number;
+}
+
+async function main(url: string, flags: Flags): Promise<void> {
+  const { from, seconds, reports, timeout, ...rest } = flags;
+  const crowd = new Crowd({
+    ...rest,
+    url,
+    addresses: from,
+    reportMs: reports * 1000,
+    timeoutMs: timeout * 1000,
+  });
+  const ended = end(seconds);
+  await crowd.join();
+  console.log(JSON.stringify(crowd.summary()));
+  await ended;
+  await crowd.leave();
+  console.log(JSON.stringify(crowd.summary()));
+  process.exit(Object.keys(crowd.summary().failures).length > 0 ? 1 : 0);
+}
+
+await new Command('rtsp-load')
+  .description('Many RTSP viewers of one URL over RTP/UDP, in one process. Exit 1 when any of them failed.')
+  .argument('<url>', 'rtsp://HOST[:PORT]/PATH', rtspUrl)
+  .option('--viewers <n>', 'how many', number(1, 60_000, true), 1)
+  .option('--rate <n>', 'joins per second', number(0.1, 10_000, false), 50)
+  .option('--from <addresses>', 'source addresses, separated by commas, used in turn', addressList, [])
+  .option('--ports <low-high>', 'client ports, counted for each source address', portRange, {
+    low: 20_000,
+    high: 59_999,
+  })
+  .option('--sections <n>', 'm= sections per viewer that ports are set aside for', number(1, 16, true), 1)
+  .option(
+    '--receive',
+    'bind the ports, count the media, send receiver reports (else nothing is bound)',
+    false,
+  )
+  .option('--reports <seconds>', 'with --receive: between receiver reports', number(0.1, 60, false), 5)
+  .option('--timeout <seconds>', 'for the answer to a request', number(0.1, 600, false), 10)
+  .option('--seconds <n>', 'how long to stay (else until standard input ends)', number(0.1, 86_400, false))
+  .action(main)
+  .parseAsync();

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// One RTSP viewer over RTP/UDP: DESCRIBE, SETUP of every m= section, PLAY, keep-alive, TEARDOWN (RFC 2326 chapter 10).
+// It opens no UDP socket: whoever wants the media binds the ports that were given.
+import { type Socket, connect } from 'node:net';
+import { Framer } from '../../src/control/rtsp/framer.js';
+import { type RtspResponse, request } from '../../src/control/rtsp/message.js';
+import { describeSdp } from '../../src/control/rtsp/sdp.js';
+import { serialize } from '../../src/control/rtsp/serialize.js';
+import { DEFAULT_SESSION_TIMEOUT, parseSession } from '../../src/control/rtsp/session.js';
+import { parseTransport } from '../../src/control/rtsp/transport.js';
+import {
+  formatRtspUrl,
+  parseRtspUrl,
+  resolveControl,
+  withoutCredentials,
+} from '../../src/control/rtsp/url.js';
+
+export interface ViewerOptions {
+  /** Source address of the connection; undefined: the kernel's choice. */
+  readonly localAddress?: string | undefined;
+  /** Even RTP port of the n-th m= section; RTCP is one above. */
+  readonly rtpPort: (section: number) => number;
+  /** For each request, milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/** Where the server sends one section's media from. */
+export interface Track {
+  readonly rtpPort: number;
+  readonly clockRate: number;
+  readonly serverAddress: string;
+  readonly serverRtcpPort: number | undefined;
+}
+
+type Waiter = { resolve: (response: RtspResponse) => void; reject: (error: Error) => void };
+
+export class Viewer {
+  readonly tracks: Track[] = [];
+  /** Called once when the connection ends without our having asked for it. */
+  onLost: (reason: string) => void = () => {};
+  #socket!: Socket;
+  #cseq = 0;
+  #session: string | undefined;
+  #keepAlive: NodeJS.Timeout | undefined;
+  #ended = false;
+  readonly #waiting = new Map<string, Waiter>();
+  readonly #framer = new Framer();
+
+  constructor(
+    readonly url: string,
+    readonly options: ViewerOptions,
+  ) {}
+
+  /** From nothing to a playing session. @throws Error naming the step that failed; the connection is closed then. */
+  async play(): Promise<void> {
+    try {
+      await this.#connect();
+      const uri = formatRtspUrl(withoutCredentials(parseRtspUrl(this.url)));
+      const described = await this.#ask('DESCRIBE', uri, [['Accept', 'application/sdp']]);
+      const base = described.headers.get('Content-Base') ?? described.headers.get('Content-Location') ?? uri;
+      const description = describeSdp(described.body.toString('utf8'));
+      for (const [i, media] of description.media.entries())
+        await this.#setUp(resolveControl(base, media.control), i, media.clockRate);
+      await this.#ask('PLAY', resolveControl(base, description.control), [['Range', 'npt=0.000-']]);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  async teardown(): Promise<void> {
+    if (this.#ended) return;
+    try {
+      await this.#ask('TEARDOWN', this.url);
+    } finally {
+      this.close();
+    }
+  }
+
+  /** Drops the connection without a TEARDOWN. */
+  close(): void {
+    this.#end('closed');
+  }
+
+  async #connect(): Promise<void> {
+    const { host, port } = parseRtspUrl(this.url);
+    const { localAddress, timeoutMs } = this.options;
+    this.#socket = connect(localAddress === undefined ? { host, port } : { host, port, localAddress });
+    this.#socket.setNoDelay(true).on('data', (chunk: Buffer) => this.#received(chunk));
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error('connect: no answer')), timeoutMs);
+      this.#socket
+        .once('connect', () => (clearTimeout(timer), resolve()))
+        .once('error', (error) => (clearTimeout(timer), reject(error)))
+        .on('error', (error) => this.#end(error.message))
+        .on('close', () => this.#end('the server closed the connection'));
+    });
+  }
+
+  async #setUp(uri: string, section: number, clockRate: number): Promise<void> {
+    const rtpPort = this.options.rtpPort(section);
+    const wanted = `RTP/AVP;unicast;client_port=${rtpPort}-${rtpPort + 1}`;
+    const answer = await this.#ask('SETUP', uri, [['Transport', wanted]]);
+    const transport = parseTransport(answer.headers.get('Transport') ?? '')[0]!;
+    if (transport.clientPort?.low !== rtpPort) throw new Error('SETUP: the answer names other client ports');
+    this.tracks.push({
+      rtpPort,
+      clockRate,
+      serverAddress: transport.source ?? this.#socket.remoteAddress!,
+      serverRtcpPort: transport.serverPort?.high,
+    });
+    const { id, timeout = DEFAULT_SESSION_TIMEOUT } = parseSession(answer.headers.get('Session') ?? '');
+    this.#session = id;
+    this.#keepAlive ??= setInterval(
+      () => void this.#ask('GET_PARAMETER', this.url).catch((e: Error) => this.#end(e.message)),
+      timeout * 500,
+    );
+  }
+
+  /** @throws when the answer is no 200 or does not come in time. */
+  async #ask(method: string, uri: string, fields: [string, string][] = []): Promise<RtspResponse> {
+    const cseq = String(++this.#cseq);
+    const headers: [string, string][] = [['CSeq', cseq], ['User-Agent', 'rtsp-load'], ...fields];
+    if (this.#session !== undefined) headers.push(['Session', this.#session]);
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      const answer = await new Promise<RtspResponse>((resolve, reject) => {
+        if (this.#ended) return reject(new Error('the connection has ended'));
+        timer = setTimeout(() => reject(new Error('no answer')), this.options.timeoutMs);
+        this.#waiting.set(cseq, { resolve, reject });
+        this.#socket.write(serialize(request(method, uri, headers)));
+      });
+      if (answer.status !== 200) throw new Error(`${answer.status} ${answer.reason}`);
+      return answer;
+    } catch (error) {
+      throw new Error(`${method}: ${(error as Error).message}`, { cause: error });
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(cseq);
+    }
+  }
+
+  #received(chunk: Buffer): void {
+    try {
+      this.#framer.push(chunk);
+      for (let message; (message = this.#framer.next());)
+        if (message.kind === 'response')
+          this.#waiting.get(message.headers.get('CSeq') ?? '')?.resolve(message);
+    } catch (error) {
+      this.#end(`unreadable answer: ${(error as Error).message}`);
+    }
+  }
+
+  #end(reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearInterval(this.#keepAlive);
+    for (const waiter of this.#waiting.values()) waiter.reject(new Error(reason));
+    if (reason !== 'closed') this.onLost(reason);
+    this.#socket.destroy();
+  }
+}
