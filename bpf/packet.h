@@ -80,8 +80,10 @@ static __always_inline bool is_ours(struct __sk_buff *skb, struct packet *p)
 		if (bpf_skb_load_bytes(skb, IP_OFFSET + ip_header, &beyond, sizeof(beyond)))
 			return false;
 		key.port = beyond.dest;
+		p->source_port = beyond.source;
 	} else {
 		key.port = udp->dest;
+		p->source_port = udp->source;
 	}
 	map_address(key.address, ip->daddr);
 	listening = bpf_map_lookup_elem(&listen, &key);
@@ -91,7 +93,6 @@ static __always_inline bool is_ours(struct __sk_buff *skb, struct packet *p)
 	p->stream = listening->stream;
 	p->kind = listening->kind;
 	p->source = ip->saddr;
-	p->source_port = udp->source;
 	p->segments = 1;
 	p->fault = FANOUT_DROP_NONE;
 	if (ip_header != sizeof(*ip)) {

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+// Generated from the type information of bpf/command.bpf.c (bpf/fanout_abi.h) by `make abi`. Do not edit.
+
+/** enum fanout_drop */
+export const Drop = {
+  NONE: 0,
+  NOT_SOURCE: 1,
+  MALFORMED: 2,
+  NO_VIEWER: 3,
+  NO_TICKET: 4,
+  FRAGMENT: 5,
+  IP_OPTIONS: 6,
+  TEMPLATE_DIED: 7,
+  TICKET_LATE: 8,
+  EGRESS_REFUSED: 9,
+  EGRESS_ERROR: 10,
+  TOO_BIG: 11,
+  NO_MEMORY: 12,
+  STALE: 13,
+  FOREIGN_TEMPLATE: 14,
+  TICKET_LOST: 15,
+  MAX: 16,
+} as const;
+
+/** enum fanout_kind */
+export const Kind = {
+  RTP: 0,
+  RTCP: 1,
+  KINDS: 2,
+} as const;
+
+/** enum fanout_limit */
+export const Limit = {
+  MAX_STREAMS: 1024,
+  PAGE_SLOTS: 32,
+  MAX_PAGES: 2048,
+  STREAM_PAGES: 512,
+  TICKETS: 256,
+  STREAM_IN_FLIGHT: 200,
+  TOTAL_IN_FLIGHT: 240,
+  DATAGRAM_SEGMENTS: 64,
+  PASS_COPIES: 192,
+  SR_HISTORY: 8,
+} as const;
+
+/** enum fanout_op */
+export const Op = {
+  HELLO: 1,
+  OPEN: 2,
+  CLOSE: 3,
+  ADD: 4,
+  DELETE: 5,
+  FLUSH: 6,
+  LOSS: 7,
+  NEXT_HOP: 8,
+  PASS_UP: 9,
+} as const;
+
+/** enum fanout_stream_state */
+export const StreamState = {
+  STREAM_FREE: 0,
+  STREAM_OPEN: 1,
+} as const;
+
+/** enum fanout_ticket_state */
+export const TicketState = {
+  TICKET_FREE: 0,
+  TICKET_OUT: 1,
+  TICKET_DONE: 2,
+  TICKET_DEAD: 3,
+} as const;
+
+/** enum fanout_version */
+export const Version = {
+  ABI_VERSION: 1,
+} as const;
+
+/** enum fanout_viewer_state */
+export const ViewerState = {
+  VIEWER_FREE: 0,
+  VIEWER_ACTIVE: 1,
+  VIEWER_BUSY: 2,
+} as const;
+
+/** struct fanout_add: byte offsets, and its size. */
+export const Add = {
+  SIZE: 64,
+  id: 0,
+  source: 4,
+  address: 20,
+  sourcePort: 36,
+  port: 40,
+  hop: 44,
+} as const;
+
+/** struct fanout_command: byte offsets, and its size. */
+export const Command = {
+  SIZE: 88,
+  op: 0,
+  result: 4,
+  stream: 8,
+  slot: 12,
+  id: 16,
+  passUp: 20,
+  hello: 24,
+  open: 24,
+  add: 24,
+  loss: 24,
+  hop: 24,
+} as const;
+
+/** struct fanout_global: byte offsets, and its size. */
+export const Global = {
+  SIZE: 184,
+  heartbeatNs: 0,
+  heartbeatLimitNs: 8,
+  ownerPid: 16,
+  recirculateIfindex: 20,
+  templateMac: 24,
+  pad: 30,
+  inFlight: 32,
+  agreed: 36,
+  pageHint: 40,
+  pad2: 44,
+  passNs: 48,
+  drops: 56,
+} as const;
+
+/** struct fanout_hello: byte offsets, and its size. */
+export const Hello = {
+  SIZE: 40,
+  abiVersion: 0,
+  commandSize: 4,
+  streamSize: 8,
+  viewerSize: 12,
+  ticketSize: 16,
+  receptionSize: 20,
+  globalSize: 24,
+  recirculateIfindex: 28,
+  templateMac: 32,
+  pad: 38,
+} as const;
+
+/** struct fanout_listen: byte offsets, and its size. */
+export const Listen = {
+  SIZE: 8,
+  stream: 0,
+  kind: 4,
+} as const;
+
+/** struct fanout_listen_key: byte offsets, and its size. */
+export const ListenKey = {
+  SIZE: 20,
+  address: 0,
+  port: 16,
+  pad: 18,
+} as const;
+
+/** struct fanout_loss: byte offsets, and its size. */
+export const Loss = {
+  SIZE: 12,
+  fraction: 0,
+  cumulative: 4,
+  jitter: 8,
+} as const;
+
+/** struct fanout_next_hop: byte offsets, and its size. */
+export const NextHop = {
+  SIZE: 20,
+  ifindex: 0,
+  mtu: 4,
+  sourceMac: 8,
+  mac: 14,
+} as const;
+
+/** struct fanout_open: byte offsets, and its size. */
+export const Open = {
+  SIZE: 44,
+  source: 0,
+  local: 16,
+  sourcePort: 32,
+  localPort: 36,
+  clockRate: 40,
+} as const;
+
+/** struct fanout_reception: byte offsets, and its size. */
+export const Reception = {
+  SIZE: 160,
+  generation: 0,
+  ssrc: 4,
+  maxSeq: 8,
+  started: 10,
+  cycles: 12,
+  baseSeq: 16,
+  badSeq: 20,
+  received: 24,
+  transit: 28,
+  jitter: 32,
+  timestamp: 36,
+  others: 40,
+  pad: 44,
+  arrivalNs: 48,
+  srNs: 56,
+  srNtp: 120,
+  srCount: 152,
+  pad2: 156,
+} as const;
+
+/** struct fanout_stream: byte offsets, and its size. */
+export const Stream = {
+  SIZE: 1160,
+  state: 0,
+  generation: 4,
+  source: 8,
+  local: 24,
+  sourcePort: 40,
+  localPort: 44,
+  clockRate: 48,
+  passUp: 52,
+  viewers: 56,
+  span: 60,
+  freeHint: 64,
+  page: 68,
+  tail: 1092,
+  head: 1096,
+  rotation: 1100,
+  packets: 1104,
+  bytes: 1112,
+  rtcpPackets: 1120,
+  refused: 1128,
+  passes: 1136,
+  waits: 1144,
+  egressFull: 1152,
+} as const;
+
+/** struct fanout_ticket: byte offsets, and its size. */
+export const Ticket = {
+  SIZE: 48,
+  number: 0,
+  state: 4,
+  start: 8,
+  span: 12,
+  offset: 16,
+  served: 20,
+  kind: 24,
+  generation: 28,
+  seenNs: 32,
+  refusedNs: 40,
+} as const;
+
+/** struct fanout_viewer: byte offsets, and its size. */
+export const Viewer = {
+  SIZE: 144,
+  state: 0,
+  next: 4,
+  stream: 8,
+  generation: 12,
+  id: 16,
+  ifindex: 20,
+  mtu: 24,
+  source: 28,
+  address: 44,
+  sourcePort: 60,
+  port: 64,
+  sourceMac: 68,
+  mac: 74,
+  packets: 80,
+  bytes: 88,
+  rtcpPackets: 96,
+  drops: 104,
+  addedNs: 112,
+  first: 120,
+  refusing: 124,
+  lossFraction: 128,
+  lossCumulative: 132,
+  lossJitter: 136,
+  pad: 140,
+} as const;
+
+/** struct locked_reception: byte offsets, and its size. */
+export const LockedReception = {
+  SIZE: 168,
+  lock: 0,
+  pad: 4,
+  reception: 8,
+} as const;

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Addresses as the ABI wants them: 16 bytes in network order, IPv4 mapped into IPv6.
+import { isIPv4 } from 'node:net';
+
+const IPV4_MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+
+/** `192.0.2.1` -> its four bytes. Throws TypeError for anything else. */
+export function ipv4Bytes(address: string): number[] {
+  if (!isIPv4(address)) throw new TypeError(`not an IPv4 address: ${address}`);
+  return address.split('.').map(Number);
+}
+
+/** Sixteen bytes of an IPv4 address (as ::ffff:a.b.c.d). IPv6 comes with the kernel's IPv6 path. */
+export function abiAddress(address: string): Uint8Array {
+  return Uint8Array.from([...IPV4_MAPPED, ...ipv4Bytes(address)]);
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which datapath: the kernel engine where it can be had, the user-space engine where not, and why. An engine that was
+// asked for by name is had or refused, never replaced.
+
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Datapath, Log } from '../path/ports.js';
+import { missingCapabilities } from './capabilities.js';
+import { UserspaceDatapath } from './userspace.js';
+
+export const ENGINES_WANTED = ['auto', 'tc', 'userspace'] as const;
+export type EngineWanted = (typeof ENGINES_WANTED)[number];
+
+/** dist/bpf, seen from dist/src/control/kernel. */
+const OBJECTS = fileURLToPath(new URL('../../../bpf', import.meta.url));
+
+export interface Choice {
+  readonly wanted: EngineWanted;
+  /** The proxy's listen port: the kernel engine's name in this network namespace. */
+  readonly port: number;
+  readonly log: Log;
+}
+
+/** Rejects only when `tc` is wanted and cannot be had; the message is one sentence for the command line. */
+export async function chooseDatapath({ wanted, port, log }: Choice): Promise<Datapath> {
+  if (wanted === 'userspace') return new UserspaceDatapath('it was asked for');
+  const obstacle = obstacleToKernel();
+  if (obstacle === undefined) {
+    try {
+      // Only here: without libbpf on this machine the module cannot be loaded.
+      const { TcDatapath } = await import('./tc.js');
+      return await TcDatapath.open({ port, objects: OBJECTS, log });
+    } catch (error) {
+      return without((error as Error).message, wanted, error);
+    }
+  }
+  return without(obstacle, wanted);
+}
+
+function without(obstacle: string, wanted: EngineWanted, cause?: unknown): Datapath {
+  if (wanted === 'tc') throw new Error(`--datapath tc: ${obstacle}`, { cause });
+  return new UserspaceDatapath(`the kernel engine cannot be had: ${obstacle}`);
+}
+
+/** What can be told without trying. */
+function obstacleToKernel(): string | undefined {
+  const missing = missingCapabilities();
+  if (missing.length > 0) return `this user is not root and lacks ${missing.join(' and ')}`;
+  if (!existsSync(OBJECTS))
+    return 'its programs were not built ("make build" needs clang and libbpf-dev for them)';
+  return undefined;
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command channel to the kernel programs: add, delete, flush, loss and what goes with them, one system call each.
+import { abiAddress } from './address.js';
+import {
+  Add,
+  Command,
+  Global,
+  Hello,
+  Kind,
+  Loss,
+  NextHop,
+  Op,
+  Open,
+  Reception,
+  Stream,
+  Ticket,
+  Version,
+  Viewer,
+} from './abi.gen.js';
+import { KernelError } from './kernel-error.js';
+import type { SyscallProgram } from './libbpf.js';
+
+const EBUSY = 16;
+/** A slot is locked for about a microsecond at a time; the program itself tries a million times. */
+const BUSY_TRIES = 3;
+
+/** UDP ports, host order. */
+export interface Ports {
+  readonly rtp: number;
+  readonly rtcp: number;
+}
+
+export interface OpenCommand {
+  readonly source: string;
+  /** 0: any. */
+  readonly sourcePorts: Ports;
+  readonly local: string;
+  readonly localPorts: Ports;
+  readonly clockRate: number;
+}
+
+/** The frame that carries copies to a viewer. */
+export interface HopCommand {
+  readonly ifindex: number;
+  /** Largest IP packet, bytes. */
+  readonly mtu: number;
+  readonly sourceMac: Uint8Array;
+  readonly mac: Uint8Array;
+}
+
+export interface AddCommand {
+  readonly id: number;
+  readonly source: string;
+  readonly sourcePorts: Ports;
+  readonly address: string;
+  readonly ports: Ports;
+  readonly hop: HopCommand;
+}
+
+export class Commands {
+  readonly #program: SyscallProgram;
+  readonly #c: DataView;
+
+  constructor(program: SyscallProgram) {
+    this.#program = program;
+    this.#c = program.context;
+  }
+
+  /** The handshake: the kernel programs refuse all else until version and sizes agree (EPROTO). */
+  hello(recirculateIfindex: number, templateMac: Uint8Array): void {
+    this.#begin(Op.HELLO);
+    const sizes: [at: number, size: number][] = [
+      [Hello.abiVersion, Version.ABI_VERSION],
+      [Hello.commandSize, Command.SIZE],
+      [Hello.streamSize, Stream.SIZE],
+      [Hello.viewerSize, Viewer.SIZE],
+      [Hello.ticketSize, Ticket.SIZE],
+      [Hello.receptionSize, Reception.SIZE],
+      [Hello.globalSize, Global.SIZE],
+      [Hello.recirculateIfindex, recirculateIfindex],
+    ];
+    for (const [at, value] of sizes) this.#u32(Command.hello + at, value);
+    this.#bytes(Command.hello + Hello.templateMac, templateMac);
+    this.#run('hello');
+  }
+
+  /** Returns the stream's index. EEXIST: another stream listens there; ENOSPC: the table is full. */
+  open(command: OpenCommand): number {
+    this.#begin(Op.OPEN);
+    this.#bytes(Command.open + Open.source, abiAddress(command.source));
+    this.#bytes(Command.open + Open.local, abiAddress(command.local));
+    this.#ports(Command.open + Open.sourcePort, command.sourcePorts);
+    this.#ports(Command.open + Open.localPort, command.localPorts);
+    this.#u32(Command.open + Open.clockRate, command.clockRate);
+    this.#run('open');
+    return this.#c.getUint32(Command.stream, true);
+  }
+
+  close(stream: number): void {
+    this.#begin(Op.CLOSE);
+    this.#u32(Command.stream, stream);
+    this.#run('close');
+  }
+
+  /** Returns the viewer's slot. */
+  add(stream: number, command: AddCommand): number {
+    this.#begin(Op.ADD);
+    this.#u32(Command.stream, stream);
+    this.#u32(Command.add + Add.id, command.id);
+    this.#bytes(Command.add + Add.source, abiAddress(command.source));
+    this.#bytes(Command.add + Add.address, abiAddress(command.address));
+    this.#ports(Command.add + Add.sourcePort, command.sourcePorts);
+    this.#ports(Command.add + Add.port, command.ports);
+    this.#hop(Command.add + Add.hop, command.hop);
+    this.#run('add');
+    return this.#c.getUint32(Command.slot, true);
+  }
+
+  /** When it has returned, no further copy is made for the viewer. */
+  delete(slot: number, id: number): void {
+    this.#viewer(Op.DELETE, slot, id);
+    this.#run('delete');
+  }
+
+  loss(slot: number, id: number, report: { fraction: number; cumulative: number; jitter: number }): void {
+    this.#viewer(Op.LOSS, slot, id);
+    this.#u32(Command.loss + Loss.fraction, report.fraction);
+    this.#c.setInt32(Command.loss + Loss.cumulative, report.cumulative, true);
+    this.#u32(Command.loss + Loss.jitter, report.jitter);
+    this.#run('loss');
+  }
+
+  nextHop(slot: number, id: number, hop: HopCommand): void {
+    this.#viewer(Op.NEXT_HOP, slot, id);
+    this.#hop(Command.hop, hop);
+    this.#run('next hop');
+  }
+
+  /** Whether a stream's RTP also goes up to the socket that holds its port. */
+  passUp(stream: number, on: boolean): void {
+    this.#begin(Op.PASS_UP);
+    this.#u32(Command.stream, stream);
+    this.#u32(Command.passUp, on ? 1 : 0);
+    this.#run('pass up');
+  }
+
+  flush(): void {
+    this.#begin(Op.FLUSH);
+    this.#run('flush');
+  }
+
+  #begin(op: number): void {
+    new Uint8Array(this.#c.buffer, this.#c.byteOffset, Command.SIZE).fill(0);
+    this.#u32(Command.op, op);
+  }
+
+  #viewer(op: number, slot: number, id: number): void {
+    this.#begin(op);
+    this.#u32(Command.slot, slot);
+    this.#u32(Command.id, id);
+  }
+
+  #run(what: string): void {
+    let result = -EBUSY;
+    for (let i = 0; i < BUSY_TRIES && result === -EBUSY; i++) {
+      this.#program.run();
+      result = this.#c.getInt32(Command.result, true);
+    }
+    if (result < 0) throw KernelError.fromErrno(`kernel command ${what}`, -result);
+  }
+
+  #u32(at: number, value: number): void {
+    this.#c.setUint32(at, value, true);
+  }
+
+  #bytes(at: number, bytes: Uint8Array): void {
+    new Uint8Array(this.#c.buffer, this.#c.byteOffset + at, bytes.length).set(bytes);
+  }
+
+  /** Network order, as packets carry them. */
+  #ports(at: number, ports: Ports): void {
+    this.#c.setUint16(at + 2 * Kind.RTP, ports.rtp, false);
+    this.#c.setUint16(at + 2 * Kind.RTCP, ports.rtcp, false);
+  }
+
+  #hop(at: number, hop: HopCommand): void {
+    this.#u32(at + NextHop.ifindex, hop.ifindex);
+    this.#u32(at + NextHop.mtu, hop.mtu);
+    this.#bytes(at + NextHop.sourceMac, hop.sourceMac);
+    this.#bytes(at + NextHop.mac, hop.mac);
+  }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one owner of the kernel programs' maps: created here, shared with every engine, read here. Counters are loads from
+// shared memory; only a stream's reception needs a system call, for its spin lock.
+import type {
+  DropCount,
+  Reception as ReceptionReading,
+  StreamCounters,
+  ViewerCounters,
+} from '../path/ports.js';
+import { Command, Drop, Global, Limit, LockedReception, Reception, Stream, Viewer } from './abi.gen.js';
+import { Commands } from './commands.js';
+import { dropReason } from './drop-reasons.js';
+import { BpfObject, mapLookup, SyscallProgram } from './libbpf.js';
+import { shareMap, type SharedMemory } from './shared-memory.js';
+
+const MAPS = ['listen', 'streams', 'viewers', 'pages', 'tickets', 'reception', 'global'] as const;
+const BPF_F_LOCK = 4n;
+/** Without a heartbeat for this long the kernel sends nothing more: departed viewers must not be flooded for ever. */
+const HEARTBEAT_LIMIT_NS = 60_000_000_000n;
+const HEARTBEAT_MS = 1000;
+
+export class KernelState {
+  readonly commands: Commands;
+  /** For engines to share: map name -> descriptor. */
+  readonly maps: ReadonlyMap<string, number>;
+  readonly #object: BpfObject;
+  readonly #streams: SharedMemory;
+  readonly #viewers: SharedMemory;
+  readonly #global: SharedMemory;
+  readonly #heartbeat: NodeJS.Timeout;
+  readonly #value = Buffer.alloc(LockedReception.SIZE);
+  readonly #key = Buffer.alloc(4);
+
+  /** Loads the command program and creates the maps. Throws KernelError, having undone what it did. */
+  constructor(commandObject: string) {
+    this.#object = BpfObject.load(commandObject);
+    this.maps = new Map(MAPS.map((name) => [name, this.#object.mapFd(name)]));
+    this.commands = new Commands(new SyscallProgram(this.#object.programFd('command'), Command.SIZE));
+    this.#streams = shareMap(this.#fd('streams'), Limit.MAX_STREAMS * Stream.SIZE);
+    this.#viewers = shareMap(this.#fd('viewers'), Limit.MAX_PAGES * Limit.PAGE_SLOTS * Viewer.SIZE);
+    this.#global = shareMap(this.#fd('global'), Global.SIZE);
+    this.#global.view.setBigUint64(Global.heartbeatLimitNs, HEARTBEAT_LIMIT_NS, true);
+    this.#global.view.setUint32(Global.ownerPid, process.pid, true);
+    this.#beat();
+    this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS);
+    this.#heartbeat.unref();
+  }
+
+  /** `first`: packets of which this viewer was served first. */
+  viewer(slot: number): ViewerCounters & { readonly first: number } {
+    const at = slot * Viewer.SIZE;
+    const read = (field: number) => u64(this.#viewers, at + field);
+    return {
+      packets: read(Viewer.packets),
+      bytes: read(Viewer.bytes),
+      rtcpPackets: read(Viewer.rtcpPackets),
+      drops: read(Viewer.drops),
+      first: this.#viewers.view.getUint32(at + Viewer.first, true),
+    };
+  }
+
+  stream(index: number): StreamCounters {
+    const at = index * Stream.SIZE;
+    const read = (field: number) => u64(this.#streams, at + field);
+    return {
+      packets: read(Stream.packets),
+      bytes: read(Stream.bytes),
+      rtcpPackets: read(Stream.rtcpPackets),
+      refused: read(Stream.refused),
+    };
+  }
+
+  /** Undefined until the stream's first RTP packet. */
+  reception(index: number): ReceptionReading | undefined {
+    const r = this.#reception(index);
+    if (!r || !r.readUInt16LE(Reception.started)) return undefined;
+    return {
+      ssrc: r.readUInt32LE(Reception.ssrc),
+      extendedMaxSeq: (r.readUInt32LE(Reception.cycles) + r.readUInt16LE(Reception.maxSeq)) >>> 0,
+      baseSeq: r.readUInt32LE(Reception.baseSeq),
+      received: r.readUInt32LE(Reception.received),
+      jitter: r.readUInt32LE(Reception.jitter) / 16,
+      timestamp: r.readUInt32LE(Reception.timestamp),
+      arrivalNs: r.readBigUInt64LE(Reception.arrivalNs),
+    };
+  }
+
+  /** When the sender report with these middle 32 bits of its NTP timestamp went on; the newest, where two have them. */
+  senderReportSentNs(index: number, ntpMiddle: number): bigint | undefined {
+    const r = this.#reception(index);
+    if (!r) return undefined;
+    const count = r.readUInt32LE(Reception.srCount);
+    for (let i = count - 1; i >= 0 && i >= count - Limit.SR_HISTORY; i--) {
+      const entry = i % Limit.SR_HISTORY;
+      if (r.readUInt32LE(Reception.srNtp + 4 * entry) === ntpMiddle >>> 0)
+        return r.readBigUInt64LE(Reception.srNs + 8 * entry);
+    }
+    return undefined;
+  }
+
+  drops(): DropCount[] {
+    const counts: DropCount[] = [];
+    for (let reason: number = Drop.NONE + 1; reason < Drop.MAX; reason++)
+      counts.push({ reason: dropReason(reason), count: u64(this.#global, Global.drops + 8 * reason) });
+    return counts;
+  }
+
+  ticketsOut(): number {
+    return this.#global.view.getUint32(Global.inFlight, true);
+  }
+
+  /** What the passes cost: sums over the streams that are open now. */
+  passes(): { passes: number; waits: number; egressFull: number } {
+    const sum = { passes: 0, waits: 0, egressFull: 0 };
+    for (let i = 0; i < Limit.MAX_STREAMS; i++) {
+      const at = i * Stream.SIZE;
+      if (!this.#streams.view.getUint32(at + Stream.state, true)) continue;
+      sum.passes += u64(this.#streams, at + Stream.passes);
+      sum.waits += u64(this.#streams, at + Stream.waits);
+      sum.egressFull += u64(this.#streams, at + Stream.egressFull);
+    }
+    return sum;
+  }
+
+  close(): void {
+    clearInterval(this.#heartbeat);
+    for (const memory of [this.#streams, this.#viewers, this.#global]) memory.close();
+    this.#object.close();
+  }
+
+  #fd(name: (typeof MAPS)[number]): number {
+    return this.maps.get(name)!;
+  }
+
+  /** The value behind its lock; of another opening of the slot when nothing has come since: undefined. */
+  #reception(index: number): Buffer | undefined {
+    this.#key.writeUInt32LE(index);
+    if (!mapLookup(this.#fd('reception'), this.#key, this.#value, BPF_F_LOCK)) return undefined;
+    const value = this.#value.subarray(LockedReception.reception);
+    const generation = this.#streams.view.getUint32(index * Stream.SIZE + Stream.generation, true);
+    return value.readUInt32LE(Reception.generation) === generation ? value : undefined;
+  }
+
+  #beat(): void {
+    this.#global.view.setBigUint64(Global.heartbeatNs, process.hrtime.bigint(), true);
+  }
+}
+
+/** Exact up to 2^53: packets and bytes of decades. */
+function u64(memory: SharedMemory, at: number): number {
+  return Number(memory.view.getBigUint64(at, true));
+}

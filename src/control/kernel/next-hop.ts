@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a datagram to an address leaves this host, and to which Ethernet address: asked from the kernel over rtnetlink
+// and kept until the kernel says that a route, a neighbour or a link has changed.
+import { createRtNetlink, rt, type RtNetlinkSocket } from 'netlink';
+import { isIPv4 } from 'node:net';
+import { ipv4Bytes } from './address.js';
+
+const AF_INET = 2;
+const GROUPS = ['LINK', 'NEIGH', 'IPV4_ROUTE', 'IPV4_IFADDR'] as const;
+/** How long an address may take to be resolved (ARP) before a viewer is served otherwise. */
+const RESOLVE_MS = 1000;
+const POLL_MS = 20;
+/** Changes come in bursts; one look after the burst is enough. */
+const SETTLE_MS = 50;
+/** Copies do not pass the neighbour table, so it is told now and then that its entries are in use. */
+const REFRESH_MS = 20_000;
+
+export interface Link {
+  readonly ifindex: number;
+  readonly name: string;
+  /** Largest IP packet, bytes. */
+  readonly mtu: number;
+  readonly mac: Buffer;
+  readonly type: 'ethernet' | 'loopback' | 'other';
+}
+
+export type NextHop =
+  /** Over Ethernet. */
+  | { readonly to: 'neighbour'; readonly link: Link; readonly mac: Buffer }
+  /** An address of this host. */
+  | { readonly to: 'local'; readonly link: Link }
+  /** It cannot be reached with an Ethernet frame of ours; `why` is a sentence. */
+  | { readonly to: 'nowhere'; readonly why: string };
+
+interface Known {
+  readonly hop: NextHop;
+  /** The address on the link that is asked for its MAC: the gateway, or the destination itself. */
+  readonly via: string | undefined;
+}
+
+export class NextHops {
+  readonly #socket: RtNetlinkSocket;
+  readonly #known = new Map<string, Known>();
+  readonly #watchers = new Map<string, number>();
+  readonly #onChange: (address: string, hop: NextHop) => void;
+  readonly #refresh: NodeJS.Timeout;
+  #settling: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  /** `onChange` is called for each watched address that from now on leaves another way. */
+  constructor(onChange: (address: string, hop: NextHop) => void) {
+    this.#onChange = onChange;
+    this.#socket = createRtNetlink();
+    for (const group of GROUPS) this.#socket.addMembership(group);
+    this.#socket.on('message', (messages) => this.#notice(messages));
+    this.#socket.socket.on('error', () => this.#lookAgainSoon()); // ENOBUFS: events were lost
+    this.#refresh = setInterval(() => void this.#useNeighbours(), REFRESH_MS);
+    this.#refresh.unref();
+  }
+
+  /** Resolves an IPv4 address, waking the neighbour where its MAC is not known yet (at most RESOLVE_MS). */
+  async resolve(address: string): Promise<NextHop> {
+    return (this.#known.get(address) ?? (await this.#ask(address))).hop;
+  }
+
+  /** Resolves it, and reports changes until as many calls of unwatch(). */
+  async watch(address: string): Promise<NextHop> {
+    this.#watchers.set(address, (this.#watchers.get(address) ?? 0) + 1);
+    const known = this.#known.get(address);
+    if (known && known.hop.to !== 'nowhere') return known.hop;
+    const found = await this.#ask(address);
+    if (this.#watchers.has(address)) this.#known.set(address, found);
+    return found.hop;
+  }
+
+  unwatch(address: string): void {
+    const left = (this.#watchers.get(address) ?? 0) - 1;
+    if (left > 0) {
+      this.#watchers.set(address, left);
+      return;
+    }
+    this.#watchers.delete(address);
+    this.#known.delete(address);
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#refresh);
+    clearTimeout(this.#settling);
+    this.#socket.socket.close();
+  }
+
+  async #ask(address: string): Promise<Known> {
+    if (!isIPv4(address)) return nowhere('the kernel engine serves IPv4 viewers only');
+    try {
+      const route = await this.#route(address);
+      const link = await this.#link(route.oif);
+      if (route.local) return { hop: { to: 'local', link }, via: undefined };
+      if (link.type !== 'ethernet') return nowhere(`device ${link.name} is not an Ethernet device`);
+      const mac = await this.#neighbour(link, route.via);
+      if (!mac) return nowhere(`${route.via} does not answer ARP on ${link.name}`);
+      return { hop: { to: 'neighbour', link, mac }, via: route.via };
+    } catch (error) {
+      return nowhere(`no route to ${address}: ${(error as Error).message}`);
+    }
+  }
+
+  async #route(address: string): Promise<{ oif: number; via: string; local: boolean }> {
+    const query = { family: AF_INET, dstLen: 32 };
+    const [answer] = await this.#socket.getRoute(query, { dst: Buffer.from(ipv4Bytes(address)) });
+    const oif = answer?.attrs.oif;
+    if (!answer || oif === undefined) throw new Error('the kernel names no device');
+    const gateway = answer.attrs.gateway;
+    return { oif, via: gateway ? gateway.join('.') : address, local: answer.data.type === 'LOCAL' };
+  }
+
+  async #link(ifindex: number): Promise<Link> {
+    const [answer] = await this.#socket.getLink({ index: ifindex });
+    if (!answer) throw new Error(`no device ${ifindex}`);
+    const { ifname, mtu, address } = answer.attrs;
+    const type =
+      answer.data.type === 'ETHER' ? 'ethernet' : answer.data.type === 'LOOPBACK' ? 'loopback' : 'other';
+    return { ifindex, name: ifname ?? `${ifindex}`, mtu: mtu ?? 1500, mac: address ?? Buffer.alloc(6), type };
+  }
+
+  /** The MAC, asking the kernel to find it when it is not known; undefined when nobody answers. */
+  async #neighbour(link: Link, via: string): Promise<Buffer | undefined> {
+    const until = performance.now() + RESOLVE_MS;
+    for (let asked = false; ; asked = true) {
+      const mac = await this.#lookUp(link.ifindex, via);
+      if (mac || performance.now() > until || this.#closed) return mac;
+      if (!asked) await this.#use(link.ifindex, via);
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+
+  async #lookUp(ifindex: number, via: string): Promise<Buffer | undefined> {
+    try {
+      const [found] = await this.#socket.getNeighbor(
+        { family: AF_INET, ifindex },
+        { dst: Buffer.from(ipv4Bytes(via)) },
+      );
+      const state = found?.data.state;
+      return state?.failed || state?.incomplete ? undefined : found?.attrs.lladdr;
+    } catch {
+      return undefined; // ENOENT: never heard of
+    }
+  }
+
+  /** NTF_USE: as if a packet had been sent to it. */
+  async #use(ifindex: number, via: string): Promise<void> {
+    const options = { flags: rtFlags.create };
+    await this.#socket
+      .newNeighbor(
+        { family: AF_INET, ifindex, flags: { use: true } },
+        { dst: Buffer.from(ipv4Bytes(via)) },
+        options,
+      )
+      .catch(() => undefined);
+  }
+
+  async #useNeighbours(): Promise<void> {
+    const seen = new Set<string>();
+    for (const { hop, via } of this.#known.values()) {
+      if (hop.to !== 'neighbour' || !via || seen.has(via)) continue;
+      seen.add(via);
+      await this.#use(hop.link.ifindex, via);
+    }
+  }
+
+  /** An event of the kernel's: a neighbour's concerns those behind it, anything else everybody. */
+  #notice(messages: readonly rt.Message[]): void {
+    for (const message of messages) {
+      if (message.kind === 'neighbor') {
+        const via = message.attrs.dst?.join('.');
+        if (![...this.#known.values()].some((known) => known.via === via)) continue;
+      }
+      this.#lookAgainSoon();
+      return;
+    }
+  }
+
+  #lookAgainSoon(): void {
+    if (this.#closed) return;
+    this.#settling ??= setTimeout(() => {
+      this.#settling = undefined;
+      void this.#lookAgain();
+    }, SETTLE_MS);
+  }
+
+  async #lookAgain(): Promise<void> {
+    for (const [address, before] of [...this.#known]) {
+      const now = await this.#ask(address);
+      if (this.#closed) return;
+      if (this.#known.get(address) !== before || sameHop(before.hop, now.hop)) continue;
+      this.#known.set(address, now);
+      this.#onChange(address, now.hop);
+    }
+  }
+}
+
+const rtFlags = { create: 0x400 };
+
+function nowhere(why: string): Known {
+  return { hop: { to: 'nowhere', why }, via: undefined };
+}
+
+function sameHop(a: NextHop, b: NextHop): boolean {
+  if (a.to === 'nowhere' || b.to === 'nowhere') return a.to === b.to;
+  if (a.link.ifindex !== b.link.ifindex || a.link.mtu !== b.link.mtu || !a.link.mac.equals(b.link.mac))
+    return false;
+  return a.to === 'neighbour' && b.to === 'neighbour' ? a.mac.equals(b.mac) : a.to === b.to;
+}

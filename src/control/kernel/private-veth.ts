@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine's own veth pairs: one in whose queue packets wait for their next pass, one through which copies reach
+// viewers on this very host. Made with ip(8) and ethtool(8) at start, removed at the end; nothing per packet.
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { KernelError } from './kernel-error.js';
+
+const run = promisify(execFile);
+/** The largest that a veth takes: templates are as large as the source's link lets them be. */
+const MTU = 65535;
+
+export interface VethEnd {
+  readonly name: string;
+  readonly ifindex: number;
+  readonly mac: Buffer;
+}
+
+/** What goes into `send` comes out of `receive`. */
+export interface VethPair {
+  readonly send: VethEnd;
+  readonly receive: VethEnd;
+}
+
+export type VethUse = 'queue' | 'local';
+
+/** `rfo8554-q0` and `rfo8554-q1`: at most 15 characters for any port. */
+function endNames(port: number, use: VethUse): [send: string, receive: string] {
+  const stem = `rfo${port}-${use[0]}`;
+  return [`${stem}0`, `${stem}1`];
+}
+
+async function command(program: string, args: readonly string[]): Promise<string> {
+  try {
+    return (await run(program, args)).stdout;
+  } catch (error) {
+    const { stderr, code, message } = error as { stderr?: string; code?: unknown; message: string };
+    if (code === 'ENOENT') throw new KernelError(`${program} is not installed`);
+    throw new KernelError(`${program} ${args.join(' ')}: ${(stderr || message).trim()}`);
+  }
+}
+
+async function end(name: string): Promise<VethEnd> {
+  const [link] = JSON.parse(await command('ip', ['-json', 'link', 'show', 'dev', name])) as [
+    { ifindex: number; address: string },
+  ];
+  return { name, ifindex: link.ifindex, mac: Buffer.from(link.address.replaceAll(':', ''), 'hex') };
+}
+
+/** Makes the pair anew (one left by a killed process goes first). No address, so nothing routes to it: only this
+ * engine sends there. Throws KernelError. */
+export async function makeVeth(port: number, use: VethUse): Promise<VethPair> {
+  const [send, receive] = endNames(port, use);
+  await removeVeth(port, use);
+  await command('ip', ['link', 'add', send, 'type', 'veth', 'peer', 'name', receive]);
+  for (const name of [send, receive])
+    await command('ip', ['link', 'set', name, 'addrgenmode', 'none', 'mtu', `${MTU}`, 'up']);
+  // GRO at the receiving end gives it NAPI: a queue of its own instead of the CPU's shared backlog.
+  await command('ethtool', ['-K', receive, 'gro', 'on']);
+  if (use === 'local') await acceptOwnAddresses(receive);
+  return { send: await end(send), receive: await end(receive) };
+}
+
+/** Copies for this host's own addresses, 127.0.0.1 included, come in over a device that is not the loopback: the IP stack
+ * takes them only where it is told to. Concerns our device alone. */
+async function acceptOwnAddresses(name: string): Promise<void> {
+  for (const [setting, value] of [
+    ['accept_local', '1'],
+    ['route_localnet', '1'],
+    ['rp_filter', '0'],
+  ])
+    await writeFile(`/proc/sys/net/ipv4/conf/${name}/${setting}`, value!);
+}
+
+/** Removes the pair; none there is fine. */
+export async function removeVeth(port: number, use: VethUse): Promise<void> {
+  await command('ip', ['link', 'del', endNames(port, use)[0]]).catch(() => undefined);
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// The TC engine: the kernel programs attached to the devices that sources' packets come in on, and the state that they
+// share with us. What the kernel cannot serve (a viewer behind a device without Ethernet frames) goes through the
+// user-space engine, stream by stream or viewer by viewer, and says so.
+import type { Datapath, DropCount, Log, StreamHandle, StreamSpec } from '../path/ports.js';
+import type { HopCommand } from './commands.js';
+import { KernelState } from './kernel-state.js';
+import { BpfObject } from './libbpf.js';
+import { removeLeftovers } from './leftovers.js';
+import { NextHops, type NextHop } from './next-hop.js';
+import { makeVeth, removeVeth, type VethPair } from './private-veth.js';
+import { TcFilters } from './tc-filters.js';
+import { TcStream } from './tc-stream.js';
+import { UserspaceDatapath } from './userspace.js';
+
+export interface TcOptions {
+  /** The proxy's listen port: the engine's name in this network namespace. */
+  readonly port: number;
+  /** Folder of the compiled kernel programs. */
+  readonly objects: string;
+  readonly log: Log;
+}
+
+export class TcDatapath implements Datapath {
+  readonly engine = 'tc';
+  readonly why: string;
+  readonly state: KernelState;
+  readonly hops: NextHops;
+  readonly log: Log;
+  readonly #program: BpfObject;
+  readonly #queue: VethPair;
+  readonly #local: VethPair;
+  readonly #filters: TcFilters;
+  readonly #port: number;
+  readonly #userspace = new UserspaceDatapath();
+  readonly #streams = new Set<TcStream>();
+
+  private constructor(parts: {
+    state: KernelState;
+    program: BpfObject;
+    queue: VethPair;
+    local: VethPair;
+    filters: TcFilters;
+    options: TcOptions;
+  }) {
+    this.state = parts.state;
+    this.#program = parts.program;
+    this.#queue = parts.queue;
+    this.#local = parts.local;
+    this.#filters = parts.filters;
+    this.#port = parts.options.port;
+    this.log = parts.options.log;
+    this.why = 'the kernel takes our TC programs';
+    this.hops = new NextHops((address, hop) => this.#hopChanged(address, hop));
+  }
+
+  /** Builds all parts, or undoes what it did and throws KernelError. Leftovers of a killed proxy on this port go first. */
+  static async open(options: TcOptions): Promise<TcDatapath> {
+    const undo: (() => unknown)[] = [];
+    try {
+      const state = new KernelState(`${options.objects}/command.bpf.o`);
+      undo.push(() => state.close());
+      const program = BpfObject.load(`${options.objects}/fanout.bpf.o`, state.maps);
+      undo.push(() => program.close());
+      const left = await removeLeftovers(options.port);
+      if (left.length) options.log.info({ left }, 'removed what a killed proxy had left in the kernel');
+      undo.push(
+        () => removeVeth(options.port, 'queue'),
+        () => removeVeth(options.port, 'local'),
+      );
+      const queue = await makeVeth(options.port, 'queue');
+      const local = await makeVeth(options.port, 'local');
+      const filters = new TcFilters(options.port);
+      undo.push(() => filters.close());
+      state.commands.hello(queue.send.ifindex, queue.receive.mac);
+      filters.attach(queue.receive, program.programFd('tc_again'));
+      return new TcDatapath({ state, program, queue, local, filters, options });
+    } catch (error) {
+      for (const step of undo.reverse()) await step();
+      throw error;
+    }
+  }
+
+  async open(spec: StreamSpec): Promise<StreamHandle> {
+    const hop = await this.hops.resolve(spec.source.address);
+    const device = hop.to === 'nowhere' ? undefined : hop.link; // where packets of it arrive; of our own host: the loopback
+    if (!device) {
+      const why = hop.to === 'nowhere' ? hop.why : 'no device';
+      this.log.warn(
+        { stream: spec.name, why },
+        'the kernel engine cannot take this source: served from user space',
+      );
+      return this.#userspace.open(spec);
+    }
+    this.#filters.attach(device, this.#program.programFd('tc_ingress'));
+    const stream = new TcStream(this, spec, () => this.#streams.delete(stream));
+    this.#streams.add(stream);
+    return stream;
+  }
+
+  /** The frame for a viewer's copies, or why there is none. */
+  frame(hop: NextHop): HopCommand | string {
+    if (hop.to === 'nowhere') return hop.why;
+    if (hop.to === 'neighbour')
+      return { ifindex: hop.link.ifindex, mtu: hop.link.mtu, sourceMac: hop.link.mac, mac: hop.mac };
+    const { send, receive } = this.#local;
+    return { ifindex: send.ifindex, mtu: hop.link.mtu, sourceMac: send.mac, mac: receive.mac };
+  }
+
+  drops(): DropCount[] {
+    const own = new Map(this.#userspace.drops().map(({ reason, count }) => [reason, count]));
+    return this.state.drops().map(({ reason, count }) => ({ reason, count: count + (own.get(reason) ?? 0) }));
+  }
+
+  facts(): Record<string, string | number> {
+    const { passes, waits, egressFull } = this.state.passes();
+    const viewers = [...this.#streams].reduce((sum, stream) => sum + stream.userspaceViewers, 0);
+    return {
+      devices: this.#filters.devices.join(' '),
+      queue: this.#queue.send.name,
+      'tickets out': this.state.ticketsOut(),
+      'kernel streams': this.#streams.size,
+      'viewers served by user space': viewers,
+      passes,
+      'passes that waited': waits,
+      'passes that met a full egress': egressFull,
+    };
+  }
+
+  async close(): Promise<void> {
+    this.hops.close();
+    for (const stream of [...this.#streams]) stream.close();
+    await this.#userspace.close();
+    this.#filters.close();
+    await removeVeth(this.#port, 'queue');
+    await removeVeth(this.#port, 'local');
+    this.#program.close();
+    this.state.close();
+  }
+
+  #hopChanged(address: string, hop: NextHop): void {
+    const frame = this.frame(hop);
+    if (typeof frame === 'string') {
+      this.log.warn(
+        { address, why: frame },
+        'a viewer can no longer be reached; its copies go where they went',
+      );
+      return;
+    }
+    for (const stream of this.#streams) stream.hopChanged(address, frame);
+  }
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// A stream's viewers served by this process, one send per copy. The user-space engine is made of it, and the kernel
+// engines use it for the few viewers that the kernel cannot reach. It owns no socket.
+import type { Endpoint, ViewerHandle, ViewerSpec } from '../path/ports.js';
+import { UserspaceViewer } from './userspace-viewer.js';
+
+/** `sent` is called once per datagram, when it was handed to the system or refused. */
+export type Send = (
+  packet: Buffer,
+  to: Endpoint,
+  sent: (error: NodeJS.ErrnoException | null) => void,
+) => void;
+
+/** What is used of a UdpPair. */
+export interface Senders {
+  sendRtp: Send;
+  sendRtcp: Send;
+}
+
+/** Why a copy was not sent: names of `enum fanout_drop`. */
+export type CopyDrop = 'egress-refused' | 'egress-error' | 'too-big';
+
+/**
+ * Sends that may wait for room in the socket, per stream, besides one packet to every viewer. dgram queues without
+ * limit when the socket is full; what would wait longer than this is too late to be of use.
+ */
+export const BACKLOG = 1024;
+
+export class UserspaceFanout {
+  readonly #senders: Senders;
+  readonly #onDrop: (reason: CopyDrop) => void;
+  /** Replaced, never changed: who leaves while a packet is served does not shift the others. */
+  #viewers: readonly UserspaceViewer[] = [];
+  /** Index of the viewer to be served first by the next RTP packet. */
+  #first = 0;
+  #outstanding = 0;
+
+  /** `onDrop` hears of every copy that was not sent; the viewer's own counter has it as well. */
+  constructor(senders: Senders, onDrop: (reason: CopyDrop) => void = () => {}) {
+    this.#senders = senders;
+    this.#onDrop = onDrop;
+  }
+
+  get viewers(): number {
+    return this.#viewers.length;
+  }
+
+  /** Sends whose outcome is not known yet. */
+  get outstanding(): number {
+    return this.#outstanding;
+  }
+
+  /** Every packet forwarded from now on goes to it once. `gone` is called when it is removed. Throws on an id twice. */
+  add(spec: ViewerSpec, gone: () => void = () => {}): ViewerHandle {
+    if (this.#viewers.some(({ id }) => id === spec.id)) throw new Error(`viewer ${spec.id} is here already`);
+    const viewer = new UserspaceViewer(spec, () => {
+      this.#drop(viewer);
+      gone();
+    });
+    this.#viewers = [...this.#viewers, viewer];
+    return viewer;
+  }
+
+  /** Sends to every viewer, beginning with the one after the one that was first last time. */
+  forwardRtp(packet: Buffer): void {
+    const viewers = this.#viewers;
+    const first = this.#first;
+    if (viewers.length > 0) this.#first = (first + 1) % viewers.length;
+    for (let i = 0; i < viewers.length; i++) {
+      const viewer = viewers[(first + i) % viewers.length]!;
+      this.#send(viewer, packet, (sent) => this.#senders.sendRtp(packet, viewer.rtp, sent));
+    }
+  }
+
+  /** In the order of service, which only RTP moves on. */
+  forwardRtcp(packet: Buffer): void {
+    const viewers = this.#viewers;
+    const first = this.#first;
+    for (let i = 0; i < viewers.length; i++) {
+      const viewer = viewers[(first + i) % viewers.length]!;
+      this.#send(viewer, undefined, (sent) => this.#senders.sendRtcp(packet, viewer.rtcp, sent));
+    }
+  }
+
+  /** Removes all viewers. */
+  close(): void {
+    for (const viewer of this.#viewers) viewer.remove();
+  }
+
+  /** `rtp` is the packet where it is RTP, to be counted. */
+  #send(viewer: UserspaceViewer, rtp: Buffer | undefined, send: (sent: Parameters<Send>[2]) => void): void {
+    if (viewer.removed) return;
+    if (this.#outstanding >= this.#viewers.length + BACKLOG) return this.#refused(viewer, 'egress-refused');
+    this.#outstanding++;
+    send((error) => {
+      this.#outstanding--;
+      if (error) this.#refused(viewer, dropOf(error));
+      else viewer.countSent(rtp);
+    });
+  }
+
+  #refused(viewer: UserspaceViewer, reason: CopyDrop): void {
+    viewer.countDrop();
+    this.#onDrop(reason);
+  }
+
+  #drop(viewer: UserspaceViewer): void {
+    const index = this.#viewers.indexOf(viewer);
+    this.#viewers = this.#viewers.filter((other) => other !== viewer);
+    if (index < this.#first) this.#first--;
+    if (this.#first >= this.#viewers.length) this.#first = 0;
+  }
+}
+
+function dropOf(error: NodeJS.ErrnoException): CopyDrop {
+  switch (error.code) {
+    case 'EMSGSIZE':
+      return 'too-big';
+    case 'ENOBUFS':
+    case 'ENOMEM':
+    case 'EAGAIN':
+      return 'egress-refused';
+    default: // ENETUNREACH, ENETDOWN, EPERM of a firewall, ECANCELED of a socket that was closed
+      return 'egress-error';
+  }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// One stream in the user-space engine: what comes to its upstream ports, checked, counted and forwarded.
+import type {
+  Endpoint,
+  Reception,
+  StreamCounters,
+  StreamHandle,
+  StreamSpec,
+  ViewerHandle,
+  ViewerSpec,
+} from '../path/ports.js';
+import { readRtpHeader } from '../rtcp/rtp-header.js';
+import { SourceReception } from '../state/reception.js';
+import { SenderReports } from './sender-reports.js';
+import { UserspaceFanout, type CopyDrop } from './userspace-fanout.js';
+
+/** Names of `enum fanout_drop`: whole packets, then copies. */
+export type UserspaceDrop = 'not-source' | 'malformed' | 'no-viewer' | CopyDrop;
+
+/** Header and SSRC: no RTCP packet that means anything is shorter. */
+const RTCP_LEAST = 8;
+
+export interface UserspaceStreamParts {
+  /** CLOCK_MONOTONIC, nanoseconds. */
+  readonly monotonicNs: () => bigint;
+  readonly onDrop: (reason: UserspaceDrop) => void;
+  readonly onClose: () => void;
+}
+
+export class UserspaceStream implements StreamHandle {
+  readonly #spec: StreamSpec;
+  readonly #parts: UserspaceStreamParts;
+  readonly #fanout: UserspaceFanout;
+  readonly #reception: SourceReception;
+  readonly #senderReports = new SenderReports();
+  #packets = 0;
+  #bytes = 0;
+  #rtcpPackets = 0;
+  #closed = false;
+
+  constructor(spec: StreamSpec, parts: UserspaceStreamParts) {
+    this.#spec = spec;
+    this.#parts = parts;
+    this.#fanout = new UserspaceFanout(spec.downstream, parts.onDrop);
+    this.#reception = new SourceReception(spec.clockRate);
+    spec.upstream.onRtp((packet, from) => this.#onRtp(packet, from));
+    spec.upstream.onRtcp((packet, from) => this.#onRtcp(packet, from));
+  }
+
+  get viewers(): number {
+    return this.#fanout.viewers;
+  }
+
+  get outstanding(): number {
+    return this.#fanout.outstanding;
+  }
+
+  /** Rejects when the stream has ended, or the id is here already. */
+  async add(viewer: ViewerSpec): Promise<ViewerHandle> {
+    if (this.#closed) throw new Error('the stream has ended');
+    return this.#fanout.add(viewer);
+  }
+
+  /** Nothing is refused whole here: the socket's receive buffer is the entrance, and its loss shows in reception(). */
+  counters(): StreamCounters {
+    return { packets: this.#packets, bytes: this.#bytes, rtcpPackets: this.#rtcpPackets, refused: 0 };
+  }
+
+  reception(): Reception | undefined {
+    return this.#closed ? undefined : this.#reception.read();
+  }
+
+  senderReportSentNs(ntpMiddle: number): bigint | undefined {
+    return this.#closed ? undefined : this.#senderReports.sentNs(ntpMiddle);
+  }
+
+  /** The sockets are the caller's; their handlers do nothing from now on. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#fanout.close();
+    this.#parts.onClose();
+  }
+
+  #onRtp(packet: Buffer, from: Endpoint): void {
+    if (this.#closed) return;
+    const { onDrop, monotonicNs } = this.#parts;
+    if (!this.#isSource(from, this.#spec.source.rtpPort)) return onDrop('not-source');
+    const header = readRtpHeader(packet);
+    if (!header) return onDrop('malformed');
+    this.#packets++;
+    this.#bytes += packet.length;
+    this.#reception.update(header, monotonicNs());
+    if (this.#fanout.viewers === 0) return onDrop('no-viewer');
+    this.#fanout.forwardRtp(packet);
+  }
+
+  /** Without viewers it is no drop: the control plane has it from the same socket. */
+  #onRtcp(packet: Buffer, from: Endpoint): void {
+    if (this.#closed) return;
+    const { onDrop, monotonicNs } = this.#parts;
+    if (!this.#isSource(from, this.#spec.source.rtcpPort)) return onDrop('not-source');
+    if (packet.length < RTCP_LEAST || packet.readUInt8(0) >> 6 !== 2) return onDrop('malformed');
+    this.#rtcpPackets++;
+    this.#senderReports.note(packet, monotonicNs());
+    this.#fanout.forwardRtcp(packet);
+  }
+
+  /** A stranger must not reach every viewer. Port 0: any port of the source's address. */
+  #isSource(from: Endpoint, port: number): boolean {
+    return from.address === this.#spec.source.address && (port === 0 || from.port === port);
+  }
+}

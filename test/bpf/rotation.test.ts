@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fairness: the order of service moves on by one viewer with every packet, whoever joins and leaves.
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { enterOwnNamespace } from '../fixtures/own-namespace.js';
+import { KernelBench } from '../fixtures/kernel-bench.js';
+import { rtp, udpFrame } from '../fixtures/packets.js';
+
+const skip = enterOwnNamespace(fileURLToPath(import.meta.url)) ?? false;
+const VIEWERS = 90;
+const PACKETS = 9000;
+
+t.test('of 9000 packets, each of 90 viewers is served first 100 times', { skip }, async (t) => {
+  const bench = await KernelBench.create();
+  const stream = bench.open();
+  const all = Array.from({ length: VIEWERS + 30 }, (_, n) => bench.add(stream, n));
+  const viewers = all.filter((viewer, n) => n % 4 !== 0 || !(viewer.remove(), true));
+  t.equal(viewers.length, VIEWERS, 'between them, places that others have left');
+  for (let i = 0; i < PACKETS; i++) bench.ingress(udpFrame(rtp({ seq: i })));
+  const read = viewers.map((viewer) => bench.state.viewer(viewer.slot));
+  t.same(new Set(read.map((r) => r.first)), new Set([PACKETS / VIEWERS]));
+  t.same(new Set(read.map((r) => r.packets)), new Set([PACKETS]));
+  t.same(bench.drops(), {});
+  await bench.close();
+});
+
+t.test('the same, read off the wire over one turn', { skip }, async (t) => {
+  const bench = await KernelBench.create();
+  const stream = bench.open();
+  for (let n = 0; n < VIEWERS; n++) bench.add(stream, n);
+  const copies = await bench.capture(async () => {
+    for (let i = 0; i < VIEWERS; i++) {
+      bench.ingress(udpFrame(rtp({ seq: i })));
+      if (i % 2) await new Promise((resolve) => setTimeout(resolve, 1)); // evenly spaced: the far end drains
+    }
+  });
+  t.equal(copies.length, VIEWERS * VIEWERS);
+  const firsts = copies.filter((_, i) => i % VIEWERS === 0).map((copy) => copy.destinationPort);
+  t.equal(new Set(firsts).size, VIEWERS, 'each viewer is first once');
+  for (let i = 0; i < VIEWERS; i++) {
+    const order = copies.slice(i * VIEWERS, (i + 1) * VIEWERS);
+    if (new Set(order.map((c) => c.destinationPort)).size !== VIEWERS) t.fail(`packet ${i} missed somebody`);
+    const from = (order[0]!.destinationPort - 10000) / 2;
+    const wanted = order.map((_, k) => 10000 + 2 * ((from + k) % VIEWERS));
+    if (order.some((c, k) => c.destinationPort !== wanted[k])) t.fail(`packet ${i} was served out of turn`);
+  }
+  await bench.close();
+});
