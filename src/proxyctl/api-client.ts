@@ -2,27 +2,32 @@
 // Asks the proxy over its unix socket. Every error says what to do about it.
 
 import { request } from 'node:http';
+import { checkSocketPath } from '../control/api/socket-path.js';
 
 const TIMEOUT_MS = 5000;
 
 /** What went wrong, in one line for people. */
-export class ApiError extends Error {}
+export class ProxyctlError extends Error {}
 
-/** The answer's JSON. Rejects with ApiError. */
+/** The answer's JSON. Rejects with ProxyctlError. */
 export function ask<Answer>(socketPath: string, method: 'GET' | 'POST', path: string): Promise<Answer> {
+  const wrong = checkSocketPath(socketPath);
+  if (wrong !== undefined) return Promise.reject(new ProxyctlError(wrong));
   return new Promise((resolve, reject) => {
-    const fail = (error: NodeJS.ErrnoException) => reject(new ApiError(explain(error, socketPath)));
-    const call = request({ socketPath, method, path, timeout: TIMEOUT_MS }, (response) => {
+    const fail = (error: NodeJS.ErrnoException) => reject(new ProxyctlError(explain(error, socketPath)));
+    const call = request({ socketPath, method, path, timeout: TIMEOUT_MS, agent: false }, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('error', fail);
       response.on('end', () => {
         const answer = parse(Buffer.concat(chunks).toString());
         if (answer === undefined)
-          reject(new ApiError(`what answers on ${socketPath} is no rtsp-fanout proxy`));
+          reject(new ProxyctlError(`what answers on ${socketPath} is no rtsp-fanout proxy`));
         else if (response.statusCode === 200) resolve(answer as Answer);
         else
-          reject(new ApiError(errorText(answer) ?? `the proxy answered with status ${response.statusCode}`));
+          reject(
+            new ProxyctlError(errorText(answer) ?? `the proxy answered with status ${response.statusCode}`),
+          );
       });
     });
     call.on('timeout', () => call.destroy(Object.assign(new Error(), { code: 'ETIMEDOUT' })));

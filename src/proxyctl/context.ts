@@ -4,6 +4,8 @@
 import type { Command } from 'commander';
 import { ask } from './api-client.js';
 
+export { ProxyctlError } from './api-client.js';
+
 export interface Context {
   get<Answer>(path: string): Promise<Answer>;
   post<Answer>(path: string): Promise<Answer>;

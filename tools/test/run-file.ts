@@ -51,7 +51,8 @@ export async function runFile(file: string, limitSeconds: number, signal: AbortS
   await drained(child.stdout);
   const result = await tap.end();
   if (late) outside.push({ name: 'time limit', diagnosis: `not over after ${limitSeconds} s` });
-  else if (exit !== '' && result.failed === 0) outside.push({ name: 'the file itself', diagnosis: exit });
+  else if (exit.startsWith('ended by') || (exit !== '' && result.failed === 0))
+    outside.push({ name: 'the file itself', diagnosis: exit });
   else if (result.passed + result.failed + result.skips.length === 0)
     outside.push({ name: 'the file itself', diagnosis: 'has no test in it' });
   const left = await group.leftovers();

@@ -13,3 +13,13 @@ export function defaultSocketPath(
   const runtime = env['XDG_RUNTIME_DIR'];
   return runtime ? join(runtime, 'rtsp-fanout.sock') : join(tmpdir(), `rtsp-fanout-${uid}.sock`);
 }
+
+/** sun_path of unix(7) without its closing zero. Node cuts a longer one off without a word. */
+const MAX_BYTES = 107;
+
+/** What is wrong with a socket's path, in one line; undefined: nothing. */
+export function checkSocketPath(path: string): string | undefined {
+  if (path === '') return 'the API socket has an empty path';
+  const bytes = Buffer.byteLength(path);
+  return bytes > MAX_BYTES ? `API socket ${path}: ${bytes} bytes are too long, ${MAX_BYTES} fit` : undefined;
+}

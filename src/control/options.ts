@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line of bin/rtsp-fanout.
+
+import { readFileSync } from 'node:fs';
+import { InvalidArgumentError, Option } from 'commander';
+import { newProgram } from '../command-line.js';
+import { defaultSocketPath } from './api/socket-path.js';
+import { ENGINES_WANTED, type EngineWanted } from './kernel/choose.js';
+import { LOG_LEVELS, type LogLevel } from './log.js';
+import { parseRtspUrl, type RtspUrl } from './rtsp/url.js';
+
+export interface Options {
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly datapath: EngineWanted;
+  readonly apiSocket: string;
+  readonly logLevel: LogLevel;
+  readonly source: RtspUrl;
+}
+
+const EXAMPLES = `
+A viewer's rtsp://PROXY:PORT/x/y?q is served from rtsp://SERVER:PORT/x/y?q; several resources of that server at once.
+
+Examples:
+  rtsp-fanout rtsp://192.0.2.7/camera            viewers open rtsp://THIS-HOST:8554/camera
+  rtsp-fanout --listen 127.0.0.1:9000 rtsp://192.0.2.7:8000
+  rtsp-fanout --datapath userspace rtsp://[2001:db8::7]/camera
+  proxyctl clients                               who is watching
+
+Exit code: 0 ended by SIGINT or SIGTERM, 1 it cannot run, 2 the command line is wrong.`;
+
+/** Ends the process after --help and --version (0) and when the command line is wrong (2, one line on stderr). */
+export function parseCommandLine(argv: readonly string[]): Options {
+  const program = newProgram('rtsp-fanout')
+    .description(
+      'RTSP proxy: one camera in, any number of viewers out, RTP copied in the kernel where it can be.',
+    )
+    .argument('<url>', 'the source: rtsp://SERVER[:PORT][/PATH]', sourceUrl)
+    .option('--listen <[host:]port>', 'where viewers connect to', listenAddress, {
+      host: '0.0.0.0',
+      port: 8554,
+    })
+    .addOption(
+      new Option('--datapath <engine>', 'who copies the packets').choices(ENGINES_WANTED).default('auto'),
+    )
+    .option('--api-socket <path>', 'unix socket for proxyctl', defaultSocketPath())
+    .addOption(new Option('--log-level <level>', 'on stderr').choices(LOG_LEVELS).default('info'))
+    .version(version())
+    .addHelpText('after', EXAMPLES);
+  program.options.find((option) => option.long === '--listen')!.defaultValueDescription = '0.0.0.0:8554';
+  program.parse(argv);
+  return { ...program.opts<Omit<Options, 'source'>>(), source: program.processedArgs[0] as RtspUrl };
+}
+
+function sourceUrl(text: string): RtspUrl {
+  try {
+    const url = parseRtspUrl(text);
+    if (url.scheme === 'rtsp') return url;
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+  throw new InvalidArgumentError('Only rtsp:// sources are supported.');
+}
+
+/** `8554`, `127.0.0.1:8554`, `[::1]:8554`, `localhost:8554`. */
+function listenAddress(text: string): Options['listen'] {
+  const parts = /^(?:(?:\[([^\]]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text);
+  const port = Number(parts?.[3]);
+  if (!parts || port > 65_535)
+    throw new InvalidArgumentError('It is [HOST:]PORT, IPv6 addresses in brackets.');
+  return { host: parts[1] ?? parts[2] ?? '0.0.0.0', port };
+}
+
+/** The first package.json upwards from here: this file runs from dist/src/control. */
+function version(): string {
+  const file = new URL('../../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}

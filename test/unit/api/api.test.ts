@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// The API over a real unix socket, asked by proxyctl's own client; and who may have the socket.
+
+import t, { type Test } from 'tap';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { serveApi } from '../../../src/control/api/server.js';
+import { defaultSocketPath } from '../../../src/control/api/socket-path.js';
+import type { ClientRow, ProxyView, StatusRow, StreamRow } from '../../../src/control/api/types.js';
+import { ask } from '../../../src/proxyctl/api-client.js';
+
+const clients: ClientRow[] = [
+  {
+    id: 1,
+    address: '192.0.2.1',
+    port: 50_000,
+    stream: '/camera',
+    state: 'playing',
+    since: '2026-01-01T00:00:00.000Z',
+    session: 's',
+    tracks: [
+      {
+        media: 'video',
+        rtpPort: 5000,
+        rtcpPort: 5001,
+        servedBy: null,
+        packets: 2 ** 53 - 1,
+        bytes: 2,
+        drops: 0,
+        loss: {
+          fraction: 0.5,
+          cumulative: -3,
+          jitterMs: null,
+          roundTripMs: 1.5,
+          at: '2026-01-01T00:00:01.000Z',
+        },
+      },
+      {
+        media: 'audio',
+        rtpPort: 1,
+        rtcpPort: 2,
+        servedBy: 'kernel',
+        packets: 0,
+        bytes: 0,
+        drops: 0,
+        loss: null,
+      },
+    ],
+  },
+];
+const streams: StreamRow[] = [
+  {
+    path: '/camera',
+    state: 'ready',
+    upstream: 'cam:554',
+    viewers: 1,
+    since: '2026-01-01T00:00:00.000Z',
+    tracks: [
+      {
+        media: 'video',
+        payloadType: null,
+        clockRate: 90_000,
+        ssrc: null,
+        packets: 0,
+        bytes: 0,
+        lost: -1,
+        jitterMs: 0.25,
+        upstreamPort: 40_000,
+        downstreamPort: 40_002,
+      },
+    ],
+  },
+];
+const status: StatusRow = {
+  engine: 'userspace',
+  why: 'because',
+  listen: '[::]:8554',
+  source: 'rtsp://cam/',
+  uptimeMs: 12.5,
+  connections: 1,
+  viewers: 1,
+  streams: 1,
+  drops: { malformed: 0 },
+  refused: { 'too-many': 1 },
+  facts: { text: 'x', number: 1 },
+};
+
+function fakeProxy(): ProxyView & { readonly kicked: number[] } {
+  const kicked: number[] = [];
+  return {
+    kicked,
+    clients: () => clients,
+    streams: () => streams,
+    status: () => status,
+    kick: (id) => (kicked.push(id), id === 1),
+    flush: () => 3,
+  };
+}
+
+t.test('every field of every row arrives', async (t) => {
+  const path = join(folder(t), 'api.sock');
+  const api = await serveApi(path, fakeProxy());
+  t.teardown(() => api.close());
+  t.equal(statSync(path).mode & 0o777, 0o600, 'only this user may open it');
+  t.same(await ask(path, 'GET', '/clients'), clients);
+  t.same(await ask(path, 'GET', '/streams'), streams);
+  t.same(await ask(path, 'GET', '/status'), status);
+});
+
+t.test('kick and flush; errors say what was wrong', async (t) => {
+  const path = join(folder(t), 'api.sock');
+  const proxy = fakeProxy();
+  const api = await serveApi(path, proxy);
+  t.teardown(() => api.close());
+  t.same(await ask(path, 'POST', '/clients/1/kick'), { kicked: 1 });
+  t.same(await ask(path, 'POST', '/flush'), { flushed: 3 });
+  await t.rejects(ask(path, 'POST', '/clients/2/kick'), { message: 'there is no viewer 2' });
+  await t.rejects(ask(path, 'POST', '/clients/0/kick'), { message: /must be >= 1/ });
+  await t.rejects(ask(path, 'POST', '/clients/x/kick'), { message: /must be integer/ });
+  await t.rejects(ask(path, 'GET', '/nothing'), { message: 'there is no GET /nothing' });
+  await t.rejects(ask(path, 'GET', '/flush'), { message: 'there is no GET /flush' });
+  t.same(proxy.kicked, [1, 2], 'what the schema refuses does not reach the proxy');
+});
+
+t.test('a body that is too long is refused', async (t) => {
+  const path = join(folder(t), 'api.sock');
+  const api = await serveApi(path, fakeProxy());
+  t.teardown(() => api.close());
+  const call = request({
+    socketPath: path,
+    method: 'POST',
+    path: '/flush',
+    headers: { 'content-type': 'text/plain' },
+  });
+  call.end('x'.repeat(2000));
+  const [response] = await once(call, 'response');
+  t.equal(response.statusCode, 413);
+  response.resume();
+});
+
+t.test('the socket: gone after close, taken over from the dead, not from the living', async (t) => {
+  const path = join(folder(t), 'api.sock');
+  await dieHolding(path);
+  t.ok(existsSync(path), 'a killed process leaves its socket');
+  await t.rejects(ask(path, 'GET', '/status'), { message: /no proxy answers on .*is it running/ });
+  const api = await serveApi(path, fakeProxy());
+  await t.rejects(serveApi(path, fakeProxy()), { message: /another proxy answers/ });
+  t.same(await ask(path, 'POST', '/flush'), { flushed: 3 }, 'the first one was not disturbed');
+  await api.close();
+  t.notOk(existsSync(path));
+  await t.rejects(ask(path, 'GET', '/status'), { message: /no proxy answers on/ });
+});
+
+t.test("somebody's file is not removed; a folder that is not there is told", async (t) => {
+  const dir = folder(t);
+  writeFileSync(join(dir, 'file'), 'mine');
+  await t.rejects(serveApi(join(dir, 'file'), fakeProxy()), { message: /no socket is in the way/ });
+  t.ok(existsSync(join(dir, 'file')));
+  t.equal(readFileSync(join(dir, 'file'), 'utf8'), 'mine');
+  await t.rejects(serveApi(join(dir, 'no', 'api.sock'), fakeProxy()), { message: /there is no folder/ });
+  await t.rejects(serveApi(join(dir, 'x'.repeat(107)), fakeProxy()), { message: /too long, 107 fit/ });
+  await t.rejects(ask(join(dir, 'x'.repeat(107)), 'GET', '/status'), { message: /too long, 107 fit/ });
+});
+
+t.test('something else than a proxy on the socket', async (t) => {
+  const path = join(folder(t), 'api.sock');
+  const other = createServer((socket) =>
+    socket.end('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello'),
+  ).listen(path);
+  t.teardown(() => other.close());
+  await once(other, 'listening');
+  await t.rejects(ask(path, 'GET', '/status'), { message: /no rtsp-fanout proxy/ });
+});
+
+t.test('default place of the socket', async (t) => {
+  t.equal(defaultSocketPath(0, { XDG_RUNTIME_DIR: '/run/user/0' }), '/run/rtsp-fanout.sock');
+  t.equal(defaultSocketPath(7, { XDG_RUNTIME_DIR: '/run/user/7' }), '/run/user/7/rtsp-fanout.sock');
+  t.match(defaultSocketPath(7, {}), /\/rtsp-fanout-7\.sock$/);
+});
+
+/** tap's own folders have names that are too long for a socket. */
+function folder(t: Test): string {
+  const path = mkdtempSync(join(tmpdir(), 'api-'));
+  t.teardown(() => rmSync(path, { recursive: true }));
+  return path;
+}
+
+/** A process that listens there and is killed. */
+async function dieHolding(path: string): Promise<void> {
+  const listen = "require('node:net').createServer().listen(process.argv[1], () => console.log('up'))";
+  const child = spawn(process.execPath, ['-e', listen, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+}
