@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The measuring programs of this folder as seen from a test: where they are, and what they print, typed.
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import type { Child } from '../netns/child.js';
+import { canRun } from '../netns/probe.js';
 import type { Namespace } from '../netns/topology.js';
 import { until } from '../netns/wait.js';
 
@@ -33,6 +35,16 @@ export interface Counted {
 }
 
 let built = false;
+
+/** Undefined when the tools can be built here, else what is missing. That they then do build is a test's business. */
+export function canMeasure(): string | undefined {
+  return (
+    canRun('gcc', ['--version']) ??
+    canRun('clang', ['--version']) ??
+    canRun('make', ['--version']) ??
+    (existsSync('/usr/include/bpf/libbpf.h') ? undefined : 'libbpf-dev is not installed')
+  );
+}
 
 /** Path of `burst`, `counter` or `spin`; builds them when they are missing or old. @throws make's output. */
 export function wireTool(name: 'burst' | 'counter' | 'spin'): string {

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Many viewers through the kernel engine, counted by a BPF program at their side: nothing lost, duplicated or reordered,
+// in bursts as a key frame makes them; and what the proxy process itself needs for it.
+import t, { type Test } from 'tap';
+import { cpuSeconds } from '../../tools/netns/child.js';
+import { canNetns } from '../../tools/netns/probe.js';
+import { type Counted, canMeasure } from '../../tools/wire/counter.js';
+import { LoadPath } from './load-path.js';
+
+const skip = canNetns() ?? canMeasure() ?? false;
+const BYTES = 466;
+const PPS = 271;
+
+/** Every viewer has got every packet exactly once and in order. */
+function exact(t: Test, counted: Counted, viewers: number, sent: number): void {
+  t.equal(counted.rows.length, viewers, 'each viewer got something');
+  t.equal(counted.rtp, viewers * sent, `${viewers} viewers x ${sent} packets`);
+  const wrong = counted.rows.filter(
+    (row) =>
+      row.packets !== sent ||
+      row.bytes !== sent * BYTES ||
+      row.lost + row.duplicated + row.reordered + row.old !== 0 ||
+      row.firstSeq !== 0,
+  );
+  t.strictSame(wrong.slice(0, 3), [], 'nothing lost, duplicated or reordered for any viewer');
+  t.match(counted, { other: 0, aggregated: 0, overflow: 0 });
+}
+
+t.test('90 viewers of 1 Mbit/s: no loss, and the process hardly notices', { skip }, async (t) => {
+  const VIEWERS = 90;
+  const SECONDS = 20;
+  const path = await LoadPath.build({ addresses: VIEWERS });
+  try {
+    const { crowd, result } = await path.join(VIEWERS, 90);
+    t.equal(result.joined, VIEWERS, JSON.stringify(result));
+    const { pid } = path.product.child;
+    const idleStart = cpuSeconds(pid);
+    const sent = await path.send([
+      ...['--pps', String(PPS), '--bytes', String(BYTES), '--burst', '1', '--seconds', String(SECONDS)],
+    ]);
+    const share = (cpuSeconds(pid) - idleStart) / sent.seconds;
+    exact(t, await path.counter.settled(), VIEWERS, sent.sent);
+    t.comment(
+      `the proxy process used ${(100 * share).toFixed(2)} % of a core over ${sent.seconds.toFixed(1)} s`,
+    );
+    t.ok(share < 0.01, `${(100 * share).toFixed(2)} % of a core: under 1 %`);
+
+    const turns = (await path.counter.read()).rows.map((row) => row.first);
+    const even = sent.sent / VIEWERS;
+    t.ok(
+      turns.every((n) => n >= Math.floor(even) && n <= Math.ceil(even)),
+      `each was served first ${even.toFixed(1)} times: ${Math.min(...turns)} to ${Math.max(...turns)}`,
+    );
+    const clients = await path.product.clients();
+    t.ok(
+      clients.every(({ tracks }) => tracks[0]!.packets === sent.sent && tracks[0]!.servedBy === 'kernel'),
+      'and the proxy tells the same of each viewer',
+    );
+    t.strictSame((await path.leave(crowd)).failures, {});
+    const reports = path.origin.stdout.match(/"event":"rtcp","type":201/g) ?? [];
+    t.ok(reports.length >= 2, `the origin got ${reports.length} receiver reports`);
+  } finally {
+    await path.close();
+  }
+});
+
+t.test('500 viewers, bursts of 1, 10 and 30 packets back to back', { skip }, async (t) => {
+  const VIEWERS = 500;
+  const SECONDS = 8;
+  const path = await LoadPath.build({ addresses: 50 });
+  try {
+    for (const burst of [1, 10, 30]) {
+      const { crowd, result } = await path.join(VIEWERS, 250, `/burst${burst}`);
+      t.equal(result.joined, VIEWERS, JSON.stringify(result));
+      const ssrc = 1000 + burst;
+      const sent = await path.send([
+        ...['--pps', String(PPS), '--bytes', String(BYTES), '--burst', String(burst)],
+        ...['--seconds', String(SECONDS), '--ssrc', String(ssrc)],
+      ]);
+      const all = await path.counter.settled();
+      const rows = all.rows.filter((row) => row.ssrc === ssrc);
+      const rtp = rows.reduce((sum, row) => sum + row.packets, 0);
+      t.comment(`burst ${burst}: joins p99 ${result.joinMs?.p99} ms, latest burst ${sent.latestMs} ms late`);
+      exact(t, { ...all, rows, rtp }, VIEWERS, sent.sent);
+      t.strictSame((await path.leave(crowd)).failures, {});
+    }
+  } finally {
+    await path.close();
+  }
+});

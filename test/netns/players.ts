@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Real players as viewers, and the judgement of what they decoded: one hash per frame, compared with the source's.
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Child, run } from '../../tools/netns/child.js';
+import type { Namespace } from '../../tools/netns/topology.js';
+import { within } from '../../tools/netns/wait.js';
+import { startIn, temporaryFolder } from './product.js';
+
+export const GOP = 25;
+const WIDTH = 320;
+const HEIGHT = 240;
+const FRAME_BYTES = (WIDTH * HEIGHT * 3) / 2;
+const PLAY_TIMEOUT_MS = 30_000;
+
+/** A clip in which no two frames look alike: `seconds` of 25 pictures a second, about 1 Mbit/s, a key frame each second. */
+export async function makeClip(folder: string, seconds: number): Promise<string> {
+  const file = join(folder, 'clip.mp4');
+  await run('ffmpeg', [
+    ...['-v', 'error', '-f', 'lavfi', '-i', `testsrc2=size=${WIDTH}x${HEIGHT}:rate=25:duration=${seconds}`],
+    ...['-c:v', 'libx264', '-profile:v', 'baseline', '-preset', 'ultrafast', '-b:v', '1M', '-maxrate', '1M'],
+    ...['-bufsize', '500k', '-g', String(GOP), '-sc_threshold', '0', '-pix_fmt', 'yuv420p', file],
+  ]);
+  return file;
+}
+
+const hashes = (framemd5: string): string[] =>
+  framemd5
+    .split('\n')
+    .filter((line) => line && !line.startsWith('#'))
+    .map((line) => line.split(',').at(-1)!.trim());
+
+const FRAMEMD5 = ['-fps_mode', 'passthrough', '-f', 'framemd5', '-'];
+
+/** MD5 of each decoded frame of a file, in order. */
+export async function frameHashes(file: string): Promise<string[]> {
+  return hashes(await run('ffmpeg', ['-v', 'error', '-i', file, '-an', ...FRAMEMD5]));
+}
+
+export interface Player {
+  readonly child: Child;
+  /** Waits for the end, then the MD5 of each frame that it decoded. */
+  frames(): Promise<string[]>;
+}
+
+async function finished(child: Child): Promise<void> {
+  const exit = await within(`the end of: ${child.command}`, child.exited, PLAY_TIMEOUT_MS).catch(
+    async (error: Error) => {
+      await child.stop('SIGKILL');
+      throw new Error(`${error.message}\n${child.describe()}`);
+    },
+  );
+  if (exit.code !== 0) throw new Error(`the player failed: ${child.describe()}`);
+}
+
+/** ffmpeg over UDP; leaves after `frames` frames, or plays until it is stopped. */
+export async function ffmpeg(where: Namespace | undefined, url: string, frames?: number): Promise<Player> {
+  const limit = frames === undefined ? [] : ['-frames:v', String(frames)];
+  const child = await startIn(where, 'ffmpeg', [
+    ...['-nostdin', '-v', 'error', '-rtsp_transport', 'udp', '-i', url, '-an', ...limit, ...FRAMEMD5],
+  ]);
+  return { child, frames: () => finished(child).then(() => hashes(child.stdout)) };
+}
+
+/** GStreamer's rtspsrc over UDP; leaves after `frames` frames. */
+export async function gstreamer(where: Namespace | undefined, url: string, frames: number): Promise<Player> {
+  const raw = join(temporaryFolder(), 'frames.yuv');
+  const child = await startIn(where, 'gst-launch-1.0', [
+    ...[
+      '-q',
+      'rtspsrc',
+      `location=${url}`,
+      'protocols=udp',
+      'latency=200',
+      '!',
+      'rtph264depay',
+      '!',
+      'h264parse',
+    ],
+    ...['!', 'avdec_h264', '!', 'video/x-raw,format=I420', '!', 'identity', `eos-after=${frames}`],
+    ...['!', 'filesink', `location=${raw}`],
+  ]);
+  return {
+    child,
+    frames: async () => {
+      await finished(child);
+      const bytes = readFileSync(raw);
+      if (bytes.length % FRAME_BYTES) throw new Error(`${bytes.length} bytes are no whole frames`);
+      return Array.from({ length: bytes.length / FRAME_BYTES }, (_, i) =>
+        createHash('md5')
+          .update(bytes.subarray(i * FRAME_BYTES, (i + 1) * FRAME_BYTES))
+          .digest('hex'),
+      );
+    },
+  };
+}
+
+/**
+ * Undefined when the frames are the source's, each in its place, from a key frame on; else what is wrong. A player
+ * may show something of its own before its first key frame, less than a GOP of it.
+ */
+export function difference(
+  played: readonly string[],
+  source: readonly string[],
+  atLeast: number,
+): string | undefined {
+  const isKey = (hash: string) => {
+    const at = source.indexOf(hash);
+    return at >= 0 && at % GOP === 0;
+  };
+  const start = played.findIndex(isKey);
+  if (start < 0) return `none of ${played.length} frames is a key frame of the source`;
+  if (start >= GOP) return `${start} frames before the first key frame`;
+  const from = source.indexOf(played[start]!);
+  const rest = played.slice(start);
+  const wrong = rest.findIndex((hash, i) => hash !== source[from + i]);
+  if (wrong >= 0) {
+    const found = source.indexOf(rest[wrong]!);
+    const is = found < 0 ? 'no frame of the source' : `the source's frame ${found}`;
+    return `frame ${wrong} of ${rest.length} should be the source's frame ${from + wrong} and is ${is}`;
+  }
+  return rest.length < atLeast ? `only ${rest.length} frames, wanted ${atLeast}` : undefined;
+}
