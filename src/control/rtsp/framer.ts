@@ -107,7 +107,7 @@ export class Framer {
   }
 
   #discardBody(): void {
-    this.#discard -= this.#take(Math.min(this.#discard, this.#waiting)).length;
+    if (this.#discard > 0) this.#discard -= this.#take(Math.min(this.#discard, this.#waiting)).length;
   }
 
   /** False when the stream must go on first. */

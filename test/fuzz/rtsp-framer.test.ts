@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fuzzes the framer for FUZZ_SECONDS (default 2): the cases of test/fixtures, mutated, joined and cut at random.
+// Whatever the bytes, the cut must not matter, and nothing but RtspError may come out. Prints its seed; FUZZ_SEED
+// repeats a run. A stream that breaks a rule is printed, to be kept in the table.
+
+import { isDeepStrictEqual } from 'node:util';
+
+import t from 'tap';
+
+import { RTSP_CASES } from '../fixtures/rtsp-cases.js';
+import { cut, drain, type Seen } from '../fixtures/rtsp-drain.js';
+
+const seconds = Number(process.env['FUZZ_SECONDS'] ?? 2);
+const seed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31);
+// Small limits, so that short streams reach them.
+const LIMITS = {
+  startLine: 60,
+  headerLine: 60,
+  headerCount: 6,
+  head: 300,
+  body: 60,
+  discard: 200,
+  blankLines: 3,
+};
+const SEEDS = RTSP_CASES.map(({ bytes }) => Buffer.from(bytes, 'latin1')).filter(
+  (bytes) => bytes.length < 2000,
+);
+const MORSELS = [
+  '\r\n',
+  '\n',
+  '\r',
+  '\0',
+  ' ',
+  ':',
+  '$',
+  '$\0\0\x04',
+  'RTSP/1.0',
+  'Content-Length: 3\r\n',
+  '\r\n\r\n',
+  '-',
+  '9',
+].map((text) => Buffer.from(text, 'latin1'));
+
+/** mulberry32: small, seeded, good enough to choose bytes. */
+function random(state: number): (below: number) => number {
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let x = Math.imul(state ^ (state >>> 15), 1 | state);
+    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
+    return ((x ^ (x >>> 14)) >>> 0) % below;
+  };
+}
+
+function mutate(bytes: Buffer, below: (n: number) => number): Buffer {
+  const pick = (from: readonly Buffer[]) => from[below(from.length)]!;
+  const at = below(bytes.length + 1);
+  const to = Math.min(bytes.length, at + below(8));
+  switch (below(6)) {
+    case 0: // one bit
+      if (at < bytes.length) bytes[at]! ^= 1 << below(8);
+      return bytes;
+    case 1: // cut
+      return bytes.subarray(0, at);
+    case 2: // some bytes out
+      return Buffer.concat([bytes.subarray(0, at), bytes.subarray(to)]);
+    case 3: // some bytes twice
+      return Buffer.concat([bytes.subarray(0, to), bytes.subarray(at)]);
+    case 4: // something that means something
+      return Buffer.concat([bytes.subarray(0, at), pick(MORSELS), bytes.subarray(at)]);
+    default: // another stream behind or in the middle
+      return Buffer.concat([bytes.subarray(0, at), pick(SEEDS), bytes.subarray(at)]);
+  }
+}
+
+/** What breaks a rule, or undefined. */
+function fault(bytes: Buffer, places: readonly number[]): string | undefined {
+  const whole = drain([bytes], LIMITS);
+  if (!isDeepStrictEqual(drain(cut(bytes, places), LIMITS), whole))
+    return `cut at ${places} it reads otherwise`;
+  if (!isDeepStrictEqual(drain(cut(bytes, bytes.keys()), LIMITS), whole))
+    return 'byte by byte it reads otherwise';
+  if (whole.some(exceeds)) return 'a limit was exceeded';
+  return undefined;
+}
+
+function exceeds(seen: Seen): boolean {
+  if (seen.kind !== 'message') return false;
+  const control = /[\0-\x08\x0a-\x1f\x7f]/;
+  return (
+    String(seen.start).length > LIMITS.startLine ||
+    control.test(`${seen.start}${seen.reason ?? ''}`) ||
+    seen.headers.length > LIMITS.headerCount ||
+    seen.headers.some(
+      ([name, value]) => name.length + value.length >= LIMITS.headerLine || control.test(name + value),
+    ) ||
+    seen.body.length > LIMITS.body
+  );
+}
+
+t.test(`framer, FUZZ_SEED=${seed}`, { timeout: (seconds + 60) * 1000 }, (t) => {
+  const below = random(seed);
+  const end = performance.now() + seconds * 1000;
+  let runs = 0;
+  for (; performance.now() < end; runs++) {
+    let bytes = Buffer.from(SEEDS[below(SEEDS.length)]!);
+    for (let i = below(6); i > 0; i--) bytes = Buffer.from(mutate(bytes, below));
+    const places = Array.from({ length: below(6) }, () => below(bytes.length + 1)).sort((a, b) => a - b);
+    let wrong: string | undefined;
+    try {
+      wrong = fault(bytes, places);
+    } catch (error) {
+      wrong = String(error);
+    }
+    if (wrong) {
+      t.fail(`${wrong}: ${JSON.stringify(bytes.toString('latin1'))}`);
+      break;
+    }
+  }
+  t.comment(`${runs} streams`);
+  t.ok(runs > 100 * seconds, 'enough streams were tried');
+  t.end();
+});
