@@ -33,8 +33,12 @@ export class PendingRequests<R extends PendingRequest> {
     return this.#queue.length - this.#oldest;
   }
 
-  /** False: `limit` requests wait already, this one was not queued. */
+  /** False: `limit` requests wait already, this one was not queued. Before that, the oldest that may be passed over goes. */
   push(request: R): boolean {
+    if (this.size >= this.#limit && this.#oldest < this.#unsent && this.#queue[this.#oldest]!.optional) {
+      this.#oldest++;
+      this.#cut();
+    }
     if (this.size >= this.#limit) return false;
     this.#queue.push(request);
     return true;

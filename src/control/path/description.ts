@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// What DESCRIBE taught us of a resource: its tracks and the URLs by which they are controlled (RFC 2326 C.1.1).
+
+import { RtspError, SdpError } from '../rtsp/errors.js';
+import type { RtspResponse } from '../rtsp/message.js';
+import type { Range } from '../rtsp/range.js';
+import { describeSdp, type SdpMedia } from '../rtsp/sdp.js';
+import { resolveControl } from '../rtsp/url.js';
+import { Refusal } from './refusal.js';
+import { placeOfText } from './url-map.js';
+
+/** One m= section. */
+export interface MediaDescription {
+  /** Upstream control URL, as the source is to be asked. */
+  readonly control: string;
+  /** `video`, `audio` … */
+  readonly media: string;
+  readonly payloadType: number | undefined;
+  /** RTP timestamp units per second; 0: not told. */
+  readonly clockRate: number;
+}
+
+export interface Description {
+  /** The session description as it came, latin1 text. */
+  readonly sdp: string;
+  /** Upstream URL that relative control URLs hang on, unless the session has one of its own. */
+  readonly base: string;
+  /** Upstream URL of PLAY, PAUSE and TEARDOWN. */
+  readonly aggregate: string;
+  readonly live: boolean;
+  readonly range: Range | undefined;
+  readonly media: readonly MediaDescription[];
+}
+
+/** What a place (url-map.ts) stands for: a track, or the resource itself where `media` is undefined. */
+export interface Described {
+  /** Upstream URL that DESCRIBE was sent to: the resource's key. */
+  readonly resource: string;
+  readonly description: Description;
+  readonly media: MediaDescription | undefined;
+}
+
+/**
+ * Reads a 200 to DESCRIBE of `url`.
+ * @throws Refusal 502 when there is no session description in it that can be used.
+ */
+export function readDescription(url: string, response: RtspResponse): Description {
+  const type = response.headers.get('Content-Type')?.split(';', 1)[0]?.trim().toLowerCase();
+  if (type !== undefined && type !== 'application/sdp')
+    throw new Refusal(502, 'the source described the resource in another format than SDP');
+  const sdp = response.body.toString('latin1');
+  try {
+    const { control, live, range, media } = describeSdp(sdp);
+    const base = absolute(response, 'Content-Base') ?? absolute(response, 'Content-Location') ?? url;
+    // Players hang the tracks' relative URLs on the session's own where it has one: so do servers, so do we.
+    const aggregate = resolveControl(base, control);
+    return { sdp, base, aggregate, live, range, media: media.map((m) => readMedia(m, aggregate)) };
+  } catch (error) {
+    if (error instanceof SdpError || error instanceof RtspError)
+      throw new Refusal(502, `the source's description cannot be used: ${error.message}`);
+    throw error;
+  }
+}
+
+/** A header field that holds a usable absolute URL (some servers put a relative one there). */
+function absolute(response: RtspResponse, name: string): string | undefined {
+  const value = response.headers.get(name);
+  return value !== undefined && placeOfText(value) !== undefined ? value : undefined;
+}
+
+function readMedia(section: SdpMedia, aggregate: string): MediaDescription {
+  return {
+    control: resolveControl(aggregate, section.control),
+    media: section.media,
+    payloadType: section.payloads[0]?.type,
+    clockRate: section.clockRate,
+  };
+}
+
+/** Every place that the description gives a meaning to. A sole track without URL of its own shares the resource's. */
+export function* placesOf(resource: string, description: Description): Iterable<[string, Described]> {
+  for (const url of [resource, description.base, description.aggregate]) {
+    const place = placeOfText(url);
+    if (place !== undefined) yield [place, { resource, description, media: undefined }];
+  }
+  for (const media of description.media) {
+    if (media.control === description.aggregate && description.media.length > 1) continue;
+    const place = placeOfText(media.control);
+    if (place !== undefined) yield [place, { resource, description, media }];
+  }
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keeps an upstream session alive, and notices that its source is not: requests at intervals (RFC 2326 12.37, 10.8),
+// and once a second a look at when the source was last heard.
+
+import type { Deadline } from '../state/deadlines.js';
+import { nowMs, type Context } from './context.js';
+import type { Track } from './track.js';
+import { inSession, type Upstream } from './upstream.js';
+
+/** How often the source's signs of life are looked at, and how long after its BYE without media a clip counts as ended. */
+const LOOK_MS = 1000;
+/** The first request waits until the SETUPs and the PLAY of a quick viewer are through: not every server pipelines. */
+const FIRST_MS = 1000;
+const QUIET_AFTER_BYE_MS = 2000;
+
+export interface KeepAliveParts {
+  readonly upstream: Upstream;
+  readonly url: string;
+  readonly sessionId: string;
+  /** The source's session timeout, seconds. */
+  readonly timeoutSeconds: number;
+  readonly tracks: ReadonlyMap<string, Track>;
+  readonly playing: () => boolean;
+  /** Neither RTSP nor RTP nor RTCP for `sourceSilenceMs`. */
+  readonly silent: () => void;
+  /** All that plays has ended with BYE. */
+  readonly finished: () => void;
+}
+
+export class KeepAlive {
+  readonly #context: Context;
+  readonly #parts: KeepAliveParts;
+  readonly #intervalMs: number;
+  #method: 'OPTIONS' | 'GET_PARAMETER' = 'OPTIONS';
+  #request: Deadline;
+  #look: Deadline;
+
+  /** The first request asks which methods there are. */
+  constructor(context: Context, parts: KeepAliveParts) {
+    this.#context = context;
+    this.#parts = parts;
+    this.#intervalMs = Math.min((parts.timeoutSeconds * 1000) / 2, context.limits.keepAliveMs);
+    this.#request = this.#askIn(Math.min(FIRST_MS, this.#intervalMs));
+    this.#look = this.#lookLater();
+  }
+
+  close(): void {
+    this.#request.cancel();
+    this.#look.cancel();
+  }
+
+  /** Some cameras never answer GET_PARAMETER, so no answer is no fault as long as media comes. */
+  #ask(): void {
+    const { upstream, url, sessionId } = this.#parts;
+    upstream.request(this.#method, url, [inSession(sessionId)], { optional: true }).then(
+      ({ headers }) => {
+        const methods = headers.get('Public');
+        if (methods !== undefined) this.#method = /\bGET_PARAMETER\b/.test(methods) ? 'GET_PARAMETER' : 'OPTIONS';
+      },
+      () => undefined, // a lost connection is told to the resource by the connection itself
+    );
+    this.#request = this.#askIn(this.#intervalMs);
+  }
+
+  #askIn(ms: number): Deadline {
+    return this.#context.deadlines.in(ms, () => this.#ask());
+  }
+
+  #lookLater(): Deadline {
+    return this.#context.deadlines.in(LOOK_MS, () => {
+      this.#look = this.#lookLater();
+      this.#lookAtSource();
+    });
+  }
+
+  #lookAtSource(): void {
+    const { upstream, tracks, playing, silent, finished } = this.#parts;
+    const now = nowMs(this.#context.clock);
+    const all = [...tracks.values()];
+    const heard = Math.max(upstream.heardMs, ...all.map((track) => track.heard(now)));
+    if (now - heard >= this.#context.limits.sourceSilenceMs) silent();
+    else if (playing() && all.every((track) => track.finished(now, QUIET_AFTER_BYE_MS))) finished();
+  }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is going on, as the rows of api/types.ts: read when asked for, nothing is kept for it.
+
+import type {
+  ClientLossRow,
+  ClientRow,
+  ClientTrackRow,
+  StatusRow,
+  StreamRow,
+  StreamTrackRow,
+} from '../api/types.js';
+import { isoTime, type Context } from './context.js';
+import type { Resource } from './resource.js';
+import type { Session } from './session.js';
+import type { Track } from './track.js';
+import type { ViewerTrack } from './viewer-track.js';
+
+export function clientRow(session: Session): ClientRow {
+  const { number: id, address, port, state, since, id: rtspId } = session;
+  const tracks = [...session.tracks.values()].map(clientTrackRow);
+  return { id, address, port, stream: session.resource.path, state, since, session: rtspId, tracks };
+}
+
+function clientTrackRow(viewer: ViewerTrack): ClientTrackRow {
+  const { packets, bytes, drops } = viewer.counters;
+  const [rtpPort, rtcpPort] = viewer.ports;
+  const servedBy = viewer.servedBy ?? null;
+  return { media: viewer.track.media.media, rtpPort, rtcpPort, servedBy, packets, bytes, drops, loss: lossRow(viewer) };
+}
+
+function lossRow({ loss, track }: ViewerTrack): ClientLossRow | null {
+  if (!loss) return null;
+  return {
+    fraction: loss.fraction / 256,
+    cumulative: loss.cumulative,
+    jitterMs: inMs(loss.jitter, track.media.clockRate),
+    roundTripMs: loss.roundTripMs ?? null,
+    at: isoTime(loss.atMs),
+  };
+}
+
+export function streamRow(resource: Resource): StreamRow {
+  const { path, state, address: upstream, since } = resource;
+  const tracks = [...resource.tracks.values()].map(streamTrackRow);
+  return { path, state, upstream, viewers: resource.sessions.size, since, tracks };
+}
+
+function streamTrackRow(track: Track): StreamTrackRow {
+  const { media, stream, ssrc, upstream, downstream } = track;
+  const { packets, bytes } = stream.counters();
+  const reception = stream.reception();
+  return {
+    media: media.media,
+    payloadType: media.payloadType ?? null,
+    clockRate: media.clockRate || null,
+    ssrc: ssrc === undefined ? null : ssrc.toString(16).padStart(8, '0'),
+    packets,
+    bytes,
+    // RFC 3550 A.3; modulo 2^32, since both numbers wrap.
+    lost: reception ? (reception.extendedMaxSeq - reception.baseSeq + 1 - reception.received) | 0 : null,
+    jitterMs: reception ? inMs(reception.jitter, media.clockRate) : null,
+    upstreamPort: upstream.rtpPort,
+    downstreamPort: downstream.rtpPort,
+  };
+}
+
+function inMs(timestampUnits: number, clockRate: number): number | null {
+  return clockRate === 0 ? null : (timestampUnits / clockRate) * 1000;
+}
+
+/** The part of the status that does not come from the listener. */
+export function statusRow(context: Context): Pick<StatusRow, 'engine' | 'why' | 'viewers' | 'drops' | 'refused' | 'facts'> {
+  const { datapath, sessions, refused } = context;
+  return {
+    engine: datapath.engine,
+    why: datapath.why,
+    viewers: sessions.size,
+    drops: Object.fromEntries(datapath.drops().map(({ reason, count }) => [reason, count])),
+    refused: refused.toObject(),
+    facts: datapath.facts(),
+  };
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// One session of one viewer: tracks of one resource, played and paused together. It ends with TEARDOWN, with the last
+// connection that used it, with silence, with its source, or by order; in each case once, through close().
+
+import { buildGoodbye } from '../rtcp/build.js';
+import { formatSession } from '../rtsp/session.js';
+import type { Deadline } from '../state/deadlines.js';
+import { isoTime, nowMs, type Context } from './context.js';
+import type { ViewerLink } from './ports.js';
+import { Refusal } from './refusal.js';
+import type { Resource } from './resource.js';
+import type { ViewerTrack } from './viewer-track.js';
+
+export class Session {
+  readonly id: string;
+  readonly number: number;
+  readonly resource: Resource;
+  /** Media goes to this address and no other; requests count from it only. */
+  readonly address: string;
+  readonly port: number;
+  /** Our address as the viewer knows it. */
+  readonly localAddress: string;
+  readonly since: string;
+  /** By upstream control URL. */
+  readonly tracks = new Map<string, ViewerTrack>();
+  state: 'ready' | 'playing' | 'paused' = 'ready';
+  readonly #context: Context;
+  readonly #links = new Set<ViewerLink>();
+  #heardMs: number;
+  #expiry: Deadline;
+  #closed = false;
+
+  constructor(context: Context, id: string, number: number, resource: Resource, link: ViewerLink) {
+    this.#context = context;
+    this.id = id;
+    this.number = number;
+    this.resource = resource;
+    this.address = link.remote.address;
+    this.port = link.remote.port;
+    this.localAddress = link.local.address;
+    this.since = isoTime(context.clock.wallMs());
+    this.#heardMs = nowMs(context.clock);
+    this.#expiry = this.#watch(context.limits.sessionMs);
+    resource.sessions.add(this);
+    this.usedBy(link);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The Session header of answers (RFC 2326 12.37). */
+  get header(): string {
+    return formatSession({ id: this.id, timeout: Math.ceil(this.#context.limits.sessionMs / 1000) });
+  }
+
+  /** A request or RTCP came from the viewer. */
+  heard(): void {
+    this.#heardMs = nowMs(this.#context.clock);
+  }
+
+  /** The session lives as long as one of the connections that have used it. */
+  usedBy(link: ViewerLink): void {
+    this.#links.add(link);
+    this.#context.links.get(link)?.add(this);
+  }
+
+  linkClosed(link: ViewerLink): void {
+    this.#links.delete(link);
+    if (this.#links.size === 0) this.close('its connection was closed');
+  }
+
+  /** One look per expiry, not one timer per sign of life. */
+  #watch(ms: number): Deadline {
+    return this.#context.deadlines.in(ms, () => {
+      const left = this.#heardMs + this.#context.limits.sessionMs - nowMs(this.#context.clock);
+      if (left > 0) this.#expiry = this.#watch(left);
+      else this.evict('nothing was heard of the viewer');
+    });
+  }
+
+  /** Resolves with those that get copies only now; when it rejects, none of those does. */
+  async start(): Promise<ViewerTrack[]> {
+    const idle = [...this.tracks.values()].filter((track) => track.servedBy === undefined);
+    const added = await Promise.allSettled(idle.map((track) => track.start()));
+    const failed = added.find((result) => result.status === 'rejected');
+    if (!failed) return idle;
+    for (const track of idle) track.stop();
+    const { message } = failed.reason as Error;
+    throw new Refusal(503, `the datapath refused the viewer: ${message}`);
+  }
+
+  stop(): void {
+    for (const track of this.tracks.values()) track.stop();
+  }
+
+  /** From the viewer's side. When this has returned nothing is sent to it any more and nothing is kept of it. */
+  close(why: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#expiry.cancel();
+    for (const track of this.tracks.values()) track.close();
+    for (const link of this.#links) this.#context.links.get(link)?.delete(this);
+    this.#context.sessions.remove(this);
+    this.resource.sessions.delete(this);
+    this.resource.checkUse();
+    const { number: viewer, address, port } = this;
+    this.#context.log.info({ viewer, address, port, resource: this.resource.path, why }, 'viewer left');
+  }
+
+  /** From our side: the viewer is told by an RTCP BYE in the source's name and by the end of its connection. */
+  evict(why: string): void {
+    if (this.#closed) return;
+    if (this.state === 'playing') this.#sayGoodbye();
+    const links = [...this.#links];
+    this.close(why);
+    // Another session of the same connection goes on.
+    for (const link of links) if (!this.#context.links.get(link)?.size) link.close();
+  }
+
+  #sayGoodbye(): void {
+    for (const viewer of this.tracks.values()) {
+      viewer.stop();
+      const { ssrc, downstream } = viewer.track;
+      if (ssrc === undefined) continue;
+      const to = { address: this.address, port: viewer.ports[1] };
+      downstream.sendRtcp(buildGoodbye(ssrc, this.#context.cname), to);
+    }
+  }
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// One RTSP connection to the source: requests go out in order, each answer finds the request it belongs to
+// (state/pending.ts), everything ends with an answer or an error within its time.
+
+import { formatSession } from '../rtsp/session.js';
+import { request, response, type RtspMessage, type RtspRequest, type RtspResponse } from '../rtsp/message.js';
+import type { Deadline } from '../state/deadlines.js';
+import { PendingRequests, type PendingRequest } from '../state/pending.js';
+import { nowMs, type Context } from './context.js';
+import type { Endpoint, SourceLink } from './ports.js';
+import { Refusal } from './refusal.js';
+
+export const USER_AGENT = 'rtsp-fanout';
+
+interface Waiting extends PendingRequest {
+  readonly message: RtspRequest;
+  readonly deadline: Deadline;
+  resolve(answer: RtspResponse): void;
+  reject(why: Refusal): void;
+}
+
+export class Upstream {
+  readonly #context: Context;
+  readonly #gone: (why: Refusal) => void;
+  readonly #pending: PendingRequests<Waiting>;
+  #link: SourceLink | undefined;
+  #ends: { local: Endpoint; remote: Endpoint } | undefined;
+  #closed: Refusal | undefined;
+  #cseq = 0;
+  #heardMs: number;
+
+  /** `gone` is called once if the connection ends from below; not after close(). */
+  constructor(context: Context, gone: (why: Refusal) => void) {
+    this.#context = context;
+    this.#gone = gone;
+    this.#pending = new PendingRequests(context.limits.pendingRequests);
+    this.#heardMs = nowMs(context.clock);
+  }
+
+  /** Undefined until the connection is open. */
+  get ends(): { readonly local: Endpoint; readonly remote: Endpoint } | undefined {
+    return this.#ends;
+  }
+
+  /** When the last message came, monotonic milliseconds. */
+  get heardMs(): number {
+    return this.#heardMs;
+  }
+
+  get pending(): number {
+    return this.#pending.size;
+  }
+
+  /**
+   * The final answer, whatever its status. `optional`: some servers never answer this one, and that must block nothing.
+   * Rejects with a Refusal: 502 the source cannot be reached or broke the protocol, 503 too much waits, 504 no answer.
+   */
+  request(
+    method: string,
+    uri: string,
+    headers: readonly (readonly [string, string])[] = [],
+    { optional = false, withinMs = this.#context.limits.requestMs } = {},
+  ): Promise<RtspResponse> {
+    if (this.#closed) return Promise.reject(this.#closed);
+    return new Promise((resolve, reject) => {
+      const cseq = ++this.#cseq;
+      const message = request(method, uri, [['CSeq', `${cseq}`], ['User-Agent', USER_AGENT], ...headers]);
+      const deadline = this.#context.deadlines.in(withinMs, () => this.#timeOut(waiting));
+      const waiting: Waiting = { cseq, optional, message, deadline, resolve, reject };
+      if (!this.#pending.push(waiting)) {
+        deadline.cancel();
+        reject(new Refusal(503, 'too many requests wait for the source'));
+        return;
+      }
+      this.#flush();
+    });
+  }
+
+  /** Whoever waits gets `why`. */
+  close(why = new Refusal(503, 'the connection to the source was closed')): void {
+    if (this.#closed) return;
+    this.#closed = why;
+    this.#link?.close();
+    for (const waiting of this.#pending.drain()) {
+      waiting.deadline.cancel();
+      waiting.reject(why);
+    }
+  }
+
+  #flush(): void {
+    const { host, port } = this.#context.source;
+    this.#link ??= this.#context.connect(
+      { host, port },
+      {
+        opened: (local, remote) => {
+          this.#ends = { local, remote };
+        },
+        message: (message) => this.#receive(message),
+        closed: (error) => this.#fail(new Refusal(502, `the source's connection is gone: ${error.message}`)),
+      },
+    );
+    for (let next = this.#pending.takeUnsent(); next; next = this.#pending.takeUnsent())
+      this.#link.send(next.message);
+  }
+
+  #receive(message: RtspMessage): void {
+    this.#heardMs = nowMs(this.#context.clock);
+    if (message.kind === 'request') this.#answer(message);
+    else if (message.status >= 200) this.#match(message); // 1xx: the final answer is still to come
+  }
+
+  #match(answer: RtspResponse): void {
+    const text = answer.headers.get('CSeq');
+    const cseq = text === undefined ? undefined : /^\d{1,10}$/.test(text) ? Number(text) : NaN;
+    const waiting = this.#pending.answer(cseq);
+    if (!waiting) {
+      this.#fail(new Refusal(502, `the source answered CSeq ${text ?? '(none)'}, which is not the one it was asked`));
+      return;
+    }
+    waiting.deadline.cancel();
+    waiting.resolve(answer);
+  }
+
+  /** The source may ask as well (RFC 2326 10.1: OPTIONS in both directions). A connection of the proxy's has no more. */
+  #answer({ method, headers }: RtspRequest): void {
+    const cseq = headers.get('CSeq');
+    const answer = response(method === 'OPTIONS' ? 200 : 501, cseq === undefined ? [] : [['CSeq', cseq]]);
+    if (method === 'OPTIONS') answer.headers.append('Public', 'OPTIONS');
+    this.#link?.send(answer);
+  }
+
+  /** An answer that comes later than this is thrown away; without a connection there will be none. */
+  #timeOut(waiting: Waiting): void {
+    const why = new Refusal(504, `the source did not answer ${waiting.message.method} in time`);
+    waiting.optional = true;
+    waiting.reject(why);
+    if (!this.#ends) this.#fail(new Refusal(504, 'the source could not be reached in time'));
+  }
+
+  #fail(why: Refusal): void {
+    if (this.#closed) return;
+    this.close(why);
+    this.#gone(why);
+  }
+}
+
+/** The Session header of a request in an upstream session. */
+export function inSession(id: string): readonly [string, string] {
+  return ['Session', formatSession({ id, timeout: undefined })];
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// One track of one viewer: where its copies go, whether it gets any, and what it reported.
+
+import type { Context } from './context.js';
+import type { ViewerCounters, ViewerHandle, ViewerSpec } from './ports.js';
+import type { Session } from './session.js';
+import type { Track } from './track.js';
+
+/** A receiver report's block about our source, and what we made of it. */
+export interface ViewerLoss {
+  /** 1/256. */
+  readonly fraction: number;
+  /** Signed. */
+  readonly cumulative: number;
+  /** RTP timestamp units. */
+  readonly jitter: number;
+  readonly roundTripMs: number | undefined;
+  readonly atMs: number;
+}
+
+const NOTHING: ViewerCounters = { packets: 0, bytes: 0, rtcpPackets: 0, drops: 0 };
+
+export class ViewerTrack {
+  readonly session: Session;
+  readonly track: Track;
+  /** The control URL as the viewer names it: what its RTP-Info must say. */
+  readonly url: string;
+  readonly ports: readonly [rtp: number, rtcp: number];
+  loss: ViewerLoss | undefined;
+  readonly #context: Context;
+  #adding: Promise<void> | undefined;
+  #handle: ViewerHandle | undefined;
+  #before = NOTHING; // sent before the last pause
+  #closed = false;
+
+  /** The ports must have been claimed (state/destinations.ts); close() gives them back. */
+  constructor(context: Context, session: Session, track: Track, url: string, ports: readonly [number, number]) {
+    this.#context = context;
+    this.session = session;
+    this.track = track;
+    this.url = url;
+    this.ports = ports;
+    track.viewers.add(this);
+  }
+
+  get servedBy(): ViewerHandle['servedBy'] | undefined {
+    return this.#handle?.servedBy;
+  }
+
+  /** Since the first start(), pauses included. */
+  get counters(): ViewerCounters {
+    return this.#handle ? sum(this.#before, this.#handle.counters()) : this.#before;
+  }
+
+  /** Resolves when the viewer gets copies. Rejects with what the datapath says. */
+  start(): Promise<void> {
+    if (this.#closed || this.#handle) return Promise.resolve();
+    this.#adding ??= this.#add().finally(() => {
+      this.#adding = undefined;
+    });
+    return this.#adding;
+  }
+
+  async #add(): Promise<void> {
+    const { session, ports } = this;
+    const spec: ViewerSpec = {
+      id: this.#context.nextViewerId(),
+      localAddress: session.localAddress,
+      address: session.address,
+      rtpPort: ports[0],
+      rtcpPort: ports[1],
+    };
+    const handle = await this.track.stream.add(spec);
+    if (this.#closed) handle.remove();
+    else this.#handle = handle;
+  }
+
+  /** When this has returned, the viewer gets no further copy. A start() under way must have been awaited. */
+  stop(): void {
+    if (!this.#handle) return;
+    this.#handle.remove();
+    this.#before = sum(this.#before, this.#handle.counters());
+    this.#handle = undefined;
+  }
+
+  report(loss: ViewerLoss): void {
+    this.loss = loss;
+    const { fraction, cumulative, jitter } = loss;
+    this.#handle?.loss({ fraction, cumulative, jitter });
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.stop();
+    this.#closed = true;
+    this.track.viewers.delete(this);
+    this.#context.destinations.release(this.session.address, this.ports);
+  }
+}
+
+function sum(a: ViewerCounters, b: ViewerCounters): ViewerCounters {
+  return {
+    packets: a.packets + b.packets,
+    bytes: a.bytes + b.bytes,
+    rtcpPackets: a.rtcpPackets + b.rtcpPackets,
+    drops: a.drops + b.drops,
+  };
+}
