@@ -84,7 +84,10 @@ export class UserspaceFanout {
 
   /** Removes all viewers. */
   close(): void {
-    for (const viewer of this.#viewers) viewer.remove();
+    const viewers = this.#viewers;
+    this.#viewers = []; // at once: one by one would be quadratic
+    this.#first = 0;
+    for (const viewer of viewers) viewer.remove();
   }
 
   /** `rtp` is the packet where it is RTP, to be counted. */
@@ -106,6 +109,7 @@ export class UserspaceFanout {
 
   #drop(viewer: UserspaceViewer): void {
     const index = this.#viewers.indexOf(viewer);
+    if (index < 0) return;
     this.#viewers = this.#viewers.filter((other) => other !== viewer);
     if (index < this.#first) this.#first--;
     if (this.#first >= this.#viewers.length) this.#first = 0;

@@ -8,6 +8,8 @@ import type { RtpHeader } from '../rtcp/rtp-header.js';
 export const MAX_DROPOUT = 3000;
 /** Behind by less than this is late or a duplicate. */
 export const MAX_MISORDER = 100;
+/** So many packets of another SSRC, none of ours between, make it the source; fewer are strays, and not counted. */
+export const OTHERS_TO_SWITCH = 8;
 const SEQ_MOD = 2 ** 16;
 /** No sequence number is ever this. */
 const NO_SEQ = SEQ_MOD + 1;
@@ -20,6 +22,8 @@ interface Source {
   /** Wraps of the sequence number, times 2^16. */
   cycles: number;
   badSeq: number;
+  /** Packets of another SSRC since the last one of this. */
+  others: number;
   received: number;
   /** Arrival minus RTP timestamp of the last packet, RTP timestamp units modulo 2^32. */
   transit: number;
@@ -39,18 +43,19 @@ export class SourceReception {
   }
 
   /**
-   * Takes one packet from the source. False: its sequence number fits neither here nor a restart, and it is not
-   * counted. There is no probation (A.1's MIN_SEQUENTIAL): that keeps strangers and misdirected packets out, which
-   * the check of the source's address has done already, and would keep the first packet from being counted.
-   * Another SSRC is another source, begun afresh.
+   * Takes one packet from the source. False: it is not counted, because its sequence number fits neither here nor a
+   * restart, or its SSRC is another. There is no probation (A.1's MIN_SEQUENTIAL): that keeps strangers out, which the
+   * check of the source's address has done already, and would keep the first packet from being counted.
    */
   update(packet: RtpHeader, arrivalNs: bigint): boolean {
     const { sequence, ssrc } = packet;
     const source = this.#source;
-    if (!source || source.ssrc !== ssrc) {
+    if (!source || (source.ssrc !== ssrc && ++source.others >= OTHERS_TO_SWITCH)) {
       this.#source = this.#begin(packet, arrivalNs);
       return true;
     }
+    if (source.ssrc !== ssrc) return false;
+    source.others = 0;
     const ahead = (sequence - source.maxSeq + SEQ_MOD) % SEQ_MOD;
     if (ahead > 0 && ahead < MAX_DROPOUT) {
       if (sequence < source.maxSeq) source.cycles = (source.cycles + SEQ_MOD) % 2 ** 32;
@@ -94,6 +99,7 @@ export class SourceReception {
       maxSeq: packet.sequence,
       cycles: 0,
       badSeq: NO_SEQ,
+      others: 0,
       received: 1,
       transit: this.#transit(packet, arrivalNs),
       jitter: 0,

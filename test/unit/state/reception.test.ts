@@ -6,7 +6,12 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { Reception } from '../../../src/control/path/ports.js';
 import type { RtpHeader } from '../../../src/control/rtcp/rtp-header.js';
-import { MAX_DROPOUT, MAX_MISORDER, SourceReception } from '../../../src/control/state/reception.js';
+import {
+  MAX_DROPOUT,
+  MAX_MISORDER,
+  OTHERS_TO_SWITCH,
+  SourceReception,
+} from '../../../src/control/state/reception.js';
 import { reportBlock } from '../../../src/control/state/report-block.js';
 
 const S = 1_000_000_000n;
@@ -95,14 +100,19 @@ t.test('a jump is loss, ignored, or a restart', (t) => {
   t.end();
 });
 
-t.test('another SSRC begins afresh', (t) => {
+t.test('another SSRC begins afresh, once it is more than a stray', (t) => {
   const reception = new SourceReception(90000);
   t.equal(reception.read(), undefined, 'nothing before the first packet');
   for (const i of [10, 11, 15]) reception.update(packet(i), 0n);
   const before = reception.read()!;
-  reception.update(packet(500, 8), 9n);
+  for (let i = 1; i < OTHERS_TO_SWITCH; i++) t.notOk(reception.update(packet(500 + i, 8), 1n));
+  t.same(reception.read(), before, 'strays change nothing');
+  t.ok(reception.update(packet(16), 2n), 'ours in between');
+  for (let i = 1; i < OTHERS_TO_SWITCH; i++)
+    t.notOk(reception.update(packet(500 + i, 8), 3n), 'counted anew');
+  t.ok(reception.update(packet(600, 8), 9n));
   const now = reception.read()!;
-  t.match(now, { ssrc: 8, baseSeq: 500, extendedMaxSeq: 500, received: 1 });
+  t.match(now, { ssrc: 8, baseSeq: 600, extendedMaxSeq: 600, received: 1, arrivalNs: 9n });
   t.match(reportBlock(before, now, undefined, 0n), { ssrc: 8, cumulative: 0, fraction: 0 });
   t.end();
 });
