@@ -55,7 +55,8 @@ export class KeepAlive {
     upstream.request(this.#method, url, [inSession(sessionId)], { optional: true }).then(
       ({ headers }) => {
         const methods = headers.get('Public');
-        if (methods !== undefined) this.#method = /\bGET_PARAMETER\b/.test(methods) ? 'GET_PARAMETER' : 'OPTIONS';
+        if (methods !== undefined)
+          this.#method = /\bGET_PARAMETER\b/.test(methods) ? 'GET_PARAMETER' : 'OPTIONS';
       },
       () => undefined, // a lost connection is told to the resource by the connection itself
     );

@@ -26,7 +26,8 @@ export async function play(_story: Story, ask: Ask): Promise<RtspResponse> {
 /** The session that PLAY or PAUSE is about. Its tracks are controlled together. */
 export function sessionFor({ session, url }: Ask): Session {
   if (!session) throw new Refusal(454, 'no Session header');
-  if (session.tracks.size > 1 && trackAt(session, url)) throw new Refusal(460, 'the tracks of a session are played together');
+  if (session.tracks.size > 1 && trackAt(session, url))
+    throw new Refusal(460, 'the tracks of a session are played together');
   if (session.tracks.size === 0) throw new Refusal(455, 'the session has no track');
   return session;
 }

@@ -73,7 +73,10 @@ export interface Listener {
 }
 
 /** Rejects when the address cannot be had (in use, not ours, not allowed): one sentence for the command line. */
-export type OpenListener = (at: { host: string; port: number }, options: ListenerOptions) => Promise<Listener>;
+export type OpenListener = (
+  at: { host: string; port: number },
+  options: ListenerOptions,
+) => Promise<Listener>;
 
 /** The RTSP connection to a source. Messages sent before it is open go out when it is. */
 export interface SourceLink {

@@ -25,7 +25,16 @@ function clientTrackRow(viewer: ViewerTrack): ClientTrackRow {
   const { packets, bytes, drops } = viewer.counters;
   const [rtpPort, rtcpPort] = viewer.ports;
   const servedBy = viewer.servedBy ?? null;
-  return { media: viewer.track.media.media, rtpPort, rtcpPort, servedBy, packets, bytes, drops, loss: lossRow(viewer) };
+  return {
+    media: viewer.track.media.media,
+    rtpPort,
+    rtcpPort,
+    servedBy,
+    packets,
+    bytes,
+    drops,
+    loss: lossRow(viewer),
+  };
 }
 
 function lossRow({ loss, track }: ViewerTrack): ClientLossRow | null {
@@ -69,7 +78,9 @@ function inMs(timestampUnits: number, clockRate: number): number | null {
 }
 
 /** The part of the status that does not come from the listener. */
-export function statusRow(context: Context): Pick<StatusRow, 'engine' | 'why' | 'viewers' | 'drops' | 'refused' | 'facts'> {
+export function statusRow(
+  context: Context,
+): Pick<StatusRow, 'engine' | 'why' | 'viewers' | 'drops' | 'refused' | 'facts'> {
   const { datapath, sessions, refused } = context;
   return {
     engine: datapath.engine,

@@ -106,7 +106,10 @@ export class Requests implements ViewerRequests {
     const { log, refused } = this.#story;
     const { address, port } = link.remote;
     if (!(error instanceof Refusal || error instanceof RtspError)) {
-      log.error({ err: error, address, port, method: request.method }, 'a request failed: this is a fault of ours');
+      log.error(
+        { err: error, address, port, method: request.method },
+        'a request failed: this is a fault of ours',
+      );
       refused.add('request-500');
       return response(500);
     }
@@ -134,7 +137,9 @@ function cseqOf({ headers }: RtspRequest): string | undefined {
 function checkRequire({ headers }: RtspRequest): void {
   const options = [...headers.getAll('Require'), ...headers.getAll('Proxy-Require')];
   if (options.length > 0)
-    throw new Refusal(551, 'an option that is not known is required', { headers: [['Unsupported', options.join(', ')]] });
+    throw new Refusal(551, 'an option that is not known is required', {
+      headers: [['Unsupported', options.join(', ')]],
+    });
 }
 
 function unknownMethod(method: string): Refusal {

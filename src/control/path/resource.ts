@@ -88,7 +88,8 @@ export class Resource {
     if (this.#ending || this.#users > 0 || this.sessions.size > 0) return;
     this.#linger?.cancel();
     if (this.#sessionId !== undefined || this.#describeFailed) void this.end('nobody watches');
-    else this.#linger = this.#context.deadlines.in(this.#context.limits.lingerMs, () => void this.end('unused'));
+    else
+      this.#linger = this.#context.deadlines.in(this.#context.limits.lingerMs, () => void this.end('unused'));
   }
 
   /** Asks the source each time; who asks while an answer is awaited gets that one. */
@@ -119,7 +120,9 @@ export class Resource {
     if (track) return Promise.resolve(track);
     let opening = this.#openings.get(control);
     if (!opening) {
-      opening = this.#inTurn(() => this.#open(description, media)).finally(() => this.#openings.delete(control));
+      opening = this.#inTurn(() => this.#open(description, media)).finally(() =>
+        this.#openings.delete(control),
+      );
       this.#openings.set(control, opening);
     }
     return opening;
@@ -144,7 +147,10 @@ export class Resource {
   }
 
   async #setUpAtSource(control: string, transport: string): Promise<RtspResponse> {
-    const answer = await this.#upstream.request('SETUP', control, [['Transport', transport], ...this.#session()]);
+    const answer = await this.#upstream.request('SETUP', control, [
+      ['Transport', transport],
+      ...this.#session(),
+    ]);
     if (answer.status !== 200) throw refusedBySource(this.#context.source, 'SETUP', answer);
     if (this.#sessionId === undefined) this.#beginSession(answer);
     return answer;
@@ -174,8 +180,12 @@ export class Resource {
         const wanted = [...this.tracks.values()];
         if (tracks.every((track) => track.started)) return;
         // With others in the session a Range would move them, too.
-        const headers: [string, string][] = range !== undefined && this.sessions.size === 1 ? [['Range', range]] : [];
-        const answer = await this.#upstream.request('PLAY', this.#aggregate, [...this.#session(), ...headers]);
+        const headers: [string, string][] =
+          range !== undefined && this.sessions.size === 1 ? [['Range', range]] : [];
+        const answer = await this.#upstream.request('PLAY', this.#aggregate, [
+          ...this.#session(),
+          ...headers,
+        ]);
         if (answer.status !== 200) throw refusedBySource(this.#context.source, 'PLAY', answer);
         this.#play.started(answer, wanted);
       }),
@@ -189,7 +199,8 @@ export class Resource {
       if (!this.#play.playing(this.tracks.values())) return;
       const answer = await this.#upstream.request('PAUSE', this.#aggregate, this.#session());
       if (answer.status === 200) this.#play.stopped(this.tracks.values());
-      else this.#context.log.info({ resource: this.path, status: answer.status }, 'the source does not pause');
+      else
+        this.#context.log.info({ resource: this.path, status: answer.status }, 'the source does not pause');
     });
   }
 
@@ -247,7 +258,10 @@ export class Resource {
     const { log, limits } = this.#context;
     const withinMs = limits.teardownMs;
     const answer = this.#upstream.request('TEARDOWN', this.#aggregate, this.#session(), { withinMs });
-    const status = await answer.then(({ status }) => status, (error: Error) => error.message);
+    const status = await answer.then(
+      ({ status }) => status,
+      (error: Error) => error.message,
+    );
     log.info({ resource: this.path, why, teardown: status }, 'upstream session closed');
   }
 

@@ -35,7 +35,8 @@ export async function setUp(story: Story, ask: Ask): Promise<RtspResponse> {
 function choosePorts({ request }: Ask): Ports {
   const offered = parseTransport(request.headers.getAll('Transport').join(','));
   const chosen = offered.map(portsOf).find((ports) => ports !== undefined);
-  if (!chosen) throw new Refusal(461, 'none of the transports is RTP/AVP over UDP, unicast, with usable client ports');
+  if (!chosen)
+    throw new Refusal(461, 'none of the transports is RTP/AVP over UDP, unicast, with usable client ports');
   return chosen;
 }
 
@@ -80,10 +81,16 @@ function join(story: Story, ask: Ask, resource: Resource, track: Track, ports: P
   ]);
 }
 
-function checkPorts({ destinations }: Story, address: string, ports: Ports, mine: ViewerTrack | undefined): void {
+function checkPorts(
+  { destinations }: Story,
+  address: string,
+  ports: Ports,
+  mine: ViewerTrack | undefined,
+): void {
   for (const port of ports) {
     const owner = destinations.owner(address, port);
-    if (owner && owner !== mine) throw new Refusal(461, 'another session of that address has the client port');
+    if (owner && owner !== mine)
+      throw new Refusal(461, 'another session of that address has the client port');
   }
 }
 

@@ -71,7 +71,8 @@ export class SourcePlay {
     const info = new Map<Track, TrackStart>();
     for (const { url, seq, rtptime } of parseRtpInfo(answer.headers.get('RTP-Info') ?? '')) {
       const track = trackOf(url, tracks);
-      if (track) info.set(track, { ...(seq !== undefined && { seq }), ...(rtptime !== undefined && { rtptime }) });
+      if (track)
+        info.set(track, { ...(seq !== undefined && { seq }), ...(rtptime !== undefined && { rtptime }) });
     }
     this.#start = { range: readRange(answer), info, atNs: this.#context.clock.monotonicNs() };
   }
@@ -112,7 +113,11 @@ export class SourcePlay {
       if (begin === undefined || rtptime === undefined || clockRate === 0) continue;
       const atMs = Number(this.#start!.atNs / 1_000_000n);
       const from = { nptSeconds: first, rtpTime: begin, clockRate, atMs };
-      return formatRange({ unit: 'npt', start: nptOf(from, rtptime, nowMs(this.#context.clock)), end: range.end });
+      return formatRange({
+        unit: 'npt',
+        start: nptOf(from, rtptime, nowMs(this.#context.clock)),
+        end: range.end,
+      });
     }
     return undefined; // the source never said which timestamp its start has: no position can be told
   }
@@ -121,8 +126,14 @@ export class SourcePlay {
 /** RTP-Info names a track by its control URL, and some servers by a relative or otherwise altered one. */
 function trackOf(url: string, tracks: readonly Track[]): Track | undefined {
   const place = placeOfText(url);
-  const same = tracks.find(({ media }) => media.control === url || (place && placeOfText(media.control) === place));
-  return same ?? tracks.find(({ media }) => media.control.endsWith(`/${url}`)) ?? (tracks.length === 1 ? tracks[0] : undefined);
+  const same = tracks.find(
+    ({ media }) => media.control === url || (place && placeOfText(media.control) === place),
+  );
+  return (
+    same ??
+    tracks.find(({ media }) => media.control.endsWith(`/${url}`)) ??
+    (tracks.length === 1 ? tracks[0] : undefined)
+  );
 }
 
 function readRange(answer: RtspResponse): Range | undefined {

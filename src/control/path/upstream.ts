@@ -114,7 +114,9 @@ export class Upstream {
     const cseq = text === undefined ? undefined : /^\d{1,10}$/.test(text) ? Number(text) : NaN;
     const waiting = this.#pending.answer(cseq);
     if (!waiting) {
-      this.#fail(new Refusal(502, `the source answered CSeq ${text ?? '(none)'}, which is not the one it was asked`));
+      this.#fail(
+        new Refusal(502, `the source answered CSeq ${text ?? '(none)'}, which is not the one it was asked`),
+      );
       return;
     }
     waiting.deadline.cancel();

@@ -3,13 +3,7 @@
 // proxy's command line is what the root URL (`/`, or no path at all) stands for, and nothing else.
 
 import { RtspError } from '../rtsp/errors.js';
-import {
-  formatRtspUrl,
-  isAbsoluteUri,
-  parseRtspUrl,
-  withAuthority,
-  type RtspUrl,
-} from '../rtsp/url.js';
+import { formatRtspUrl, isAbsoluteUri, parseRtspUrl, withAuthority, type RtspUrl } from '../rtsp/url.js';
 import type { Endpoint, ViewerLink } from './ports.js';
 
 /** The server as a viewer addresses it, which is us. */

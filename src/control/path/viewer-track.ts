@@ -34,7 +34,13 @@ export class ViewerTrack {
   #closed = false;
 
   /** The ports must have been claimed (state/destinations.ts); close() gives them back. */
-  constructor(context: Context, session: Session, track: Track, url: string, ports: readonly [number, number]) {
+  constructor(
+    context: Context,
+    session: Session,
+    track: Track,
+    url: string,
+    ports: readonly [number, number],
+  ) {
     this.#context = context;
     this.session = session;
     this.track = track;

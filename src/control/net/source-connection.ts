@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// The RTSP connection to a source: bytes in, messages up. Whatever goes wrong below ends it with one event.
+
+import { connect as connectTcp, type Socket } from 'node:net';
+
+import type { SourceEvents, SourceLink } from '../path/ports.js';
+import { RtspError } from '../rtsp/errors.js';
+import { Framer } from '../rtsp/framer.js';
+import type { RtspMessage } from '../rtsp/message.js';
+import { serialize } from '../rtsp/serialize.js';
+import { plainAddress } from './address.js';
+
+const KEEP_ALIVE_MS = 10_000;
+/** Requests that the source does not take. They are small and few (limits.ts, pendingRequests), so this is a fault. */
+const MAX_UNSENT = 4 * 1024 * 1024;
+
+export function connectSource(to: { host: string; port: number }, events: SourceEvents): SourceLink {
+  return new SourceConnection(to, events);
+}
+
+class SourceConnection implements SourceLink {
+  readonly #socket: Socket;
+  readonly #events: SourceEvents;
+  readonly #framer = new Framer();
+  #closed = false;
+
+  constructor({ host, port }: { host: string; port: number }, events: SourceEvents) {
+    this.#events = events;
+    // Media is asked for over UDP and IPv4: so is signalling.
+    const socket = connectTcp({
+      host,
+      port,
+      family: 4,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_MS,
+    });
+    this.#socket = socket;
+    socket.on('connect', () => this.#opened());
+    socket.on('data', (chunk) => this.#receive(chunk));
+    socket.on('error', (error) => this.#fail(error));
+    socket.on('close', () => this.#fail(new Error('closed by the source')));
+  }
+
+  send(message: RtspMessage): void {
+    if (this.#closed) return;
+    this.#socket.write(serialize(message));
+    if (this.#socket.writableLength > MAX_UNSENT)
+      this.#fail(new Error('the source does not read what it is sent'));
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#socket.destroySoon();
+  }
+
+  #opened(): void {
+    if (this.#closed) return;
+    const { localAddress, localPort, remoteAddress, remotePort } = this.#socket;
+    if (localAddress === undefined || remoteAddress === undefined) return; // reset already: 'error' follows
+    this.#events.opened(
+      { address: plainAddress(localAddress), port: localPort! },
+      { address: plainAddress(remoteAddress), port: remotePort! },
+    );
+  }
+
+  /** `$` frames are left out: we ask for UDP, so nobody waits for them. */
+  #receive(chunk: Buffer): void {
+    if (this.#closed) return;
+    this.#framer.push(chunk);
+    try {
+      for (let message = this.#framer.next(); message; message = this.#framer.next()) {
+        if (message.kind !== 'frame') this.#events.message(message);
+        if (this.#closed) return;
+      }
+    } catch (error) {
+      if (!(error instanceof RtspError)) throw error;
+      // An answer that cannot be read leaves a request without one: there is no going on behind it.
+      this.#fail(error);
+    }
+  }
+
+  #fail(why: Error): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#socket.destroy();
+    this.#events.closed(why);
+  }
+}

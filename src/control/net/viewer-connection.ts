@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// One RTSP connection of a viewer: bytes in, requests strictly one after the other, answers out in their order. What it
+// may send ahead, leave unread, and how long it may idle is bounded (limits.ts).
+
+import type { Socket } from 'node:net';
+
+import type { Endpoint, ListenerOptions, ViewerLink } from '../path/ports.js';
+import { RtspError } from '../rtsp/errors.js';
+import { Framer } from '../rtsp/framer.js';
+import { response, type InterleavedFrame, type RtspMessage, type RtspRequest } from '../rtsp/message.js';
+import { serialize } from '../rtsp/serialize.js';
+import type { Deadline } from '../state/deadlines.js';
+import { plainAddress } from './address.js';
+
+/** After our FIN the viewer gets so long to read and to close; then it is cut off. */
+const FAREWELL_MS = 2000;
+
+export class ViewerConnection implements ViewerLink {
+  readonly remote: Endpoint;
+  readonly local: Endpoint;
+  readonly #socket: Socket;
+  readonly #options: ListenerOptions;
+  readonly #gone: () => void;
+  readonly #framer = new Framer();
+  #busy = false;
+  #ahead = 0; // bytes that came while a request was being worked on
+  #closing = false;
+  #timer: Deadline;
+
+  /** `gone` is called once, when nothing is left of it. */
+  constructor(socket: Socket, options: ListenerOptions, gone: () => void) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#gone = gone;
+    this.remote = { address: plainAddress(socket.remoteAddress!), port: socket.remotePort! };
+    this.local = { address: plainAddress(socket.localAddress!), port: socket.localPort! };
+    this.#timer = this.#watchIdle();
+    socket.on('data', (chunk) => this.#receive(chunk));
+    socket.on('error', () => undefined); // reset, timed out: 'close' follows
+    socket.on('close', () => this.#closed());
+  }
+
+  /** What has been written goes out first. */
+  close(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#socket.end();
+    this.#timer.cancel();
+    this.#timer = this.#options.deadlines.in(FAREWELL_MS, () => this.#socket.destroy());
+  }
+
+  #closed(): void {
+    this.#closing = true;
+    this.#timer.cancel();
+    this.#options.requests.closed(this);
+    this.#gone();
+  }
+
+  /** Only a whole request counts as a sign of life, so that a request sent byte by byte holds nothing for long. */
+  #watchIdle(): Deadline {
+    const { deadlines, limits, requests, refused } = this.#options;
+    return deadlines.in(limits.idleMs, () => {
+      if (this.#busy || requests.holds(this)) {
+        this.#timer = this.#watchIdle();
+        return;
+      }
+      refused.add('connection-idle');
+      this.close();
+    });
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#closing) return;
+    this.#framer.push(chunk);
+    if (!this.#busy) {
+      void this.#work();
+      return;
+    }
+    this.#ahead += chunk.length;
+    if (this.#ahead > this.#options.limits.aheadBytes) this.#socket.pause();
+  }
+
+  /** Never rejects. */
+  async #work(): Promise<void> {
+    this.#busy = true;
+    for (let message = this.#next(); message; message = this.#next()) {
+      // `$` frames and responses: nothing was asked of the viewer that they could belong to.
+      if (message.kind === 'request') await this.#answer(message);
+    }
+    this.#busy = false;
+    this.#ahead = 0;
+    this.#socket.resume();
+  }
+
+  /** The next message that can be read; faults on the way are answered. */
+  #next(): RtspMessage | InterleavedFrame | undefined {
+    while (!this.#closing) {
+      try {
+        return this.#framer.next();
+      } catch (error) {
+        if (!(error instanceof RtspError)) throw error;
+        this.#fault(error);
+      }
+    }
+    return undefined;
+  }
+
+  async #answer(request: RtspRequest): Promise<void> {
+    const answer = await this.#options.requests.answer(this, request);
+    this.#timer.cancel();
+    if (!this.#closing) this.#timer = this.#watchIdle();
+    this.#write(serialize(answer));
+  }
+
+  #fault({ status, cseq, framingIntact, isResponse }: RtspError): void {
+    this.#options.refused.add(`framing-${status}`);
+    if (!isResponse) this.#write(serialize(response(status, cseq === undefined ? [] : [['CSeq', cseq]])));
+    if (!framingIntact) this.close();
+  }
+
+  /** Who asks and does not read the answers is cut off. */
+  #write(bytes: Buffer): void {
+    if (!this.#socket.writable) return;
+    this.#socket.write(bytes);
+    if (this.#socket.writableLength <= this.#options.limits.unreadBytes) return;
+    this.#options.refused.add('connection-does-not-read');
+    this.#closing = true;
+    this.#socket.destroy();
+  }
+}
