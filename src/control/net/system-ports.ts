@@ -3,8 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 
-import type { Clock, Log, Timers, UdpPair } from '../path/ports.js';
-import type { Surroundings } from '../path/proxy.js';
+import type { Clock, Log, Surroundings, Timers, UdpPair } from '../path/ports.js';
 import { PortPairs, type PortRange } from '../state/port-pairs.js';
 import { openListener } from './listener.js';
 import { connectSource } from './source-connection.js';

@@ -217,3 +217,13 @@ export interface Datapath {
   /** Removes everything. */
   close(): Promise<void>;
 }
+
+/** All of the surroundings but the datapath; net/system-ports.ts has the real ones. */
+export interface Surroundings {
+  readonly openListener: OpenListener;
+  readonly connect: ConnectSource;
+  readonly bindUdpPair: BindUdpPair;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+}

@@ -10,31 +10,10 @@ import { DEFAULT_LIMITS, type Limits } from '../state/limits.js';
 import { SessionTable } from '../state/session-table.js';
 import { Tally } from '../state/tally.js';
 import { nowMs, type Context } from './context.js';
-import type {
-  BindUdpPair,
-  Clock,
-  ConnectSource,
-  Datapath,
-  Endpoint,
-  Listener,
-  Log,
-  OpenListener,
-  Random,
-  Timers,
-} from './ports.js';
+import type { Datapath, Endpoint, Listener, Log, Surroundings } from './ports.js';
 import { clientRow, statusRow, streamRow } from './read-model.js';
 import { Requests, type Story } from './request.js';
 import { Resources } from './resources.js';
-
-/** What the surroundings provide; net/system-ports.ts has the real ones. */
-export interface Surroundings {
-  readonly openListener: OpenListener;
-  readonly connect: ConnectSource;
-  readonly bindUdpPair: BindUdpPair;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly random: Random;
-}
 
 export interface ProxyOptions extends Surroundings {
   /** The source: its server, and the path that our root URL stands for. */
