@@ -23,7 +23,7 @@ export interface Choice {
 
 /** Rejects only when `tc` is wanted and cannot be had; the message is one sentence for the command line. */
 export async function chooseDatapath({ wanted, port, log }: Choice): Promise<Datapath> {
-  if (wanted === 'userspace') return new UserspaceDatapath('it was asked for');
+  if (wanted === 'userspace') return new UserspaceDatapath({ why: 'it was asked for' });
   const obstacle = obstacleToKernel();
   if (obstacle === undefined) {
     try {
@@ -39,7 +39,7 @@ export async function chooseDatapath({ wanted, port, log }: Choice): Promise<Dat
 
 function without(obstacle: string, wanted: EngineWanted, cause?: unknown): Datapath {
   if (wanted === 'tc') throw new Error(`--datapath tc: ${obstacle}`, { cause });
-  return new UserspaceDatapath(`the kernel engine cannot be had: ${obstacle}`);
+  return new UserspaceDatapath({ why: `no kernel engine: ${obstacle}` });
 }
 
 /** What can be told without trying. */

@@ -278,7 +278,7 @@ export function mapsOfProgram(programId: number): Map<string, number> {
     info.writeBigUInt64LE(BigInt(koffi.address(ids)), PROG_INFO.mapIds);
     check(calls().infoByFd(program, info, [info.length]), `program ${programId}`);
     const count = Math.min(info.readUInt32LE(PROG_INFO.nrMapIds), MOST_MAPS);
-    return new Map((koffi.decode(ids, 'uint32_t', count) as number[]).map(namedMap));
+    return new Map(Array.from(koffi.decode(ids, 'uint32_t', count) as Uint32Array, namedMap));
   } finally {
     closeSync(program);
     koffi.free(ids);

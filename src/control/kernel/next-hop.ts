@@ -4,6 +4,7 @@
 import { createRtNetlink, rt, type RtNetlinkSocket } from 'netlink';
 import { isIPv4 } from 'node:net';
 import { ipv4Bytes } from './address.js';
+import { isPrivateDevice } from './private-veth.js';
 
 const AF_INET = 2;
 const GROUPS = ['LINK', 'NEIGH', 'IPV4_ROUTE', 'IPV4_IFADDR'] as const;
@@ -83,6 +84,12 @@ export class NextHops {
     this.#known.delete(address);
   }
 
+  /** Devices that are up and carry Ethernet frames, the engine's own left out. */
+  async devices(): Promise<Link[]> {
+    const links = (await this.#socket.getLinks()).filter((answer) => answer.data.flags?.up).map(toLink);
+    return links.filter((link) => link.type !== 'other' && !isPrivateDevice(link.name));
+  }
+
   close(): void {
     this.#closed = true;
     clearInterval(this.#refresh);
@@ -117,10 +124,7 @@ export class NextHops {
   async #link(ifindex: number): Promise<Link> {
     const [answer] = await this.#socket.getLink({ index: ifindex });
     if (!answer) throw new Error(`no device ${ifindex}`);
-    const { ifname, mtu, address } = answer.attrs;
-    const type =
-      answer.data.type === 'ETHER' ? 'ethernet' : answer.data.type === 'LOOPBACK' ? 'loopback' : 'other';
-    return { ifindex, name: ifname ?? `${ifindex}`, mtu: mtu ?? 1500, mac: address ?? Buffer.alloc(6), type };
+    return toLink(answer);
   }
 
   /** The MAC, asking the kernel to find it when it is not known; undefined when nobody answers. */
@@ -200,6 +204,18 @@ export class NextHops {
 }
 
 const rtFlags = { create: 0x400 };
+
+function toLink({ data, attrs }: rt.LinkMessage): Link {
+  const type = data.type === 'ETHER' ? 'ethernet' : data.type === 'LOOPBACK' ? 'loopback' : 'other';
+  const ifindex = data.index ?? 0;
+  return {
+    ifindex,
+    name: attrs.ifname ?? `${ifindex}`,
+    mtu: attrs.mtu ?? 1500,
+    mac: attrs.address ?? Buffer.alloc(6),
+    type,
+  };
+}
 
 function nowhere(why: string): Known {
   return { hop: { to: 'nowhere', why }, via: undefined };

@@ -30,6 +30,10 @@ function endNames(port: number, use: VethUse): [send: string, receive: string] {
   return [`${stem}0`, `${stem}1`];
 }
 
+export function isPrivateDevice(name: string): boolean {
+  return /^rfo\d+-[ql][01]$/.test(name);
+}
+
 async function command(program: string, args: readonly string[]): Promise<string> {
   try {
     return (await run(program, args)).stdout;

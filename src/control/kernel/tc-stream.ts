@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One stream in the TC engine, and its viewers.
 import type {
+  Endpoint,
   Reception,
   StreamCounters,
   StreamHandle,
@@ -34,9 +35,11 @@ export class TcStream implements StreamHandle {
       localPorts: { rtp: spec.upstream.rtpPort, rtcp: spec.upstream.rtcpPort },
       clockRate: spec.clockRate,
     });
-    this.#fallback = new UserspaceFanout(spec.downstream);
-    spec.upstream.onRtp((packet) => this.#fallback.forwardRtp(packet));
-    spec.upstream.onRtcp((packet) => this.#fallback.forwardRtcp(packet));
+    this.#fallback = new UserspaceFanout(spec.downstream, (reason) => engine.fallbackDrops.add(reason));
+    spec.upstream.onRtp((packet, from) => this.#cameUp(packet, from));
+    spec.upstream.onRtcp((packet, from) => {
+      if (this.#isSource(from, spec.source.rtcpPort)) this.#fallback.forwardRtcp(packet);
+    });
   }
 
   get userspaceViewers(): number {
@@ -84,6 +87,17 @@ export class TcStream implements StreamHandle {
     this.#fallback.close();
     this.#engine.state.commands.close(this.#index);
     this.#gone();
+  }
+
+  /** RTP on the socket: the kernel passed it up for viewers that it cannot serve, or never saw it. */
+  #cameUp(packet: Buffer, from: Endpoint): void {
+    if (this.#closed || !this.#isSource(from, this.#spec.source.rtpPort)) return;
+    if (this.#fallback.viewers > 0) this.#fallback.forwardRtp(packet);
+    else void this.#engine.watchAllDevices(this.#spec.name);
+  }
+
+  #isSource(from: Endpoint, port: number): boolean {
+    return from.address === this.#spec.source.address && (port === 0 || from.port === port);
   }
 
   #addFallback(viewer: ViewerSpec, why: string): ViewerHandle {

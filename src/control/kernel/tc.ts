@@ -11,6 +11,7 @@ import { NextHops, type NextHop } from './next-hop.js';
 import { makeVeth, removeVeth, type VethPair } from './private-veth.js';
 import { TcFilters } from './tc-filters.js';
 import { TcStream } from './tc-stream.js';
+import { Tally } from '../state/tally.js';
 import { UserspaceDatapath } from './userspace.js';
 
 export interface TcOptions {
@@ -32,8 +33,11 @@ export class TcDatapath implements Datapath {
   readonly #local: VethPair;
   readonly #filters: TcFilters;
   readonly #port: number;
+  /** Copies that this process did not send to the viewers that the kernel cannot serve. */
+  readonly fallbackDrops = new Tally();
   readonly #userspace = new UserspaceDatapath();
   readonly #streams = new Set<TcStream>();
+  #watchesAll = false;
 
   private constructor(parts: {
     state: KernelState;
@@ -98,6 +102,18 @@ export class TcDatapath implements Datapath {
     return stream;
   }
 
+  /** A source's packets were seen to come in another way than the route to it says: look for them on every device. */
+  async watchAllDevices(stream: string): Promise<void> {
+    if (this.#watchesAll) return;
+    this.#watchesAll = true;
+    this.log.warn(
+      { stream },
+      'RTP comes in over another device than the route to its source: watching all devices',
+    );
+    for (const device of await this.hops.devices())
+      this.#filters.attach(device, this.#program.programFd('tc_ingress'));
+  }
+
   /** The frame for a viewer's copies, or why there is none. */
   frame(hop: NextHop): HopCommand | string {
     if (hop.to === 'nowhere') return hop.why;
@@ -108,8 +124,11 @@ export class TcDatapath implements Datapath {
   }
 
   drops(): DropCount[] {
-    const own = new Map(this.#userspace.drops().map(({ reason, count }) => [reason, count]));
-    return this.state.drops().map(({ reason, count }) => ({ reason, count: count + (own.get(reason) ?? 0) }));
+    const userspace = new Map(this.#userspace.drops().map(({ reason, count }) => [reason, count]));
+    return this.state.drops().map(({ reason, count }) => ({
+      reason,
+      count: count + (userspace.get(reason) ?? 0) + this.fallbackDrops.get(reason),
+    }));
   }
 
   facts(): Record<string, string | number> {
