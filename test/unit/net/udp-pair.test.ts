@@ -78,6 +78,18 @@ t.test('send errors are reported, never thrown', async (t) => {
   t.equal(failed.length, 3, 'a send after close() is nobody’s error');
 });
 
+t.test('a datagram is with the system when send returns: close() right after it loses nothing', async (t) => {
+  const pairs = new PortPairs({ first: 31218, last: 31221 });
+  const [a, b] = [await bindUdpPair(pairs), await bindUdpPair(pairs, { address: LOCAL })];
+  const got: string[] = [];
+  b.onRtcp((packet) => got.push(String(packet)));
+  a.sendRtcp(Buffer.from('bye'), { address: LOCAL, port: b.rtcpPort });
+  a.close();
+  await until(() => pairs.free === 1 && got.length === 1);
+  t.same(got, ['bye']);
+  b.close();
+});
+
 t.test('ports that strangers hold are passed over', async (t) => {
   const pairs = new PortPairs({ first: 31208, last: 31215 });
   const strangers = [await stranger(31208), await stranger(31211)];
