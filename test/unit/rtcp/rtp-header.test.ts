@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The RTP header: what is valid, and every way of being too short.
 import t from 'tap';
 import { readRtpHeader } from '../../../src/control/rtcp/rtp-header.js';
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The allocator of UDP port pairs: order, exhaustion, wrong use.
 import { equal, ok } from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
