@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help build run test test-unit lint format clean debian-run debian-test bpf bpf-objects tests
+.PHONY: help build run test test-unit lint format clean abi debian-run debian-test bpf bpf-objects wire tests
 
 # A real source to put the proxy in front of (default: the built-in test camera), and where to listen.
 URL ?=
@@ -30,7 +30,7 @@ build: dist/.built bpf ## install what is missing and compile everything into di
 run: build ## start the proxy: in front of URL, or of a test camera of its own
 	@exec node dist/tools/run/main.js
 
-test: debian-test build ## install what is missing and run every test
+test: debian-test build wire ## install what is missing and run every test
 	@$(MAKE) tests ONLY=
 
 test-unit: build ## only the tests that need neither root nor other programs
@@ -42,6 +42,12 @@ lint: build ## the house rules: formatting, import directions, file lengths, doc
 
 format: $(NODE_MODULES) ## reformat all TypeScript
 	@node_modules/.bin/prettier --write --log-level warn src tools test
+
+# What uses the twin may not compile before it is written: the compiler's complaints do not matter here.
+abi: $(NODE_MODULES) bpf ## after a change of bpf/fanout_abi.h: write its TypeScript twin anew
+	@node_modules/.bin/tsc -p . >/dev/null || true
+	@node dist/tools/abi/generate.js dist/bpf/command.bpf.o >dist/abi.gen.ts
+	@mv dist/abi.gen.ts src/control/kernel/abi.gen.ts
 
 clean: ## remove everything that was built or installed into this folder
 	rm -rf dist build node_modules .tap
@@ -74,8 +80,14 @@ bpf: debian-run
 	else echo 'build: no clang or no libbpf-dev here, so no kernel engine; the user-space engine works without'; fi
 
 bpf-objects: $(BPF_OBJECTS)
+	@:
 
 dist/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h)
 	@echo 'build: $<'
 	@mkdir -p dist/bpf
 	@clang $(BPF_FLAGS) -c $< -o $@
+
+# Measuring tools of the tests.
+wire:
+	@if command -v clang >/dev/null && command -v gcc >/dev/null && command -v bpftool >/dev/null; then \
+	$(MAKE) --silent -C tools/wire; else echo 'build: no measuring tools (they need clang, gcc and bpftool)'; fi

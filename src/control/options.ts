@@ -54,6 +54,10 @@ export function parseCommandLine(argv: readonly string[]): Options {
 function sourceUrl(text: string): RtspUrl {
   try {
     const url = parseRtspUrl(text);
+    if (url.user !== undefined)
+      throw new InvalidArgumentError(
+        'User name and password are not supported: the source must not ask for them.',
+      );
     if (url.scheme === 'rtsp') return url;
   } catch (error) {
     throw new InvalidArgumentError((error as Error).message);
@@ -65,13 +69,13 @@ function sourceUrl(text: string): RtspUrl {
 function listenAddress(text: string): Options['listen'] {
   const parts = /^(?:(?:\[([^\]]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text);
   const port = Number(parts?.[3]);
-  if (!parts || port > 65_535)
-    throw new InvalidArgumentError('It is [HOST:]PORT, IPv6 addresses in brackets.');
+  if (!parts || port < 1 || port > 65_535)
+    throw new InvalidArgumentError('It is [HOST:]PORT, IPv6 addresses in brackets, ports from 1 to 65535.');
   return { host: parts[1] ?? parts[2] ?? '0.0.0.0', port };
 }
 
-/** The first package.json upwards from here: this file runs from dist/src/control. */
-function version(): string {
+/** package.json's; this file runs from dist/src/control. */
+export function version(): string {
   const file = new URL('../../../package.json', import.meta.url);
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }

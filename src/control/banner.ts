@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the proxy prints on stdout once it serves: what to open, who copies the packets and why, how to see viewers.
+
+import { isIPv6 } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { defaultSocketPath } from './api/socket-path.js';
+import type { Datapath, Endpoint } from './path/ports.js';
+import type { RtspUrl } from './rtsp/url.js';
+
+export interface BannerFacts {
+  readonly version: string;
+  readonly listen: Endpoint;
+  readonly source: RtspUrl;
+  readonly datapath: Pick<Datapath, 'engine' | 'why'>;
+  readonly apiSocket: string;
+  /** How to call proxyctl from where the user is. */
+  readonly proxyctl: string;
+}
+
+export function bannerText(facts: BannerFacts): string {
+  const { listen, source, datapath, apiSocket } = facts;
+  const query = source.query === undefined ? '' : `?${source.query}`;
+  const urls = addressesToOpen(listen.address).map(
+    (address) =>
+      `rtsp://${isIPv6(address) ? `[${address}]` : address}:${listen.port}${source.path || '/'}${query}`,
+  );
+  const socket = apiSocket === defaultSocketPath() ? '' : ` --api-socket ${apiSocket}`;
+  return [
+    `rtsp-fanout ${facts.version}`,
+    ...urls.map((url, index) => (index === 0 ? `  open      ${url}` : `            ${url}`)),
+    `  datapath  ${datapath.engine} (${datapath.why})`,
+    `  viewers   ${facts.proxyctl}${socket} clients`,
+    '',
+  ].join('\n');
+}
+
+/** Where all addresses are listened on: this host's own, then the first that others can reach. */
+function addressesToOpen(listened: string): string[] {
+  if (listened !== '0.0.0.0' && listened !== '::') return [listened];
+  const outside = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .find((address) => !address.internal && address.family === 'IPv4');
+  return ['127.0.0.1', ...(outside ? [outside.address] : [])];
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// The programs as a user meets them: command lines, exit codes, one clear line each; starting and ending.
+
+import t, { type Test } from 'tap';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+
+const SOURCE = 'rtsp://127.0.0.1:1/camera';
+
+interface Run {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+t.test('a wrong command line: one line that says what is wrong, exit code 2', async (t) => {
+  const cases: [program: string, args: string[], wanted: RegExp][] = [
+    ['rtsp-fanout', [], /missing required argument 'url'/],
+    ['rtsp-fanout', ['http://x/'], /HOST|rtsp/],
+    ['rtsp-fanout', ['rtsps://x/'], /Only rtsp/],
+    ['rtsp-fanout', ['rtsp://'], /host/],
+    ['rtsp-fanout', ['rtsp://me:secret@x/'], /password are not supported/],
+    ['rtsp-fanout', ['rtsp://x:99999/'], /65535/],
+    ['rtsp-fanout', [SOURCE, 'more'], /too many arguments/],
+    ['rtsp-fanout', ['--listen', '99999', SOURCE], /65535/],
+    ['rtsp-fanout', ['--listen', '0', SOURCE], /65535/],
+    ['rtsp-fanout', ['--listen', '::1:8554', SOURCE], /brackets/],
+    ['rtsp-fanout', ['--datapath', 'magic', SOURCE], /Allowed choices are auto, tc, userspace/],
+    ['rtsp-fanout', ['--log-level', 'loud', SOURCE], /Allowed choices/],
+    ['rtsp-fanout', ['--lisen', '1', SOURCE], /Did you mean --listen/],
+    ['proxyctl', [], /say what to do/],
+    ['proxyctl', ['client'], /Did you mean clients/],
+    ['proxyctl', ['kick'], /missing required argument 'id'/],
+    ['proxyctl', ['kick', '0'], /from 1 on/],
+    ['proxyctl', ['kick', '1x'], /from 1 on/],
+  ];
+  await Promise.all(
+    cases.map(async ([program, args, wanted]) => {
+      const { code, out, err } = await run(program, args);
+      const name = `${program} ${args.join(' ')}`;
+      t.equal(code, 2, name);
+      t.equal(out, '', name);
+      t.match(err, wanted, name);
+      t.match(err, new RegExp(`^${program}: [^\n]+\n$`), `${name}: one line`);
+    }),
+  );
+});
+
+t.test('--help teaches, --version is the package', async (t) => {
+  const help = await run('rtsp-fanout', ['--help']);
+  t.equal(help.code, 0);
+  for (const word of [
+    '--listen',
+    '--datapath',
+    '--api-socket',
+    '--log-level',
+    'Examples:',
+    'proxyctl clients',
+  ])
+    t.match(help.out, word);
+  t.ok(
+    help.out.split('\n').every((line) => line.length <= 120),
+    'fits a terminal',
+  );
+  t.match((await run('rtsp-fanout', ['--version'])).out, /^\d+\.\d+\.\d+\n$/);
+  const ctl = await run('proxyctl', ['--help']);
+  for (const word of ['clients', 'streams', 'status', 'kick', 'flush', 'leftovers']) t.match(ctl.out, word);
+});
+
+t.test('SIGTERM: exit code 0 within two seconds, nothing left; proxyctl while it runs', async (t) => {
+  const { args, socket, port } = await place(t);
+  const proxy = await started(args);
+  t.match(proxy.banner(), `rtsp://127.0.0.1:${port}/camera`);
+  t.match(proxy.banner(), /datapath +userspace \(it was asked for\)/);
+  t.match(proxy.banner(), `bin/proxyctl --api-socket ${socket} clients`);
+
+  t.match(await run('proxyctl', ['--api-socket', socket, 'clients']), { code: 0, out: 'No viewers.\n' });
+  t.match(await run('proxyctl', ['--api-socket', socket, 'status']), { code: 0, out: /datapath +userspace/ });
+  t.match(await run('proxyctl', ['--api-socket', socket, 'streams', '--json']), { code: 0, out: '[]\n' });
+  t.match(await run('proxyctl', ['--api-socket', socket, 'flush']), {
+    code: 0,
+    out: 'Flushed: 0 viewers ended.\n',
+  });
+  const kick = await run('proxyctl', ['--api-socket', socket, 'kick', '5']);
+  t.match(kick, { code: 1, out: '', err: 'proxyctl: there is no viewer 5\n' });
+
+  const second = await run('rtsp-fanout', args);
+  t.match(second, { code: 1, out: '' });
+  t.match(second.err, new RegExp(`^rtsp-fanout: [^\n]*${port}[^\n]*in use[^\n]*\n$`));
+
+  const began = Date.now();
+  proxy.child.kill('SIGTERM');
+  const [code] = await once(proxy.child, 'exit');
+  t.equal(code, 0);
+  t.ok(Date.now() - began < 2000);
+  t.notOk(existsSync(socket));
+  const gone = await run('proxyctl', ['--api-socket', socket, 'clients']);
+  t.match(gone, { code: 1, err: /^proxyctl: no proxy answers on .*is it running\?[^\n]*\n$/ });
+});
+
+t.test('an API socket that is taken, or an address that is not ours: one line, exit code 1', async (t) => {
+  const first = await place(t);
+  const proxy = await started(first.args);
+  const other = await place(t);
+  const taken = await run('rtsp-fanout', [...other.args, '--api-socket', first.socket]);
+  t.match(taken, { code: 1, err: /^rtsp-fanout: API socket [^\n]*another proxy answers[^\n]*\n$/ });
+  const notOurs = await run('rtsp-fanout', [...other.args, '--listen', '192.0.2.1:8554']);
+  t.match(notOurs, { code: 1, err: /^rtsp-fanout: [^\n]*192\.0\.2\.1[^\n]*\n$/ });
+  proxy.child.kill('SIGINT');
+  t.same(await once(proxy.child, 'exit'), [0, null]);
+});
+
+/** Command line of a proxy on a free port, on the user-space engine, with a socket of its own. */
+async function place(t: Test): Promise<{ args: string[]; socket: string; port: number }> {
+  const folder = mkdtempSync(join(tmpdir(), 'main-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
+  const socket = join(folder, 'api.sock');
+  const listen = `127.0.0.1:${port}`;
+  return {
+    args: [SOURCE, '--datapath', 'userspace', '--listen', listen, '--api-socket', socket],
+    socket,
+    port,
+  };
+}
+
+async function started(
+  args: string[],
+): Promise<{ child: ChildProcessByStdio<null, Readable, null>; banner(): string }> {
+  const child = spawn('bin/rtsp-fanout', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => child.kill('SIGKILL'));
+  let out = '';
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+  await Promise.race([
+    once(child.stdout, 'data'),
+    once(child, 'exit').then(() => Promise.reject(new Error('the proxy ended before it was ready'))),
+  ]);
+  return { child, banner: () => out };
+}
+
+async function run(program: string, args: string[]): Promise<Run> {
+  const child = spawn(`bin/${program}`, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 20_000 });
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, out, err };
+}
