@@ -25,14 +25,15 @@ export class GstServer {
     address: string;
     namespace?: Namespace;
     sessionTimeout?: number;
+    port?: number;
   }): Promise<GstServer> {
-    const { file, address, namespace, sessionTimeout = 60 } = options;
+    const { file, address, namespace, sessionTimeout = 60, port = 0 } = options;
     const child = await startIn(namespace, PYTHON, [
       ...['test/fixtures/gst-server.py', file, '--address', address],
-      ...['--session-timeout', String(sessionTimeout)],
+      ...['--session-timeout', String(sessionTimeout), '--port', String(port)],
     ]);
-    const [, port] = await child.output(/"listening".*"port": (\d+)/);
-    return new GstServer(child, `rtsp://${address}:${port}`);
+    const [, bound] = await child.output(/"listening".*"port": (\d+)/);
+    return new GstServer(child, `rtsp://${address}:${bound}`);
   }
 
   private constructor(

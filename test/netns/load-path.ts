@@ -62,6 +62,11 @@ export class LoadPath {
     return { crowd, result: JSON.parse(line) as Joined };
   }
 
+  /** One RTCP sender report from the source's RTCP port. */
+  sendSenderReport(): void {
+    this.origin.write('\n');
+  }
+
   /** All TEARDOWN, then nothing may be left. */
   async leave(crowd: Child): Promise<Joined> {
     await crowd.finish(20_000);

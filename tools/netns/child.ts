@@ -115,7 +115,7 @@ export class Child {
   }
 }
 
-/** Runs to the end. @throws with its output when it does not exit with 0. */
+/** Runs to the end, 60 s unless told otherwise. @throws with its output when it does not exit with 0. */
 export async function run(
   command: string,
   args: readonly string[],
@@ -123,7 +123,7 @@ export async function run(
 ): Promise<string> {
   const child = await Child.start(command, args, options);
   if (options.input !== undefined) child.write(options.input);
-  const exit = await child.finish(options.timeoutMs ?? 20_000).catch(async (error: unknown) => {
+  const exit = await child.finish(options.timeoutMs ?? 60_000).catch(async (error: unknown) => {
     await child.stop('SIGKILL');
     throw error;
   });
