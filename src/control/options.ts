@@ -23,7 +23,7 @@ A viewer's rtsp://PROXY:PORT/x/y?q is served from rtsp://SERVER:PORT/x/y?q; seve
 Examples:
   rtsp-fanout rtsp://192.0.2.7/camera            viewers open rtsp://THIS-HOST:8554/camera
   rtsp-fanout --listen 127.0.0.1:9000 rtsp://192.0.2.7:8000
-  rtsp-fanout --datapath userspace rtsp://[2001:db8::7]/camera
+  rtsp-fanout --datapath userspace --log-level debug rtsp://192.0.2.7/camera
   proxyctl clients                               who is watching
 
 Exit code: 0 ended by SIGINT or SIGTERM, 1 it cannot run, 2 the command line is wrong.`;
