@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// One path of the camera: its tracks on one clock and one timer. The clock starts with the first viewer and never
+// stops, so that who joins later gets what is on now; the timer rests while nobody watches.
+
+import type { Destination, LiveTrack } from './live-track.js';
+
+const REPORT_INTERVAL = 5; // s
+
+export class LiveSource {
+  #startedAt: number | undefined; // ms of performance.now()
+  #timer: NodeJS.Timeout | undefined;
+  #reportAt = 0; // s since the start
+  #ended = false;
+
+  /** @param silent a camera that hangs: it answers, but sends nothing */
+  constructor(
+    readonly path: string,
+    readonly tracks: readonly LiveTrack[],
+    readonly silent: boolean,
+  ) {}
+
+  get watched(): boolean {
+    return this.tracks.some(({ viewers }) => viewers.size > 0);
+  }
+
+  /** From the next packet on, which is what LiveTrack.next tells until this event loop turn ends. */
+  add(destinations: ReadonlyMap<LiveTrack, Destination>): void {
+    this.#startedAt ??= performance.now();
+    const now = this.#now();
+    if (!this.watched) for (const track of this.tracks) track.seek(now);
+    for (const [track, destination] of destinations) track.viewers.add(destination);
+    this.#schedule(now);
+  }
+
+  /** Sender reports for a viewer whose PLAY has been answered: it can synchronise at once. */
+  greet(destinations: ReadonlyMap<LiveTrack, Destination>): void {
+    if (this.silent) return;
+    for (const [track, destination] of destinations) track.sendReport(this.#now(), [destination]);
+  }
+
+  remove(destinations: ReadonlyMap<LiveTrack, Destination>): void {
+    for (const [track, destination] of destinations) track.viewers.delete(destination);
+    if (!this.watched) this.#rest();
+  }
+
+  close(): void {
+    this.#rest();
+    if (!this.silent && !this.#ended) for (const track of this.tracks) track.sendGoodbye();
+    for (const { sockets, viewers } of this.tracks) {
+      viewers.clear();
+      sockets.rtp.close();
+      sockets.rtcp.close();
+    }
+  }
+
+  #now(): number {
+    return (performance.now() - (this.#startedAt ?? performance.now())) / 1000;
+  }
+
+  #rest(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Times are absolute, so a late turn of the event loop is made up for and nothing drifts. */
+  #schedule(due: number): void {
+    if (this.silent || this.#ended) return;
+    this.#timer ??= setTimeout(() => this.#turn(), Math.max(0, (due - this.#now()) * 1000));
+  }
+
+  #turn(): void {
+    this.#timer = undefined;
+    const now = this.#now();
+    const times = this.tracks.map((track) => track.sendUntil(now)).filter((due) => due !== undefined);
+    if (times.length === 0) return this.#end();
+    if (now >= this.#reportAt) {
+      this.#reportAt = now + REPORT_INTERVAL;
+      for (const track of this.tracks) track.sendReport(now);
+    }
+    this.#schedule(Math.min(...times));
+  }
+
+  #end(): void {
+    this.#ended = true;
+    for (const track of this.tracks) track.sendGoodbye();
+  }
+}

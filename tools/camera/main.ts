@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// The test camera's command line: an RTSP origin with a clip of the project's own, for `make run` and for tests.
+
+import { readFileSync } from 'node:fs';
+import { isIPv6 } from 'node:net';
+import { fileURLToPath } from 'node:url';
+
+import { Command, InvalidArgumentError, Option } from 'commander';
+
+import { startCamera } from './server.js';
+
+interface Arguments {
+  listen: { host: string; port: number };
+  clip: string;
+  rate: number;
+  payload: number;
+  burst?: number;
+  path: string[];
+  audio: boolean;
+  once: boolean;
+  silent: boolean;
+  json: boolean;
+}
+
+const CLIP = fileURLToPath(new URL('../../../tools/camera/clip.h264', import.meta.url));
+
+const program = new Command('camera')
+  .description('A small RTSP origin: a looped H.264 clip, live, over RTP/UDP unicast.')
+  .addOption(
+    new Option('--listen <[host:]port>', 'where to listen; port 0: any free one')
+      .default({ host: '127.0.0.1', port: 8555 }, '127.0.0.1:8555')
+      .argParser(parseListen),
+  )
+  .addOption(new Option('--clip <file>', 'H.264 byte stream without B pictures').default(CLIP, 'its own'))
+  .option('--rate <n>', 'pictures per second of the clip', integer(1, 240), 25)
+  .option('--payload <bytes>', 'largest RTP payload', integer(16, 65_000), 1400)
+  .option('--burst <n>', 'send n video packets back to back, at the same mean rate', integer(1, 10_000))
+  .option('--path <path...>', 'paths, each a live source', ['/', '/camera'])
+  .option('--audio', 'a second track: PCMU, one beep per second', false)
+  .option('--no-audio', 'no second track (default)')
+  .option('--once', 'end with an RTCP BYE after one round of the clip', false)
+  .option('--silent', 'answer, but never send media', false)
+  .option('--json', 'print one line of JSON per event', false)
+  .allowExcessArguments(false)
+  .parse();
+await run(program.opts<Arguments>()).catch((error: Error) => {
+  console.error(`camera: ${error.message}`);
+  process.exitCode = 1;
+});
+
+async function run(options: Arguments): Promise<void> {
+  const { listen, clip, path, json, burst, ...rest } = options;
+  const paths = path.map(normalPath);
+  const print = (event: string, facts: object) => {
+    if (json) console.log(JSON.stringify({ event, ...facts }));
+  };
+  const camera = await startCamera({
+    ...rest,
+    ...listen,
+    burst,
+    paths,
+    clip: readFileSync(clip),
+    notify: print,
+  });
+  const authority = `${isIPv6(listen.host) ? `[${listen.host}]` : listen.host}:${camera.port}`;
+  const urls = paths.map((each) => `rtsp://${authority}${each}`);
+  print('listening', { port: camera.port, urls });
+  if (!json) console.log(`camera: ${urls.join(' ')}`);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(signal, () => void camera.close());
+}
+
+function normalPath(path: string): string {
+  if (!/^\/[\x21-\x3e\x40-\x7e]*$/.test(path)) throw new Error(`not a path: ${path}`);
+  return path.replace(/\/$/, '') || '/';
+}
+
+function parseListen(text: string): { host: string; port: number } {
+  const parts = /^(?:(?:\[([^\]]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text);
+  const port = Number(parts?.[3]);
+  if (!parts || port > 65_535) throw new InvalidArgumentError('It is [HOST:]PORT.');
+  return { host: parts[1] ?? parts[2] ?? '127.0.0.1', port };
+}
+
+function integer(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const number = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
+    if (number >= min && number <= max) return number;
+    throw new InvalidArgumentError(`It is a number from ${min} to ${max}.`);
+  };
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The picture track: an H.264 byte stream without B pictures, as RTP packets of one loop.
+
+import { groupPictures, NAL_IDR, NAL_PPS, NAL_SPS, nalType, splitNals } from './annexb.js';
+import { packetizeH264 } from './h264-packetizer.js';
+import { Track, type MediaPacket } from './track.js';
+
+export interface VideoOptions {
+  /** Pictures per second: an elementary stream has no times. */
+  readonly rate: number;
+  /** Largest RTP payload, bytes. */
+  readonly payload: number;
+  /** Packets sent back to back, at the stream's mean rate; undefined: those of each picture, at its time. */
+  readonly burst: number | undefined;
+  readonly once: boolean;
+}
+
+const PAYLOAD_TYPE = 96;
+const CLOCK_RATE = 90_000;
+
+/** @throws Error when the stream does not begin with parameter sets and a key frame. */
+export function videoTrack(stream: Buffer, options: VideoOptions): { track: Track; seconds: number } {
+  const pictures = groupPictures(splitNals(stream));
+  const first = pictures[0]?.nals ?? [];
+  const [sps, pps] = [NAL_SPS, NAL_PPS].map((type) => first.find((nal) => nalType(nal) === type));
+  if (!sps || sps.length < 4 || !pps || !first.some((nal) => nalType(nal) === NAL_IDR))
+    throw new Error('the clip is not an H.264 byte stream that begins with SPS, PPS and a key frame');
+  const seconds = pictures.length / options.rate;
+  const packets = pictures.flatMap(({ nals }, index) =>
+    picturePackets(packetizeH264(nals, options.payload), index, options.rate),
+  );
+  const attributes = [
+    `rtpmap:${PAYLOAD_TYPE} H264/${CLOCK_RATE}`,
+    `fmtp:${PAYLOAD_TYPE} packetization-mode=1;profile-level-id=${sps.toString('hex', 1, 4)};` +
+      `sprop-parameter-sets=${sps.toString('base64')},${pps.toString('base64')}`,
+    `framerate:${options.rate}`,
+  ];
+  const format = { media: 'video', payloadType: PAYLOAD_TYPE, clockRate: CLOCK_RATE, attributes } as const;
+  const { burst, once } = options;
+  return {
+    track: new Track(format, burst ? inBursts(packets, burst, seconds) : packets, seconds, once),
+    seconds,
+  };
+}
+
+function picturePackets(payloads: readonly Buffer[], index: number, rate: number): MediaPacket[] {
+  const due = index / rate;
+  const timestamp = Math.round(due * CLOCK_RATE);
+  return payloads.map((payload, i) => ({ due, timestamp, marker: i === payloads.length - 1, payload }));
+}
+
+/** Same packets, same order, same mean rate; what changes is when each is sent. */
+function inBursts(packets: readonly MediaPacket[], burst: number, seconds: number): MediaPacket[] {
+  const spacing = seconds / packets.length;
+  return packets.map((packet, i) => ({ ...packet, due: (i - (i % burst)) * spacing }));
+}
