@@ -57,9 +57,9 @@ clean: ## remove everything that was built or installed into this folder
 tests:
 	@node dist/tools/test/main.js $(if $(ONLY),$(foreach test,$(TESTS),$(if $(findstring $(ONLY),$(test)),$(test))),$(TESTS))
 
-# Without root these print one line, and what needs the packages does without or says so.
+# What cannot be installed is told here, and whatever needs it does without or says so.
 debian-run:
-	@tools/setup/packages.sh tools/setup/packages-run.txt || true
+	@[ "$$(id -u)" -ne 0 ] || tools/setup/packages.sh tools/setup/packages-run.txt || true
 debian-test:
 	@tools/setup/packages.sh tools/setup/packages-run.txt tools/setup/packages-test.txt || true
 

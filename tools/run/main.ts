@@ -18,10 +18,8 @@ let ending = false;
 // Ctrl-C reaches the children too, from the terminal; kill reaches only us.
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => end(name));
 
-if (url === '') {
+if (url === '')
   start(process.execPath, [projectFile('../camera/main.js'), '--listen', CAMERA, '--path', PATH]);
-  console.log(`test camera: rtsp://${CAMERA}${PATH}`);
-}
 const source = url || `rtsp://${CAMERA}${PATH}`;
 start(projectFile('../../../bin/rtsp-fanout'), [...(listen === '' ? [] : ['--listen', listen]), source]);
 const codes = await Promise.all(children.map(codeOf));
