@@ -25,8 +25,8 @@ export class LiveSource {
 
   /** From the next packet on, which is what LiveTrack.next tells until this event loop turn ends. */
   add(destinations: ReadonlyMap<LiveTrack, Destination>): void {
-    this.#startedAt ??= performance.now();
     const now = this.#now();
+    this.#startedAt ??= performance.now();
     if (!this.watched) for (const track of this.tracks) track.seek(now);
     for (const [track, destination] of destinations) track.viewers.add(destination);
     this.#schedule(now);
@@ -53,8 +53,9 @@ export class LiveSource {
     }
   }
 
+  /** Seconds since the start; 0 before it. */
   #now(): number {
-    return (performance.now() - (this.#startedAt ?? performance.now())) / 1000;
+    return this.#startedAt === undefined ? 0 : (performance.now() - this.#startedAt) / 1000;
   }
 
   #rest(): void {

@@ -57,7 +57,7 @@ export async function startCamera(options: CameraOptions): Promise<Camera> {
     server.close();
     throw error;
   }
-  const timer = setInterval(() => sessions.expire(), 1000);
+  const timer = setInterval(() => sessions.expire(performance.now()), 1000);
   const address = server.address();
   return {
     port: address !== null && typeof address === 'object' ? address.port : options.port,

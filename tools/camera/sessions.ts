@@ -65,8 +65,9 @@ export class Sessions {
           session.seenAt = performance.now();
   }
 
-  expire(): void {
-    const limit = performance.now() - SESSION_TIMEOUT * 1000;
+  /** @param now ms of performance.now() */
+  expire(now: number): void {
+    const limit = now - SESSION_TIMEOUT * 1000;
     for (const session of this.#byId.values()) {
       if (session.seenAt > limit) continue;
       this.end(session);
