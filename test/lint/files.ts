@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which files the house rules are about: what git would carry, found without git.
 
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 const FOLDERS = ['src', 'tools', 'test', 'bpf', 'docs', 'bin', '.ci'];
@@ -9,7 +9,7 @@ const TOP_LEVEL = ['Makefile', 'README.md', 'package.json', 'package-lock.json',
 
 /** Paths from the project's root on, sorted. */
 export function projectFiles(): string[] {
-  const found = FOLDERS.flatMap((folder) =>
+  const found = FOLDERS.filter((folder) => existsSync(folder)).flatMap((folder) =>
     readdirSync(folder, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name)),
