@@ -51,12 +51,17 @@ export class LoadPath {
   ) {}
 
   /** Real RTSP viewers; resolves when all play. Ends with `leave`. */
-  async join(viewers: number, rate: number, path = '/load'): Promise<{ crowd: Child; result: Joined }> {
+  async join(
+    viewers: number,
+    rate: number,
+    path = '/load',
+    ports = `${FIRST_PORT}-${LAST_PORT}`,
+  ): Promise<{ crowd: Child; result: Joined }> {
     const { proxy, addresses } = this.topology.downstream[0]!;
     const crowd = await this.topology.viewers[0]!.spawn(process.execPath, [
       ...[compiled('tools/load/rtsp-load.js'), this.product.url(proxy.address, path)],
       ...['--viewers', String(viewers), '--rate', String(rate), '--from', addresses.join(',')],
-      ...['--ports', `${FIRST_PORT}-${LAST_PORT}`],
+      ...['--ports', ports],
     ]);
     const [line] = await crowd.output(/^\{.*\}$/m, 30_000 + (viewers / rate) * 1000);
     return { crowd, result: JSON.parse(line) as Joined };
@@ -85,10 +90,12 @@ export class LoadPath {
   /** Sends from the origin's negotiated port (or another) to the proxy's. */
   async send(args: readonly string[], from = MEDIA_PORT, to?: number): Promise<Sent> {
     const target = `${this.topology.upstream.proxy.address}:${to ?? (await this.mediaPort())}`;
-    const line = await this.topology.server.run(wireTool('burst'), [
-      ...['--to', target, '--from', `${this.topology.upstream.server.address}:${from}`, ...args],
+    const { server, upstream } = this.topology;
+    const burst = await server.spawn(wireTool('burst'), [
+      ...['--to', target, '--from', `${upstream.server.address}:${from}`, ...args],
     ]);
-    return JSON.parse(line) as Sent;
+    await burst.finish(120_000);
+    return JSON.parse(burst.stdout) as Sent;
   }
 
   async close(): Promise<void> {

@@ -8,6 +8,9 @@ import { until, within } from './wait.js';
 /** Output kept of each child, characters; the oldest goes first. */
 const MAX_OUTPUT = 8 * 1024 * 1024;
 
+/** After its end, how long a child's output may take to be read, milliseconds. */
+const DRAIN_MS = 500;
+
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -53,13 +56,15 @@ export class Child {
     });
     // A child that is gone closes its pipe; what was still to be written is of no use to anybody.
     child.stdin!.on('error', () => {});
-    this.exited = new Promise((resolve) =>
-      child.once('close', (code, signal) => {
+    this.exited = new Promise((resolve) => {
+      const ended = (code: number | null, signal: NodeJS.Signals | null) => {
         this.#forget();
-        this.#exit = { code, signal };
+        this.#exit ??= { code, signal };
         resolve(this.#exit);
-      }),
-    );
+      };
+      // `close` comes when all output has been read; a grandchild that holds the pipes open must not keep us.
+      child.once('close', ended).once('exit', (code, signal) => setTimeout(ended, DRAIN_MS, code, signal));
+    });
   }
 
   get running(): boolean {

@@ -59,7 +59,8 @@ export class Namespace {
 
   /** Kills what still runs in here, then removes the namespace and with it its devices. */
   async remove(): Promise<void> {
-    await Promise.all([...this.#children].map((child) => child.stop('SIGKILL')));
+    killAll(this.name);
+    await Promise.all([...this.#children].map((child) => child.exited));
     await run('ip', ['netns', 'delete', this.name]);
   }
 }
@@ -79,14 +80,28 @@ export interface Topology {
   close(): Promise<void>;
 }
 
+/** Kills whatever runs in the network namespace, grandchildren included. */
+function killAll(name: string): void {
+  const inside = spawnSync('ip', ['netns', 'pids', name], { encoding: 'utf8' }).stdout ?? '';
+  for (const pid of inside.split('\n').filter(Boolean)) {
+    try {
+      process.kill(Number(pid), 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // it has just ended by itself
+    }
+  }
+}
+
+function removeNow(name: string): void {
+  killAll(name);
+  spawnSync('ip', ['netns', 'delete', name]);
+}
+
 /** Removes namespaces, and what still runs in them, of test processes that were killed before they could. */
 function sweep(): void {
   for (const name of existsSync(NAMES) ? readdirSync(NAMES) : []) {
     const pid = new RegExp(`^${PREFIX}-(\\d+)-`).exec(name)?.[1];
-    if (!pid || existsSync(`/proc/${pid}`)) continue;
-    const inside = spawnSync('ip', ['netns', 'pids', name], { encoding: 'utf8' }).stdout;
-    for (const orphan of inside.split('\n').filter(Boolean)) process.kill(Number(orphan), 'SIGKILL');
-    spawnSync('ip', ['netns', 'delete', name]);
+    if (pid && !existsSync(`/proc/${pid}`)) removeNow(name);
   }
 }
 
@@ -164,7 +179,7 @@ export async function createTopology(options: TopologyOptions = {}): Promise<Top
   sweep();
   const namespaces: Namespace[] = [];
   const forget = onProcessExit(() => {
-    for (const { name } of namespaces) spawnSync('ip', ['netns', 'delete', name]);
+    for (const { name } of namespaces) removeNow(name);
   });
   const close = async (): Promise<void> => {
     for (;;) {
