@@ -37,6 +37,8 @@ export interface Camera {
 }
 
 const MAX_CONNECTIONS = 1000;
+/** Bytes of answers that a client may leave unread. */
+const MAX_UNREAD = 1 << 20;
 
 /** @throws Error when the clip or the address is no good. */
 export async function startCamera(options: CameraOptions): Promise<Camera> {
@@ -134,5 +136,6 @@ function serveOne(socket: Socket, framer: Framer, context: Context, peer: Peer):
 function write(socket: Socket, message: RtspRequest, context: Context, peer: Peer): void {
   const result = answer(context, message, peer);
   socket.write(serialize(result.response));
+  if (socket.writableLength > MAX_UNREAD) socket.destroy();
   result.then?.();
 }

@@ -9,13 +9,8 @@ declare module 'sdp-transform' {
   interface Section {
     connection?: Connection;
     control?: string | number;
-    invalid?: { value: string }[];
   }
   interface Media extends Section {
-    type?: string;
-    port?: number;
-    protocol?: string;
-    payloads?: string | number;
     rtp: { payload?: string | number; codec?: string | number; rate?: string | number }[];
   }
   interface Session extends Section {

@@ -43,16 +43,20 @@ export interface SdpDescription {
 }
 
 const MAX_SECTIONS = 64;
+/** Of one section; there are no more numbers than these. */
+const MAX_PAYLOAD_TYPES = 128;
 /** What sdp-transform gets to see: not its problem is not our risk. */
 const OF_INTEREST = /^(?:m=|c=|a=(?:rtpmap|control):)/;
+/** Read here, because sdp-transform 3 cannot read `m=video 5004/2 ...` nor a media name with a hyphen. */
+const MEDIA = /^m=(\S+)[ \t]+\d+(?:\/\d+)?[ \t]+(\S+)(.*)$/;
 const RANGE = /^a=range:(.*)$/m;
 
 /** `text` is bounded by the framer. @throws SdpError when it has no m= section, too many, or one that cannot be read. */
 export function describeSdp(text: string): SdpDescription {
   const lines = text.split(/\r\n|\r|\n/).filter((line) => OF_INTEREST.test(line));
-  const count = lines.filter((line) => line.startsWith('m=')).length;
-  if (count === 0) throw new SdpError('The description has no media section.');
-  if (count > MAX_SECTIONS)
+  const mediaLines = lines.filter((line) => line.startsWith('m='));
+  if (mediaLines.length === 0) throw new SdpError('The description has no media section.');
+  if (mediaLines.length > MAX_SECTIONS)
     throw new SdpError(`The description has more than ${MAX_SECTIONS} media sections.`);
   const session = readSections(lines);
   const address = session.connection?.ip;
@@ -61,31 +65,30 @@ export function describeSdp(text: string): SdpDescription {
     control: trimmed(session.control),
     range,
     live: !range || !isNpt(range) || range.end === undefined,
-    media: session.media.map((section) => readSection(section, address)),
+    media: session.media.map((section, i) => readSection(mediaLines[i] ?? '', section, address)),
   };
 }
 
-/** The `/n` of `m=video 5004/2` goes: sdp-transform 3 cannot read a section with it. */
 function readSections(lines: readonly string[]) {
-  const plain = lines.map((line) => line.replace(/^(m=\S+ \d+)\/\d+/, '$1'));
   try {
-    return parse(plain.join('\r\n'));
+    return parse(lines.join('\r\n'));
   } catch (error) {
     throw new SdpError('The description cannot be parsed.', { cause: error });
   }
 }
 
-function readSection(section: Media, sessionAddress: string | number | undefined): SdpMedia {
-  const { type, protocol, payloads, rtp, control, connection } = section;
-  if (!type || !protocol) throw new SdpError('A media section of the description cannot be read.');
-  const types = String(payloads ?? '')
-    .split(' ')
-    .filter((word) => /^\d{1,3}$/.test(word))
-    .map(Number);
-  const known = types.filter((number) => number <= 127).map((number) => readPayload(number, rtp));
+function readSection(line: string, section: Media, sessionAddress: string | number | undefined): SdpMedia {
+  const [, media, protocol, payloads = ''] = MEDIA.exec(line) ?? [];
+  if (!media || !protocol) throw new SdpError('A media section of the description cannot be read.');
+  const { rtp, control, connection } = section;
+  const types = payloads
+    .split(/[ \t]+/)
+    .filter((word) => /^\d{1,3}$/.test(word) && Number(word) <= 127)
+    .slice(0, MAX_PAYLOAD_TYPES);
+  const known = types.map((type) => readPayload(Number(type), rtp));
   const address = connection?.ip ?? sessionAddress;
   return {
-    media: type,
+    media,
     protocol,
     payloads: known,
     clockRate: known[0]?.clockRate ?? 0,
