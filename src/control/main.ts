@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // bin/rtsp-fanout: builds the parts, plugs them together, and closes them in reverse. Exit code 0 after SIGINT,
-// SIGTERM or SIGHUP, 1 when it cannot run, 2 when the command line is wrong; a second signal ends it at once.
+// SIGTERM or SIGHUP, 1 when it cannot run, 2 when the command line is wrong; a second one ends it at once.
 
 import { constants } from 'node:os';
 import { createLog } from './log.js';
@@ -10,39 +10,44 @@ import { serve } from './serve.js';
 
 /** What closing may take: upstream TEARDOWNs are awaited for a while, a stuck part is not. */
 const CLOSE_MS = 5000;
+/** One wish may reach us twice: from the terminal and from a parent that passes it on, or from timeout(1). */
+const SAME_WISH_MS = 500;
 
 const options = parseCommandLine(process.argv);
 const log = createLog(options.logLevel);
 const parts = new Parts(log);
-let ending = false;
+let endingSince: number | undefined; // performance.now()
 
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(name, () => {
-    if (ending) process.exit(128 + constants.signals[name]);
-    log.info({ signal: name }, 'closing');
-    void end(0);
+    if (endingSince === undefined) {
+      log.info({ signal: name }, 'closing');
+      void end(0);
+    } else if (performance.now() - endingSince > SAME_WISH_MS) process.exit(128 + constants.signals[name]);
   });
 process.on('uncaughtException', (error) => {
   log.error({ err: error }, 'a fault of this program');
-  if (!ending) void end(1);
+  if (endingSince === undefined) void end(1);
 });
 // Whoever read our output may have gone: no reason to stop serving.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
+const serving = serve(options, parts, log);
 try {
-  const banner = await serve(options, parts, log);
-  if (!ending) process.stdout.write(banner);
+  const banner = await serving;
+  if (endingSince === undefined) process.stdout.write(banner);
 } catch (error) {
   process.stderr.write(`rtsp-fanout: ${(error as Error).message}\n`);
   await end(1);
 }
 
 async function end(code: number): Promise<void> {
-  ending = true;
+  endingSince = performance.now();
   setTimeout(() => {
     log.error({ afterMs: CLOSE_MS }, 'closing takes too long');
     process.exit(1);
   }, CLOSE_MS).unref();
+  await serving.catch(() => {}); // what is being built can be closed when it is built
   await parts.close();
   process.exit(code);
 }

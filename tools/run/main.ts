@@ -15,7 +15,7 @@ const listen = process.env['LISTEN'] ?? '';
 const children: ChildProcess[] = [];
 let ending = false;
 
-// Ctrl-C reaches the children too, from the terminal; kill reaches only us.
+// The children are in process groups of their own: what ends us, Ctrl-C too, reaches them through us, once.
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => end(name));
 
 if (url === '')
@@ -26,7 +26,7 @@ const codes = await Promise.all(children.map(codeOf));
 process.exitCode = Math.max(...codes);
 
 function start(program: string, args: readonly string[]): void {
-  const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'], detached: true });
   children.push(child);
   child.on('error', (error) => console.error(`${program}: ${error.message}`));
   child.on('exit', () => end('SIGTERM'));

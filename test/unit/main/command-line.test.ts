@@ -112,7 +112,18 @@ t.test('an API socket that is taken, or an address that is not ours: one line, e
   const notOurs = await run('rtsp-fanout', [...other.args, '--listen', '192.0.2.1:8554']);
   t.match(notOurs, { code: 1, err: /^rtsp-fanout: [^\n]*192\.0\.2\.1[^\n]*\n$/ });
   proxy.child.kill('SIGINT');
+  proxy.child.kill('SIGTERM'); // as timeout(1) does it: twice at once is one wish
   t.same(await once(proxy.child, 'exit'), [0, null]);
+});
+
+t.test('a signal while it starts', async (t) => {
+  const { args, socket } = await place(t);
+  const child = spawn('bin/rtsp-fanout', args, { stdio: ['ignore', 'ignore', 'inherit'], timeout: 20_000 });
+  const exit = once(child, 'exit');
+  while (!existsSync(socket)) await new Promise((resolve) => setTimeout(resolve, 1));
+  child.kill('SIGTERM');
+  t.same(await exit, [0, null]);
+  t.notOk(existsSync(socket));
 });
 
 /** Command line of a proxy on a free port, on the user-space engine, with a socket of its own. */
