@@ -98,6 +98,20 @@ static __always_inline bool must_wait(const struct fanout_viewer *v, const struc
 	return v->next != p->number && *(volatile __u32 *)&p->s->head != p->number;
 }
 
+/* A viewer that has come in the middle of a picture is held back until one begins, but not for ever. Not a drop. */
+static __always_inline bool held_back(struct fanout_viewer *v, const struct pass *p)
+{
+	if (!v->hold_until_ns || p->kind != FANOUT_RTP)
+		return false;
+	if (p->t->begins || p->now >= v->hold_until_ns) {
+		v->hold_until_ns = 0;
+		return false;
+	}
+	v->held += p->segments;
+	v->next = p->number + 1;
+	return true;
+}
+
 static __always_inline enum served serve_locked(struct fanout_viewer *v, struct pass *p)
 {
 	if (v->stream != p->stream || v->generation != p->t->generation)
@@ -106,6 +120,8 @@ static __always_inline enum served serve_locked(struct fanout_viewer *v, struct 
 		return SERVED; /* it joined after this packet had come, or has got it already */
 	if (must_wait(v, p))
 		return WAIT;
+	if (held_back(v, p))
+		return SERVED;
 	return copy(v, p);
 }
 

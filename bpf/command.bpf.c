@@ -23,6 +23,7 @@ const volatile struct {
 	enum fanout_limit limit;
 	enum fanout_drop drop;
 	enum fanout_kind kind;
+	enum fanout_codec codec;
 	enum fanout_stream_state stream_state;
 	enum fanout_viewer_state viewer_state;
 	enum fanout_ticket_state ticket_state;
@@ -59,7 +60,45 @@ static __always_inline void set_hop(struct fanout_viewer *v, const struct fanout
 	}
 }
 
-/* Every packet that takes its ticket after this has returned reaches the viewer; none that took it before does. */
+/* The slot's state last: a packet that sees it ACTIVE sees the rest. */
+static __always_inline void fill_slot(struct fanout_viewer *v, const struct fanout_command *c, const struct fanout_stream *s)
+{
+	const struct fanout_add *a = &c->add;
+
+	v->stream = c->stream;
+	v->generation = s->generation;
+	v->id = a->id;
+	__builtin_memcpy(v->source, a->source, sizeof(v->source));
+	__builtin_memcpy(v->address, a->address, sizeof(v->address));
+	for (int i = 0; i < FANOUT_KINDS; i++) {
+		v->source_port[i] = a->source_port[i];
+		v->port[i] = a->port[i];
+	}
+	set_hop(v, &a->hop);
+	v->packets = v->bytes = v->rtcp_packets = v->drops = v->held = 0;
+	v->first = v->refusing = v->loss_fraction = v->loss_cumulative = v->loss_jitter = 0;
+	v->added_ns = bpf_ktime_get_ns();
+	v->hold_until_ns = a->hold_ms ? v->added_ns + a->hold_ms * 1000000ull : 0;
+}
+
+/* From which ticket on the slot, which is active now, is served for certain; -EAGAIN when that is not `from`. Tickets that
+ * were taken before the slot was active may have passed it by; but when `from` itself has reached it, so do all later. */
+static __always_inline int served_from(struct fanout_viewer *v, const struct fanout_stream *s, __u32 from)
+{
+	if (__sync_fetch_and_add((__u32 *)&s->tail, 0) == from || *(volatile __u32 *)&v->next != from)
+		return 0;
+	if (take_slot(v, FANOUT_VIEWER_BUSY))
+		return -EAGAIN;
+	if (v->next == from) {
+		__sync_lock_test_and_set(&v->state, FANOUT_VIEWER_FREE);
+		return -EAGAIN;
+	}
+	release_slot(v); /* it was served at the last moment */
+	return 0;
+}
+
+/* Every packet that takes its ticket after this has returned reaches the viewer; none that took it before does, except
+ * from `from` on when `exact` is asked for. */
 static __always_inline int add(struct fanout_command *c, struct fanout_global *g)
 {
 	const struct fanout_add *a = &c->add;
@@ -80,26 +119,19 @@ static __always_inline int add(struct fanout_command *c, struct fanout_global *g
 	v = slot < 0 ? NULL : bpf_map_lookup_elem(&viewers, &slot);
 	if (!v)
 		return -ENOSPC;
-	v->stream = c->stream;
-	v->generation = s->generation;
-	v->id = a->id;
-	__builtin_memcpy(v->source, a->source, sizeof(v->source));
-	__builtin_memcpy(v->address, a->address, sizeof(v->address));
-	for (int i = 0; i < FANOUT_KINDS; i++) {
-		v->source_port[i] = a->source_port[i];
-		v->port[i] = a->port[i];
-	}
-	set_hop(v, &a->hop);
-	v->packets = v->bytes = v->rtcp_packets = v->drops = 0;
-	v->first = v->refusing = v->loss_fraction = v->loss_cumulative = v->loss_jitter = 0;
-	v->added_ns = bpf_ktime_get_ns();
+	fill_slot(v, c, s);
 	if (position >= s->span)
 		s->span = position + 1;
-	s->free_hint = position + 1;
-	s->viewers++;
 	/* Full barriers on both sides of reading tail: a packet with a later ticket sees the span and the slot. */
-	__sync_lock_test_and_set(&v->next, __sync_fetch_and_add(&s->tail, 0));
+	__sync_lock_test_and_set(&v->next, a->exact ? a->from : __sync_fetch_and_add(&s->tail, 0));
+	__sync_fetch_and_add(&s->viewers, 1);
 	__sync_lock_test_and_set(&v->state, FANOUT_VIEWER_ACTIVE);
+	error = a->exact ? served_from(v, s, a->from) : 0;
+	if (error) {
+		__sync_fetch_and_add(&s->viewers, -1);
+		return error;
+	}
+	s->free_hint = position + 1;
 	c->slot = slot;
 	return 0;
 }
@@ -147,7 +179,7 @@ static __always_inline int delete(struct fanout_command *c)
 	l.found = l.found * FANOUT_PAGE_SLOTS + c->slot % FANOUT_PAGE_SLOTS;
 	if (l.found < s->free_hint)
 		s->free_hint = l.found;
-	s->viewers--;
+	__sync_fetch_and_add(&s->viewers, -1);
 	return 0;
 }
 
@@ -174,13 +206,16 @@ static __always_inline int change(struct fanout_command *c)
 	return 0;
 }
 
-static __always_inline int pass_up(struct fanout_command *c)
+static __always_inline int set(struct fanout_command *c)
 {
 	struct fanout_stream *s = stream_at(c->stream);
 
 	if (!s || s->state != FANOUT_STREAM_OPEN)
 		return -ENOENT;
-	s->pass_up = c->pass_up;
+	if (c->op == FANOUT_OP_PASS_UP)
+		s->pass_up = c->value;
+	else
+		s->joining = c->value;
 	return 0;
 }
 
@@ -214,7 +249,8 @@ static __always_inline int run(struct fanout_command *c, struct fanout_global *g
 	case FANOUT_OP_NEXT_HOP:
 		return change(c);
 	case FANOUT_OP_PASS_UP:
-		return pass_up(c);
+	case FANOUT_OP_JOINING:
+		return set(c);
 	default:
 		return -EINVAL;
 	}

@@ -3,6 +3,7 @@
  *
  *   tc_ingress   on devices where sources' packets arrive
  *   tc_again     on the receiving end of the private veth, where packets wait for their next pass
+ *   tc_send      run by user space for one frame of the picture cache to one viewer
  *
  * Verdicts: TC_ACT_UNSPEC leaves the packet to whoever comes next (other filters, then the IP stack), exactly as it came;
  * TC_ACT_SHOT ends it, because its copies have been made or because drop() has counted why not. */
@@ -17,9 +18,11 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "cache.h"
 #include "clone.h"
 #include "maps.h"
 #include "packet.h"
+#include "picture.h"
 #include "reception.h"
 #include "template.h"
 #include "ticket.h"
@@ -106,7 +109,8 @@ static __always_inline int fan_out(struct __sk_buff *skb, struct fanout_stream *
 		.payload = in->payload, .segments = in->segments, .segment = in->segment,
 	};
 
-	if (!s->viewers) {
+	if (!s->viewers && !s->joining) {
+		forget(s);
 		if (up)
 			return TC_ACT_UNSPEC;
 		return drop(FANOUT_DROP_NO_VIEWER);
@@ -114,13 +118,14 @@ static __always_inline int fan_out(struct __sk_buff *skb, struct fanout_stream *
 	if (g->heartbeat_limit_ns && now - g->heartbeat_ns > g->heartbeat_limit_ns)
 		return drop(FANOUT_DROP_STALE);
 	reap(s, in->stream, g, now);
-	p.t = take_ticket(s, in->stream, in->kind, in->generation, g, now);
+	p.t = take_ticket(s, in, g, now);
 	if (!p.t) {
 		COUNT(s->refused, 1);
 		count_drop(FANOUT_DROP_NO_TICKET);
 		return up ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 	}
 	p.number = p.t->number;
+	keep(skb, s, in, p.number);
 	if (up) {
 		queue_and_restore(&p, g);
 		return TC_ACT_UNSPEC;
@@ -160,6 +165,7 @@ int tc_ingress(struct __sk_buff *skb)
 		COUNT(s->packets, p.segments);
 		COUNT(s->bytes, p.payload);
 		receive_rtp(skb, s, &p, now);
+		p.begins = s->codec && begins_picture(skb, s, &p);
 	}
 	return fan_out(skb, s, &p, g, now);
 }
@@ -201,4 +207,13 @@ int tc_again(struct __sk_buff *skb)
 	g->pass_ns = p.now;
 	pass(&p, g);
 	return TC_ACT_SHOT;
+}
+
+/* ---- from the picture cache --------------------------------------------------------------------------------- */
+
+/* The frame is complete, cb[0] names the device. Returns what the device's queue said. */
+SEC("tc")
+int tc_send(struct __sk_buff *skb)
+{
+	return bpf_clone_redirect(skb, skb->cb[0], 0);
 }

@@ -42,6 +42,8 @@ enum fanout_limit {
 	FANOUT_DATAGRAM_SEGMENTS = 64,      /* datagrams that one GSO packet may carry (the kernel's UDP_MAX_SEGMENTS) */
 	FANOUT_PASS_COPIES = 192,           /* copies per pass, less than the 256 entries of a veth's ring */
 	FANOUT_SR_HISTORY = 8,              /* sender reports whose local send time is remembered */
+	FANOUT_CACHED_BYTES = 1480,         /* RTP packet that the picture cache takes: IP packets of 1508 bytes */
+	FANOUT_CACHED_NOTHING = 1,          /* `length` of an entry whose ticket was no RTP packet's */
 };
 
 /* ---- why a packet, or a copy of it, was not sent ------------------------------------------------------------- */
@@ -73,6 +75,16 @@ enum fanout_kind {
 	FANOUT_KINDS = 2,
 };
 
+/* What begins a picture is told per codec (picture.h); of others nothing is known, and nothing is held back. */
+enum fanout_codec {
+	FANOUT_CODEC_OTHER = 0,
+	FANOUT_CODEC_H264 = 1,
+	FANOUT_CODEC_H265 = 2,
+	FANOUT_CODEC_VP8 = 3,
+	FANOUT_CODEC_VP9 = 4,
+	FANOUT_CODEC_AV1 = 5,
+};
+
 /* Map `listen` (hash): which stream a datagram to this local address and port belongs to.
  * Written by the command program only. */
 struct fanout_listen_key {
@@ -99,7 +111,12 @@ struct fanout_stream {
 	__be16 source_port[FANOUT_KINDS];   /* 0: any port of that address */
 	__be16 local_port[FANOUT_KINDS];
 	__u32 clock_rate;                   /* RTP timestamp units per second; 0: unknown, no jitter kept */
+	__u32 codec;                        /* enum fanout_codec */
+	__u32 payload_type;                 /* of that codec */
+	__u32 cache_first;                  /* the stream's window in `cache`: first entry ... */
+	__u32 cache_size;                   /* ... and how many; 0: it has none */
 	__u32 pass_up;                      /* not 0: RTP also goes up to the socket that holds the port */
+	__u32 joining;                      /* not 0: somebody is being served from the cache: packets count although nobody plays */
 	__u32 viewers;                      /* occupied slots */
 	__u32 span;                         /* positions 0..span-1 may be occupied */
 	__u32 free_hint;                    /* no free position below this one */
@@ -108,6 +125,9 @@ struct fanout_stream {
 	__u32 tail;                         /* the next ticket's number; wraps */
 	__u32 head;                         /* the oldest ticket that is still out (== tail: none is) */
 	__u32 rotation;                     /* position to serve first */
+	__u32 cached;                       /* 1: the cache holds a beginning ... */
+	__u32 cache_begin;                  /* ... with this ticket, and what came after it */
+	__u32 pad;
 	__u64 packets;                      /* RTP from the source, counted by gso segments */
 	__u64 bytes;                        /* their UDP payload */
 	__u64 rtcp_packets;
@@ -145,6 +165,8 @@ struct fanout_viewer {
 	__u64 rtcp_packets;
 	__u64 drops;                        /* copies not sent, for whatever reason */
 	__u64 added_ns;
+	__u64 hold_until_ns;                /* held back until a picture begins, at most until then; 0: not held */
+	__u64 held;                         /* RTP packets that were not sent because no picture had begun: no drops */
 	__u32 first;                        /* packets of which this viewer was served first */
 	__u32 refusing;                     /* its egress stayed full for FANOUT_REFUSED_NS and has taken nothing since */
 	__u32 loss_fraction;                /* last receiver report: lost/256 since the one before */
@@ -171,8 +193,19 @@ struct fanout_ticket {
 	__u32 served;                       /* copies made */
 	__u32 kind;                         /* enum fanout_kind */
 	__u32 generation;                   /* of the stream when the packet came */
+	__u32 begins;                       /* 1: a decoder can begin with this packet */
+	__u32 pad;
 	__u64 seen_ns;                      /* last pass */
 	__u64 refused_ns;                   /* since when the egress has taken nothing of this packet; 0: it took the last copy */
+};
+
+/* Map `cache` (array, mmapable; the loader sets its size): RTP packets since the last beginning of a picture, for viewers
+ * that join later. A stream has a window of entries; a ticket's packet is at number % cache_size of it. Written by the
+ * datapath; a reader copies, then looks whether `number` and `length` are still the same. */
+struct fanout_cached {
+	__u32 number;                       /* the packet's ticket */
+	__u32 length;                       /* UDP payload; 0: being written; FANOUT_CACHED_NOTHING */
+	__u8 packet[FANOUT_CACHED_BYTES];
 };
 
 /* Map `reception` (array): what RFC 3550 A.1, A.3 and A.8 keep of a source, and the sender reports' send times.
@@ -225,7 +258,8 @@ enum fanout_op {
 	FANOUT_OP_FLUSH = 6,                /* everything goes */
 	FANOUT_OP_LOSS = 7,                 /* what a viewer's receiver report said */
 	FANOUT_OP_NEXT_HOP = 8,             /* a viewer's route or neighbour changed */
-	FANOUT_OP_PASS_UP = 9,              /* a stream's RTP goes up to its socket as well (`pass_up` not 0), or no longer */
+	FANOUT_OP_PASS_UP = 9,              /* sets a stream's `pass_up` */
+	FANOUT_OP_JOINING = 10,             /* sets a stream's `joining` */
 };
 
 struct fanout_hello {
@@ -254,10 +288,17 @@ struct fanout_open {
 	__be16 source_port[FANOUT_KINDS];
 	__be16 local_port[FANOUT_KINDS];
 	__u32 clock_rate;
+	__u32 codec;
+	__u32 payload_type;
+	__u32 cache_first;
+	__u32 cache_size;
 };
 
 struct fanout_add {
 	__u32 id;
+	__u32 hold_ms;                      /* not 0: hold back until a picture begins, at most this long */
+	__u32 exact;                        /* not 0: EAGAIN unless the viewer gets every packet from ticket `from` on */
+	__u32 from;
 	__u8 source[16];
 	__u8 address[16];
 	__be16 source_port[FANOUT_KINDS];
@@ -274,14 +315,14 @@ struct fanout_loss {
 /* The context of the command program: filled by the control plane, answered in place.
  * `result` is 0 or a negative errno: EPROTO handshake missing or different, EINVAL argument out of range, ENOENT no
  * such stream or viewer (or `id` is not the one in that slot), EEXIST address and port taken, ENOSPC table full,
- * EBUSY the slot stayed locked (try again). */
+ * EBUSY the slot stayed locked (try again), EAGAIN packets have come since `from`. */
 struct fanout_command {
 	__u32 op;                           /* enum fanout_op */
 	__s32 result;
-	__u32 stream;                       /* in: CLOSE, ADD, PASS_UP; out: OPEN */
+	__u32 stream;                       /* in: CLOSE, ADD, PASS_UP, JOINING; out: OPEN */
 	__u32 slot;                         /* out: ADD; in: DELETE, LOSS, NEXT_HOP: index into `viewers` */
 	__u32 id;                           /* in: DELETE, LOSS, NEXT_HOP: must be the viewer's id */
-	__u32 pass_up;                      /* in: PASS_UP */
+	__u32 value;                        /* in: PASS_UP, JOINING */
 	union {
 		struct fanout_hello hello;
 		struct fanout_open open;
@@ -294,11 +335,12 @@ struct fanout_command {
 #define FANOUT_ASSERT_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type)
 FANOUT_ASSERT_SIZE(fanout_listen_key, 20);
 FANOUT_ASSERT_SIZE(fanout_listen, 8);
-FANOUT_ASSERT_SIZE(fanout_stream, 1160);
-FANOUT_ASSERT_SIZE(fanout_viewer, 144);
-FANOUT_ASSERT_SIZE(fanout_ticket, 48);
+FANOUT_ASSERT_SIZE(fanout_stream, 1192);
+FANOUT_ASSERT_SIZE(fanout_viewer, 160);
+FANOUT_ASSERT_SIZE(fanout_ticket, 56);
 FANOUT_ASSERT_SIZE(fanout_reception, 160);
+FANOUT_ASSERT_SIZE(fanout_cached, 1488);
 FANOUT_ASSERT_SIZE(fanout_global, 184);
-FANOUT_ASSERT_SIZE(fanout_command, 88);
+FANOUT_ASSERT_SIZE(fanout_command, 100);
 
 #endif

@@ -43,6 +43,14 @@ struct {
 	__type(value, struct fanout_ticket);
 } tickets SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct fanout_cached);
+} cache SEC(".maps");
+
 struct locked_reception {
 	struct bpf_spin_lock lock;
 	__u32 pad;

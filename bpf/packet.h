@@ -20,6 +20,7 @@ struct packet {
 	__u32 stream;
 	__u32 kind;     /* enum fanout_kind */
 	__u32 generation; /* of the stream, read before the source is checked */
+	__u32 begins;   /* 1: a decoder can begin with it (picture.h) */
 	__u32 payload;  /* UDP payload, bytes */
 	__u32 segments; /* datagrams that a GSO packet carries, else 1 */
 	__u32 segment;  /* payload of each but the last */

@@ -67,7 +67,11 @@ static __always_inline int open_stream(struct fanout_command *c)
 		s->local_port[i] = o->local_port[i];
 	}
 	s->clock_rate = o->clock_rate;
-	s->pass_up = s->viewers = s->span = s->free_hint = s->rotation = 0;
+	s->codec = o->codec;
+	s->payload_type = o->payload_type;
+	s->cache_first = o->cache_first;
+	s->cache_size = o->cache_size;
+	s->cached = s->joining = s->pass_up = s->viewers = s->span = s->free_hint = s->rotation = 0;
 	s->packets = s->bytes = s->rtcp_packets = s->refused = s->passes = s->waits = s->egress_full = 0;
 	__sync_lock_test_and_set(&s->state, FANOUT_STREAM_OPEN);
 	error = listen_on(s, free.found, FANOUT_RTP);

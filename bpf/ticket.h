@@ -21,6 +21,7 @@
 #define FANOUT_TICKET_H
 
 #include "drop.h"
+#include "packet.h"
 
 #define TAKE_TRIES 8 /* CPUs that may race for the same number */
 
@@ -101,9 +102,8 @@ static long take_one(__u32 i, void *context)
 }
 
 /* A ticket for a packet that has just come, or NULL: all are out. */
-static __always_inline struct fanout_ticket *take_ticket(struct fanout_stream *s, __u32 stream, __u32 kind,
-							 __u32 generation, struct fanout_global *g,
-							 __u64 now)
+static __always_inline struct fanout_ticket *take_ticket(struct fanout_stream *s, const struct packet *in,
+							 struct fanout_global *g, __u64 now)
 {
 	struct take c = { .s = s };
 	struct fanout_ticket *t;
@@ -113,15 +113,16 @@ static __always_inline struct fanout_ticket *take_ticket(struct fanout_stream *s
 	bpf_loop(TAKE_TRIES, take_one, &c, 0);
 	if (!c.taken)
 		goto refuse;
-	t = ticket_at(stream, c.number);
+	t = ticket_at(in->stream, c.number);
 	if (!t)
 		goto refuse; /* cannot be: the index is bounded by its making */
 	t->start = FANOUT_NO_START;
 	t->span = s->span;
 	t->offset = 0;
 	t->served = 0;
-	t->kind = kind;
-	t->generation = generation;
+	t->begins = in->begins;
+	t->kind = in->kind;
+	t->generation = in->generation;
 	t->seen_ns = now;
 	t->refused_ns = 0;
 	t->number = c.number;

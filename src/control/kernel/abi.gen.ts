@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Generated from the type information of bpf/command.bpf.c (bpf/fanout_abi.h) by `make abi`. Do not edit.
 
+/** enum fanout_codec */
+export const Codec = {
+  OTHER: 0,
+  H264: 1,
+  H265: 2,
+  VP8: 3,
+  VP9: 4,
+  AV1: 5,
+} as const;
+
 /** enum fanout_drop */
 export const Drop = {
   NONE: 0,
@@ -41,6 +51,8 @@ export const Limit = {
   DATAGRAM_SEGMENTS: 64,
   PASS_COPIES: 192,
   SR_HISTORY: 8,
+  CACHED_BYTES: 1480,
+  CACHED_NOTHING: 1,
 } as const;
 
 /** enum fanout_op */
@@ -54,6 +66,7 @@ export const Op = {
   LOSS: 7,
   NEXT_HOP: 8,
   PASS_UP: 9,
+  JOINING: 10,
 } as const;
 
 /** enum fanout_stream_state */
@@ -84,24 +97,35 @@ export const ViewerState = {
 
 /** struct fanout_add: byte offsets, and its size. */
 export const Add = {
-  SIZE: 64,
+  SIZE: 76,
   id: 0,
-  source: 4,
-  address: 20,
-  sourcePort: 36,
-  port: 40,
-  hop: 44,
+  holdMs: 4,
+  exact: 8,
+  from: 12,
+  source: 16,
+  address: 32,
+  sourcePort: 48,
+  port: 52,
+  hop: 56,
+} as const;
+
+/** struct fanout_cached: byte offsets, and its size. */
+export const Cached = {
+  SIZE: 1488,
+  number: 0,
+  length: 4,
+  packet: 8,
 } as const;
 
 /** struct fanout_command: byte offsets, and its size. */
 export const Command = {
-  SIZE: 88,
+  SIZE: 100,
   op: 0,
   result: 4,
   stream: 8,
   slot: 12,
   id: 16,
-  passUp: 20,
+  value: 20,
   hello: 24,
   open: 24,
   add: 24,
@@ -175,12 +199,16 @@ export const NextHop = {
 
 /** struct fanout_open: byte offsets, and its size. */
 export const Open = {
-  SIZE: 44,
+  SIZE: 60,
   source: 0,
   local: 16,
   sourcePort: 32,
   localPort: 36,
   clockRate: 40,
+  codec: 44,
+  payloadType: 48,
+  cacheFirst: 52,
+  cacheSize: 56,
 } as const;
 
 /** struct fanout_reception: byte offsets, and its size. */
@@ -208,7 +236,7 @@ export const Reception = {
 
 /** struct fanout_stream: byte offsets, and its size. */
 export const Stream = {
-  SIZE: 1160,
+  SIZE: 1192,
   state: 0,
   generation: 4,
   source: 8,
@@ -216,26 +244,34 @@ export const Stream = {
   sourcePort: 40,
   localPort: 44,
   clockRate: 48,
-  passUp: 52,
-  viewers: 56,
-  span: 60,
-  freeHint: 64,
-  page: 68,
-  tail: 1092,
-  head: 1096,
-  rotation: 1100,
-  packets: 1104,
-  bytes: 1112,
-  rtcpPackets: 1120,
-  refused: 1128,
-  passes: 1136,
-  waits: 1144,
-  egressFull: 1152,
+  codec: 52,
+  payloadType: 56,
+  cacheFirst: 60,
+  cacheSize: 64,
+  passUp: 68,
+  joining: 72,
+  viewers: 76,
+  span: 80,
+  freeHint: 84,
+  page: 88,
+  tail: 1112,
+  head: 1116,
+  rotation: 1120,
+  cached: 1124,
+  cacheBegin: 1128,
+  pad: 1132,
+  packets: 1136,
+  bytes: 1144,
+  rtcpPackets: 1152,
+  refused: 1160,
+  passes: 1168,
+  waits: 1176,
+  egressFull: 1184,
 } as const;
 
 /** struct fanout_ticket: byte offsets, and its size. */
 export const Ticket = {
-  SIZE: 48,
+  SIZE: 56,
   number: 0,
   state: 4,
   start: 8,
@@ -244,13 +280,15 @@ export const Ticket = {
   served: 20,
   kind: 24,
   generation: 28,
-  seenNs: 32,
-  refusedNs: 40,
+  begins: 32,
+  pad: 36,
+  seenNs: 40,
+  refusedNs: 48,
 } as const;
 
 /** struct fanout_viewer: byte offsets, and its size. */
 export const Viewer = {
-  SIZE: 144,
+  SIZE: 160,
   state: 0,
   next: 4,
   stream: 8,
@@ -269,12 +307,14 @@ export const Viewer = {
   rtcpPackets: 96,
   drops: 104,
   addedNs: 112,
-  first: 120,
-  refusing: 124,
-  lossFraction: 128,
-  lossCumulative: 132,
-  lossJitter: 136,
-  pad: 140,
+  holdUntilNs: 120,
+  held: 128,
+  first: 136,
+  refusing: 140,
+  lossFraction: 144,
+  lossCumulative: 148,
+  lossJitter: 152,
+  pad: 156,
 } as const;
 
 /** struct locked_reception: byte offsets, and its size. */

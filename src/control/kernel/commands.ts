@@ -37,6 +37,11 @@ export interface OpenCommand {
   readonly local: string;
   readonly localPorts: Ports;
   readonly clockRate: number;
+  /** A number of `Codec`, and the payload type that carries it. */
+  readonly codec: number;
+  readonly payloadType: number;
+  /** The stream's window of the picture cache, entries; size 0: none. */
+  readonly cache: { readonly first: number; readonly size: number };
 }
 
 /** The frame that carries copies to a viewer. */
@@ -55,6 +60,10 @@ export interface AddCommand {
   readonly address: string;
   readonly ports: Ports;
   readonly hop: HopCommand;
+  /** Held back until a picture begins, at most so long; 0: not at all. */
+  readonly holdMs: number;
+  /** The viewer must get every packet from this ticket on, or the command fails with EAGAIN; undefined: from now on. */
+  readonly from?: number | undefined;
 }
 
 export class Commands {
@@ -92,6 +101,10 @@ export class Commands {
     this.#ports(Command.open + Open.sourcePort, command.sourcePorts);
     this.#ports(Command.open + Open.localPort, command.localPorts);
     this.#u32(Command.open + Open.clockRate, command.clockRate);
+    this.#u32(Command.open + Open.codec, command.codec);
+    this.#u32(Command.open + Open.payloadType, command.payloadType);
+    this.#u32(Command.open + Open.cacheFirst, command.cache.first);
+    this.#u32(Command.open + Open.cacheSize, command.cache.size);
     this.#run('open');
     return this.#c.getUint32(Command.stream, true);
   }
@@ -112,6 +125,9 @@ export class Commands {
     this.#ports(Command.add + Add.sourcePort, command.sourcePorts);
     this.#ports(Command.add + Add.port, command.ports);
     this.#hop(Command.add + Add.hop, command.hop);
+    this.#u32(Command.add + Add.holdMs, command.holdMs);
+    this.#u32(Command.add + Add.exact, command.from === undefined ? 0 : 1);
+    this.#u32(Command.add + Add.from, command.from ?? 0);
     this.#run('add');
     return this.#c.getUint32(Command.slot, true);
   }
@@ -138,15 +154,24 @@ export class Commands {
 
   /** Whether a stream's RTP also goes up to the socket that holds its port. */
   passUp(stream: number, on: boolean): void {
-    this.#begin(Op.PASS_UP);
-    this.#u32(Command.stream, stream);
-    this.#u32(Command.passUp, on ? 1 : 0);
-    this.#run('pass up');
+    this.#set(Op.PASS_UP, stream, on);
+  }
+
+  /** Whether somebody is being served from the stream's picture cache: its packets then count although nobody plays. */
+  joining(stream: number, on: boolean): void {
+    this.#set(Op.JOINING, stream, on);
   }
 
   flush(): void {
     this.#begin(Op.FLUSH);
     this.#run('flush');
+  }
+
+  #set(op: number, stream: number, on: boolean): void {
+    this.#begin(op);
+    this.#u32(Command.stream, stream);
+    this.#u32(Command.value, on ? 1 : 0);
+    this.#run('set');
   }
 
   #begin(op: number): void {

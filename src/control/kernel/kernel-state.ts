@@ -10,10 +10,11 @@ import type {
 import { Command, Drop, Global, Limit, LockedReception, Reception, Stream, Viewer } from './abi.gen.js';
 import { Commands } from './commands.js';
 import { dropReason } from './drop-reasons.js';
+import { PictureCache } from './picture-cache.js';
 import { BpfObject, mapLookup, SyscallProgram } from './libbpf.js';
 import { shareMap, type SharedMemory } from './shared-memory.js';
 
-const MAPS = ['listen', 'streams', 'viewers', 'pages', 'tickets', 'reception', 'global'] as const;
+const MAPS = ['listen', 'streams', 'viewers', 'pages', 'tickets', 'reception', 'global', 'cache'] as const;
 const BPF_F_LOCK = 4n;
 /** Without a heartbeat for this long the kernel sends nothing more: departed viewers must not be flooded for ever. */
 const HEARTBEAT_LIMIT_NS = 60_000_000_000n;
@@ -23,6 +24,7 @@ export class KernelState {
   readonly commands: Commands;
   /** For engines to share: map name -> descriptor. */
   readonly maps: ReadonlyMap<string, number>;
+  readonly cache: PictureCache;
   readonly #object: BpfObject;
   readonly #streams: SharedMemory;
   readonly #viewers: SharedMemory;
@@ -31,14 +33,15 @@ export class KernelState {
   readonly #value = Buffer.alloc(LockedReception.SIZE);
   readonly #key = Buffer.alloc(4);
 
-  /** Loads the command program and creates the maps. Throws KernelError, having undone what it did. */
-  constructor(commandObject: string) {
-    this.#object = BpfObject.load(commandObject);
+  /** Loads the command program and creates the maps; the picture cache has that many entries. Throws KernelError. */
+  constructor(commandObject: string, cacheEntries: number) {
+    this.#object = BpfObject.load(commandObject, new Map(), new Map([['cache', Math.max(cacheEntries, 1)]]));
     this.maps = new Map(MAPS.map((name) => [name, this.#object.mapFd(name)]));
     this.commands = new Commands(new SyscallProgram(this.#object.programFd('command'), Command.SIZE));
     this.#streams = shareMap(this.#fd('streams'), Limit.MAX_STREAMS * Stream.SIZE);
     this.#viewers = shareMap(this.#fd('viewers'), Limit.MAX_PAGES * Limit.PAGE_SLOTS * Viewer.SIZE);
     this.#global = shareMap(this.#fd('global'), Global.SIZE);
+    this.cache = new PictureCache(this.#fd('cache'), cacheEntries);
     this.#global.view.setBigUint64(Global.heartbeatLimitNs, HEARTBEAT_LIMIT_NS, true);
     this.#global.view.setUint32(Global.ownerPid, process.pid, true);
     this.#beat();
@@ -46,8 +49,8 @@ export class KernelState {
     this.#heartbeat.unref();
   }
 
-  /** `first`: packets of which this viewer was served first. */
-  viewer(slot: number): ViewerCounters & { readonly first: number } {
+  /** `first`: packets of which this viewer was served first. `held`: withheld because no picture had begun. */
+  viewer(slot: number): ViewerCounters & { readonly first: number; readonly held: number } {
     const at = slot * Viewer.SIZE;
     const read = (field: number) => u64(this.#viewers, at + field);
     return {
@@ -55,6 +58,7 @@ export class KernelState {
       bytes: read(Viewer.bytes),
       rtcpPackets: read(Viewer.rtcpPackets),
       drops: read(Viewer.drops),
+      held: read(Viewer.held),
       first: this.#viewers.view.getUint32(at + Viewer.first, true),
     };
   }
@@ -68,6 +72,13 @@ export class KernelState {
       rtcpPackets: read(Stream.rtcpPackets),
       refused: read(Stream.refused),
     };
+  }
+
+  /** The number that the next packet's ticket will have, and the oldest that a viewer can begin with, if any. */
+  tickets(index: number): { readonly next: number; readonly begin: number | undefined } {
+    const at = index * Stream.SIZE;
+    const read = (field: number) => this.#streams.view.getUint32(at + field, true);
+    return { next: read(Stream.tail), begin: read(Stream.cached) ? read(Stream.cacheBegin) : undefined };
   }
 
   /** Undefined until the stream's first RTP packet. */
@@ -124,7 +135,7 @@ export class KernelState {
 
   close(): void {
     clearInterval(this.#heartbeat);
-    for (const memory of [this.#streams, this.#viewers, this.#global]) memory.close();
+    for (const memory of [this.#streams, this.#viewers, this.#global, this.cache]) memory.close();
     this.#object.close();
   }
 

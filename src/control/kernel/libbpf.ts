@@ -20,6 +20,7 @@ interface Calls {
   findMap(object: Pointer, name: string): Pointer;
   mapFd(map: Pointer): number;
   reuseFd(map: Pointer, fd: number): number;
+  setMaxEntries(map: Pointer, entries: number): number;
   findProgram(object: Pointer, name: string): Pointer;
   programFd(program: Pointer): number;
   testRun(fd: number, options: Pointer): number;
@@ -94,6 +95,7 @@ function calls(): Calls {
     findMap: lib.func('void *bpf_object__find_map_by_name(void *object, const char *name)'),
     mapFd: lib.func('int bpf_map__fd(void *map)'),
     reuseFd: lib.func('int bpf_map__reuse_fd(void *map, int fd)'),
+    setMaxEntries: lib.func('int bpf_map__set_max_entries(void *map, uint32_t entries)'),
     findProgram: lib.func('void *bpf_object__find_program_by_name(void *object, const char *name)'),
     programFd: lib.func('int bpf_program__fd(void *program)'),
     testRun: lib.func('int bpf_prog_test_run_opts(int fd, void *opts)'),
@@ -123,8 +125,13 @@ export class BpfObject {
     this.#object = object;
   }
 
-  /** Loads an object file; maps named in `shared` are not created but taken from there. Throws KernelError. */
-  static load(path: string, shared: ReadonlyMap<string, number> = new Map()): BpfObject {
+  /** Loads an object file; maps named in `shared` are not created but taken from there, those in
+   * `entries` have that many. Throws KernelError. */
+  static load(
+    path: string,
+    shared: ReadonlyMap<string, number> = new Map(),
+    entries: ReadonlyMap<string, number> = new Map(),
+  ): BpfObject {
     const log = koffi.alloc('char', LOG_BYTES);
     try {
       const object = calls().openFile(path, {
@@ -145,6 +152,8 @@ export class BpfObject {
           const map = calls().findMap(object, name);
           if (map) check(calls().reuseFd(map, fd), `share map ${name}`);
         }
+        for (const [name, count] of entries)
+          check(calls().setMaxEntries(calls().findMap(object, name), count), `size of map ${name}`);
         const result = calls().load(object);
         if (result < 0) throw KernelError.fromErrno(`load ${path}`, -result, lastLines(log));
       } catch (error) {
@@ -181,6 +190,33 @@ function lastLines(log: Pointer): string {
   return text.trimEnd().split('\n').slice(-4).join('; ');
 }
 
+/** struct bpf_test_run_opts for repeated use, in memory that stays in place. */
+function runOptions(fields: Record<string, unknown>): Pointer {
+  const pointers = ['data_in', 'data_out', 'ctx_in', 'ctx_out'];
+  const numbers = [
+    'data_size_in',
+    'data_size_out',
+    'ctx_size_in',
+    'ctx_size_out',
+    'retval',
+    'repeat',
+    'duration',
+  ];
+  const options = koffi.alloc('bpf_test_run_opts', 1);
+  koffi.encode(options, 'bpf_test_run_opts', {
+    ...Object.fromEntries(pointers.map((name) => [name, null])),
+    ...Object.fromEntries([...numbers, 'flags', 'cpu', 'batch_size'].map((name) => [name, 0])),
+    sz: koffi.sizeof('bpf_test_run_opts'),
+    ...fields,
+  });
+  return options;
+}
+
+function memory(bytes: number): { pointer: object; view: DataView } {
+  const pointer = koffi.alloc('uint8_t', bytes) as object;
+  return { pointer, view: new DataView(koffi.view(pointer, bytes)) };
+}
+
 /** BPF_PROG_RUN of a SEC("syscall") program on one context that stays in place: fill it, run, read it. */
 export class SyscallProgram {
   /** The context, shared with the kernel call. */
@@ -189,35 +225,51 @@ export class SyscallProgram {
   readonly #options: Pointer;
 
   constructor(fd: number, contextBytes: number) {
-    const memory = koffi.alloc('uint8_t', contextBytes) as object;
+    const { pointer, view } = memory(contextBytes);
     this.#fd = fd;
-    this.context = new DataView(koffi.view(memory, contextBytes));
-    this.#options = koffi.alloc('bpf_test_run_opts', 1);
-    koffi.encode(this.#options, 'bpf_test_run_opts', {
-      ...Object.fromEntries(['data_in', 'data_out', 'ctx_out'].map((name) => [name, null])),
-      ...Object.fromEntries(
-        [
-          'data_size_in',
-          'data_size_out',
-          'ctx_size_out',
-          'retval',
-          'repeat',
-          'duration',
-          'flags',
-          'cpu',
-          'batch_size',
-        ].map((name) => [name, 0]),
-      ),
-      sz: koffi.sizeof('bpf_test_run_opts'),
-      ctx_in: memory,
-      ctx_size_in: contextBytes,
-    });
+    this.context = view;
+    this.#options = runOptions({ ctx_in: pointer, ctx_size_in: contextBytes });
   }
 
   run(): void {
     check(calls().testRun(this.#fd, this.#options), 'BPF_PROG_RUN');
   }
 }
+
+/** BPF_PROG_RUN of a classifier on one frame, which it may send. */
+export class FrameProgram {
+  static readonly MOST_BYTES = 2048;
+  /** The frame: fill it from its Ethernet header on. */
+  readonly frame: DataView;
+  readonly #context: DataView;
+  readonly #fd: number;
+  readonly #options: Pointer;
+
+  constructor(fd: number) {
+    const frame = memory(FrameProgram.MOST_BYTES);
+    const context = memory(SK_BUFF.cb + 4);
+    this.#fd = fd;
+    this.frame = frame.view;
+    this.#context = context.view;
+    this.#options = runOptions({
+      data_in: frame.pointer,
+      ctx_in: context.pointer,
+      ctx_size_in: SK_BUFF.cb + 4,
+    });
+  }
+
+  /** Runs it on the first `bytes` of the frame with `argument` in cb[0]; returns what the program returned, signed. */
+  run(bytes: number, argument: number): number {
+    this.#context.setUint32(SK_BUFF.cb, argument, true);
+    const at = (field: string) => koffi.offsetof('bpf_test_run_opts', field);
+    koffi.encode(this.#options, at('data_size_in'), 'uint32_t', bytes);
+    check(calls().testRun(this.#fd, this.#options), 'BPF_PROG_RUN');
+    return koffi.decode(this.#options, at('retval'), 'int32_t') as number;
+  }
+}
+
+/** Offset in struct __sk_buff. */
+const SK_BUFF = { cb: 48 } as const;
 
 /** Copies a value out of a map; false when there is none. `flags` 4 (BPF_F_LOCK) takes the value's spin lock. */
 export function mapLookup(fd: number, key: Buffer, value: Buffer, flags = 0n): boolean {

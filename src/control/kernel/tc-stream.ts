@@ -6,19 +6,26 @@ import type {
   StreamCounters,
   StreamHandle,
   StreamSpec,
-  ViewerCounters,
   ViewerHandle,
   ViewerSpec,
 } from '../path/ports.js';
+import { Codec } from './abi.gen.js';
+import { codecOf } from './codec.js';
 import type { HopCommand } from './commands.js';
+import type { CacheWindow } from './picture-cache.js';
 import type { TcDatapath } from './tc.js';
+import { TcViewer, type ViewerStream } from './tc-viewer.js';
 import { UserspaceFanout } from './userspace-fanout.js';
 
 export class TcStream implements StreamHandle {
   readonly #engine: TcDatapath;
   readonly #spec: StreamSpec;
   readonly #index: number;
+  readonly #window: CacheWindow;
+  readonly #viewerStream: ViewerStream;
   readonly #viewers = new Set<TcViewer>();
+  /** Viewers that are being served from the picture cache. */
+  #joins = 0;
   readonly #gone: () => void;
   /** Viewers that the kernel cannot serve; it passes the stream up for them. */
   readonly #fallback: UserspaceFanout;
@@ -28,14 +35,27 @@ export class TcStream implements StreamHandle {
     this.#engine = engine;
     this.#spec = spec;
     this.#gone = gone;
+    const codec = codecOf(spec.encoding);
+    const knows = codec !== Codec.OTHER;
+    this.#window = engine.state.cache.lend(knows ? engine.cachePackets : 0);
     this.#index = engine.state.commands.open({
       source: spec.source.address,
       sourcePorts: { rtp: spec.source.rtpPort, rtcp: spec.source.rtcpPort },
       local: spec.localAddress,
       localPorts: { rtp: spec.upstream.rtpPort, rtcp: spec.upstream.rtcpPort },
       clockRate: spec.clockRate,
+      codec,
+      payloadType: spec.encoding?.payloadType ?? 0,
+      cache: this.#window,
     });
-    this.#fallback = new UserspaceFanout(spec.downstream, (reason) => engine.fallbackDrops.add(reason));
+    this.#viewerStream = {
+      index: this.#index,
+      spec,
+      window: this.#window,
+      holdMs: knows ? engine.holdMs : 0,
+      joining: (begins) => this.#countJoins(begins),
+    };
+    this.#fallback = new UserspaceFanout(spec.downstream, (reason) => engine.countDrop(reason));
     spec.upstream.onRtp((packet, from) => this.#cameUp(packet, from));
     spec.upstream.onRtcp((packet, from) => {
       if (this.#isSource(from, spec.source.rtcpPort)) this.#fallback.forwardRtcp(packet);
@@ -52,7 +72,7 @@ export class TcStream implements StreamHandle {
     try {
       if (this.#closed) throw new Error('the stream has ended');
       if (typeof frame === 'string') return this.#addFallback(viewer, frame);
-      const made = new TcViewer(this.#engine, this.#index, this.#spec, viewer, frame, () => {
+      const made: TcViewer = new TcViewer(this.#engine, this.#viewerStream, viewer, frame, () => {
         this.#viewers.delete(made);
         hops.unwatch(viewer.address);
       });
@@ -86,7 +106,15 @@ export class TcStream implements StreamHandle {
     for (const viewer of [...this.#viewers]) viewer.remove();
     this.#fallback.close();
     this.#engine.state.commands.close(this.#index);
+    this.#engine.state.cache.giveBack(this.#window);
     this.#gone();
+  }
+
+  #countJoins(begins: boolean): void {
+    const before = this.#joins;
+    this.#joins += begins ? 1 : -1;
+    if ((before === 0) !== (this.#joins === 0))
+      this.#engine.state.commands.joining(this.#index, this.#joins > 0);
   }
 
   /** RTP on the socket: the kernel passed it up for viewers that it cannot serve, or never saw it. */
@@ -108,57 +136,5 @@ export class TcStream implements StreamHandle {
       if (!this.#closed && this.#fallback.viewers === 0)
         this.#engine.state.commands.passUp(this.#index, false);
     });
-  }
-}
-
-class TcViewer implements ViewerHandle {
-  readonly servedBy = 'kernel';
-  readonly address: string;
-  readonly #engine: TcDatapath;
-  readonly #id: number;
-  readonly #slot: number;
-  readonly #gone: () => void;
-  /** The last counters, once the slot is somebody else's. */
-  #final: ViewerCounters | undefined;
-
-  constructor(
-    engine: TcDatapath,
-    stream: number,
-    spec: StreamSpec,
-    viewer: ViewerSpec,
-    frame: HopCommand,
-    gone: () => void,
-  ) {
-    this.#engine = engine;
-    this.#id = viewer.id;
-    this.#gone = gone;
-    this.address = viewer.address;
-    this.#slot = engine.state.commands.add(stream, {
-      id: viewer.id,
-      source: viewer.localAddress,
-      sourcePorts: { rtp: spec.downstream.rtpPort, rtcp: spec.downstream.rtcpPort },
-      address: viewer.address,
-      ports: { rtp: viewer.rtpPort, rtcp: viewer.rtcpPort },
-      hop: frame,
-    });
-  }
-
-  counters(): ViewerCounters {
-    return this.#final ?? this.#engine.state.viewer(this.#slot);
-  }
-
-  loss(report: { fraction: number; cumulative: number; jitter: number }): void {
-    if (!this.#final) this.#engine.state.commands.loss(this.#slot, this.#id, report);
-  }
-
-  moveTo(frame: HopCommand): void {
-    if (!this.#final) this.#engine.state.commands.nextHop(this.#slot, this.#id, frame);
-  }
-
-  remove(): void {
-    if (this.#final) return;
-    this.#engine.state.commands.delete(this.#slot, this.#id);
-    this.#final = this.#engine.state.viewer(this.#slot);
-    this.#gone();
   }
 }

@@ -124,6 +124,9 @@ export interface StreamSpec {
   readonly downstream: UdpPair;
   /** RTP timestamp units per second (a=rtpmap); 0 when the SDP does not tell. */
   readonly clockRate: number;
+  /** What is sent, by its name in a=rtpmap (`H264`), and its payload type: where the datapath knows how to tell the
+   * beginning of a picture, a viewer begins with one. */
+  readonly encoding?: { readonly name: string; readonly payloadType: number } | undefined;
 }
 
 /** A viewer of one stream as the datapath must know it. */
@@ -147,6 +150,8 @@ export interface ViewerCounters {
   readonly rtcpPackets: number;
   /** Copies that were not sent, for whatever reason. */
   readonly drops: number;
+  /** RTP packets withheld because no picture had begun yet. */
+  readonly held?: number;
 }
 
 export interface StreamCounters {
@@ -188,6 +193,8 @@ export interface StreamHandle {
 export interface ViewerHandle {
   /** Who makes this viewer's copies: the kernel, or this process where the kernel engine cannot serve it. */
   readonly servedBy: 'kernel' | 'userspace';
+  /** The first RTP packet that this viewer gets, where that is known beforehand: it joins from the picture cache. */
+  readonly first?: { readonly seq: number; readonly timestamp: number } | undefined;
   counters(): ViewerCounters;
   /**
    * What its last receiver report said; stored for the layer policy. Raw fields (RFC 3550 6.4.1): `fraction` in

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The picture cache: what came since the last beginning of a picture, for viewers that join later. One copy per packet,
+ * whatever the number of viewers; user space reads it only when somebody joins. */
+#ifndef FANOUT_CACHE_H
+#define FANOUT_CACHE_H
+
+#include "packet.h"
+
+/* Keeps a packet that has just got its ticket. A GSO packet, or one larger than an entry, cannot be kept: then there is no
+ * beginning to join at until the next. */
+static __always_inline void keep(struct __sk_buff *skb, struct fanout_stream *s, const struct packet *p, __u32 number)
+{
+	__u32 index, length = p->payload;
+	struct fanout_cached *c;
+
+	if (!s->cache_size)
+		return;
+	index = s->cache_first + number % s->cache_size;
+	c = bpf_map_lookup_elem(&cache, &index);
+	if (!c)
+		return;
+	*(volatile __u32 *)&c->length = 0;
+	*(volatile __u32 *)&c->number = number;
+	if (p->kind == FANOUT_RTCP) {
+		__sync_lock_test_and_set(&c->length, FANOUT_CACHED_NOTHING);
+		return;
+	}
+	if (p->segments > 1 || length > FANOUT_CACHED_BYTES || length < RTP_HEADER ||
+	    bpf_skb_load_bytes(skb, HEADERS, c->packet, length)) {
+		s->cached = 0;
+		return;
+	}
+	__sync_lock_test_and_set(&c->length, length);
+	if (p->begins) {
+		s->cache_begin = number;
+		__sync_lock_test_and_set(&s->cached, 1);
+	} else if (s->cached && number - s->cache_begin >= s->cache_size) {
+		s->cached = 0; /* more came since the beginning than the window holds */
+	}
+}
+
+/* A packet that nobody gets leaves a gap. */
+static __always_inline void forget(struct fanout_stream *s)
+{
+	if (s->cached)
+		s->cached = 0;
+}
+
+#endif

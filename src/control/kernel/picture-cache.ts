@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// The picture cache as user space sees it: which window of it a stream has, and the packets in it. The kernel program
+// writes; nothing here is called unless a viewer joins.
+import { Cached, Limit } from './abi.gen.js';
+import { shareMap, type SharedMemory } from './shared-memory.js';
+
+/** Windows are lent in units of this many packets. */
+const UNIT = 256;
+
+export interface CacheWindow {
+  readonly first: number;
+  /** Entries; 0: none. */
+  readonly size: number;
+}
+
+export type CachedPacket =
+  | { readonly is: 'packet'; readonly bytes: Buffer }
+  /** That ticket was no RTP packet's. */
+  | { readonly is: 'nothing' }
+  /** The kernel is about to write it. */
+  | { readonly is: 'pending' }
+  /** A later packet has taken its place. */
+  | { readonly is: 'overwritten' };
+
+export class PictureCache {
+  readonly #memory: SharedMemory;
+  /** Which unit is lent. */
+  readonly #lent: boolean[];
+
+  constructor(fd: number, entries: number) {
+    this.#memory = shareMap(fd, Math.max(entries, 1) * Cached.SIZE);
+    this.#lent = new Array<boolean>(Math.floor(entries / UNIT)).fill(false);
+  }
+
+  /** Lends a window of `entries` packets, rounded up to whole units; size 0 when there is no room. */
+  lend(entries: number): CacheWindow {
+    const units = Math.ceil(entries / UNIT);
+    for (let first = 0; units > 0 && first + units <= this.#lent.length; first++) {
+      if (this.#lent.slice(first, first + units).includes(true)) continue;
+      this.#lent.fill(true, first, first + units);
+      return { first: first * UNIT, size: units * UNIT };
+    }
+    return { first: 0, size: 0 };
+  }
+
+  giveBack(window: CacheWindow): void {
+    this.#lent.fill(false, window.first / UNIT, (window.first + window.size) / UNIT);
+  }
+
+  /** The packet that had that ticket. The bytes are a copy. */
+  read(window: CacheWindow, ticket: number): CachedPacket {
+    const at = (window.first + ((ticket >>> 0) % window.size)) * Cached.SIZE;
+    const { view } = this.#memory;
+    const number = view.getUint32(at + Cached.number, true);
+    const length = view.getUint32(at + Cached.length, true);
+    const ahead = (number - ticket) | 0;
+    if (ahead > 0) return { is: 'overwritten' };
+    if (ahead < 0 || length === 0) return { is: 'pending' };
+    if (length === Limit.CACHED_NOTHING) return { is: 'nothing' };
+    const bytes = Buffer.from(Buffer.from(view.buffer, view.byteOffset + at + Cached.packet, length));
+    const unchanged =
+      view.getUint32(at + Cached.number, true) === number &&
+      view.getUint32(at + Cached.length, true) === length;
+    return unchanged ? { is: 'packet', bytes } : { is: 'overwritten' };
+  }
+
+  close(): void {
+    this.#memory.close();
+  }
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// One viewer in the TC engine: first from the picture cache, where the stream has one, then in the kernel's list.
+import { readRtpHeader, type RtpHeader } from '../rtcp/rtp-header.js';
+import type { StreamSpec, ViewerCounters, ViewerHandle, ViewerSpec } from '../path/ports.js';
+import type { HopCommand } from './commands.js';
+import { writeFrame } from './frame.js';
+import type { Join } from './joins.js';
+import { KernelError } from './kernel-error.js';
+import type { CachedPacket, CacheWindow } from './picture-cache.js';
+import type { TcDatapath } from './tc.js';
+
+/** What a viewer needs to know of its stream. */
+export interface ViewerStream {
+  readonly index: number;
+  readonly spec: StreamSpec;
+  readonly window: CacheWindow;
+  /** How long a viewer is held back until a picture begins; 0 where nothing is known of the codec. */
+  readonly holdMs: number;
+  /** Called around the time that a viewer is served from the cache: meanwhile every packet must be kept. */
+  joining(begins: boolean): void;
+}
+
+const IP_UDP_HEADERS = 28;
+/** NET_XMIT_DROP. */
+const REFUSED = 1;
+const NOTHING = { packets: 0, bytes: 0, rtcpPackets: 0, drops: 0, held: 0 };
+
+export class TcViewer implements ViewerHandle, Join {
+  readonly servedBy = 'kernel';
+  readonly first: ViewerHandle['first'];
+  readonly #engine: TcDatapath;
+  readonly #stream: ViewerStream;
+  readonly #spec: ViewerSpec;
+  readonly #gone: () => void;
+  #frame: HopCommand;
+  /** The next ticket to be sent from the cache; undefined when that is over. */
+  #ticket: number | undefined;
+  #fromCache = { packets: 0, bytes: 0, drops: 0 };
+  /** In the kernel's list; undefined before and after. */
+  #slot: number | undefined;
+  /** The last counters, once it has left. */
+  #final: ViewerCounters | undefined;
+
+  constructor(
+    engine: TcDatapath,
+    stream: ViewerStream,
+    spec: ViewerSpec,
+    frame: HopCommand,
+    gone: () => void,
+  ) {
+    this.#engine = engine;
+    this.#stream = stream;
+    this.#spec = spec;
+    this.#frame = frame;
+    this.#gone = gone;
+    const begin = stream.window.size ? this.#beginJoin() : undefined;
+    this.first = begin && { seq: begin.sequence, timestamp: begin.timestamp };
+    if (begin) engine.joins.begin(this);
+    else this.#goLive();
+  }
+
+  get address(): string {
+    return this.#spec.address;
+  }
+
+  counters(): ViewerCounters {
+    if (this.#final) return this.#final;
+    const live = this.#slot === undefined ? NOTHING : this.#engine.state.viewer(this.#slot);
+    const { packets, bytes, drops } = this.#fromCache;
+    return {
+      packets: live.packets + packets,
+      bytes: live.bytes + bytes,
+      rtcpPackets: live.rtcpPackets,
+      drops: live.drops + drops,
+      held: live.held,
+    };
+  }
+
+  loss(report: { fraction: number; cumulative: number; jitter: number }): void {
+    if (this.#slot !== undefined) this.#engine.state.commands.loss(this.#slot, this.#spec.id, report);
+  }
+
+  moveTo(frame: HopCommand): void {
+    this.#frame = frame;
+    if (this.#slot !== undefined) this.#engine.state.commands.nextHop(this.#slot, this.#spec.id, frame);
+  }
+
+  remove(): void {
+    if (this.#final) return;
+    this.#engine.joins.end(this);
+    this.#endJoin();
+    if (this.#slot !== undefined) this.#engine.state.commands.delete(this.#slot, this.#spec.id);
+    this.#final = this.counters();
+    this.#slot = undefined;
+    this.#gone();
+  }
+
+  /** Sends from the cache up to the newest packet, then joins the live ones at exactly the next. */
+  step(packets: number): boolean {
+    try {
+      for (let left = packets; left > 0 && this.#ticket !== undefined;)
+        left -= this.#advance(this.#ticket) ?? left;
+    } catch (error) {
+      this.#engine.log.error(
+        { viewer: this.address, err: error },
+        'a viewer could not join the live packets',
+      );
+      this.#endJoin();
+    }
+    return this.#ticket === undefined;
+  }
+
+  /** One ticket on. Returns how many packets that sent; undefined: no further in this step. */
+  #advance(ticket: number): number | undefined {
+    if (ticket === this.#engine.state.tickets(this.#stream.index).next) {
+      if (this.#goLive(ticket)) this.#endJoin();
+      return 0; // or a packet came at that moment: it is in the cache
+    }
+    const cached = this.#read(ticket);
+    if (cached.is === 'pending') return undefined;
+    if (cached.is === 'overwritten') {
+      this.#goLive(); // too slow for this stream: go on when the next picture begins
+      this.#endJoin();
+      return undefined;
+    }
+    if (cached.is === 'packet' && !this.#send(cached.bytes)) return undefined; // the same again, later
+    this.#ticket = (ticket + 1) >>> 0;
+    return cached.is === 'packet' ? 1 : 0;
+  }
+
+  /** Where the cache lets a viewer begin. From now on every packet is kept, whoever else leaves. */
+  #beginJoin(): RtpHeader | undefined {
+    this.#stream.joining(true);
+    const { begin } = this.#engine.state.tickets(this.#stream.index);
+    const cached = begin === undefined ? undefined : this.#read(begin);
+    const header = cached?.is === 'packet' ? readRtpHeader(cached.bytes) : undefined;
+    if (header) this.#ticket = begin;
+    else this.#stream.joining(false);
+    return header;
+  }
+
+  #endJoin(): void {
+    if (this.#ticket === undefined) return;
+    this.#ticket = undefined;
+    this.#stream.joining(false);
+  }
+
+  #read(ticket: number): CachedPacket {
+    return this.#engine.state.cache.read(this.#stream.window, ticket);
+  }
+
+  /** False: the device's queue took nothing. */
+  #send(packet: Buffer): boolean {
+    const { spec } = this.#stream;
+    const { localAddress, address, rtpPort } = this.#spec;
+    if (packet.length + IP_UDP_HEADERS > this.#frame.mtu) {
+      this.#fromCache.drops++;
+      this.#engine.countDrop('too-big');
+      return true;
+    }
+    const bytes = writeFrame(
+      this.#engine.sender.frame,
+      { hop: this.#frame, source: localAddress, sourcePort: spec.downstream.rtpPort, address, port: rtpPort },
+      packet,
+    );
+    if (this.#engine.sender.run(bytes, this.#frame.ifindex) === REFUSED) return false;
+    this.#fromCache.packets++;
+    this.#fromCache.bytes += packet.length;
+    return true;
+  }
+
+  /** Enters the kernel's list: from that ticket on, where one is given, else from now on and held back until a picture
+   * begins. False: packets have come since `from`. */
+  #goLive(from?: number): boolean {
+    const { index, spec, holdMs } = this.#stream;
+    try {
+      this.#slot = this.#engine.state.commands.add(index, {
+        id: this.#spec.id,
+        source: this.#spec.localAddress,
+        sourcePorts: { rtp: spec.downstream.rtpPort, rtcp: spec.downstream.rtcpPort },
+        address: this.#spec.address,
+        ports: { rtp: this.#spec.rtpPort, rtcp: this.#spec.rtcpPort },
+        hop: this.#frame,
+        holdMs: from === undefined ? holdMs : 0,
+        from,
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof KernelError && error.code === 'EAGAIN') return false;
+      throw error;
+    }
+  }
+}
