@@ -7,7 +7,13 @@ import { parseSession, DEFAULT_SESSION_TIMEOUT } from '../rtsp/session.js';
 import { RtspError } from '../rtsp/errors.js';
 import type { Deadline } from '../state/deadlines.js';
 import { isoTime, nowMs, type Context } from './context.js';
-import { placesOf, readDescription, type Description, type MediaDescription } from './description.js';
+import {
+  placesOf,
+  readDescription,
+  type Described,
+  type Description,
+  type MediaDescription,
+} from './description.js';
 import { KeepAlive } from './keep-alive.js';
 import { Refusal, refusedBySource } from './refusal.js';
 import type { Session } from './session.js';
@@ -111,6 +117,12 @@ export class Resource {
     for (const [place, described] of placesOf(this.url, description))
       this.#context.described.set(place, described, now);
     return description;
+  }
+
+  /** What a place (url-map.ts) means by the description that the tracks were set up from. */
+  meaning(place: string): Described | undefined {
+    const { description } = this.#play;
+    return description && new Map(placesOf(this.url, description)).get(place);
   }
 
   /** The track, set up upstream by whoever asks first; who asks meanwhile gets the same track or the same refusal. */

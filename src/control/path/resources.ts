@@ -47,13 +47,14 @@ export class Resources implements ResourceOwner {
 
   /**
    * What a URL in SETUP means. One that nobody has described, or not for long, is described now: first as a track of
-   * the URL without its last segment, then as a resource.
+   * the URL without its last segment, then as a resource. Servers may give two resources the same control URLs
+   * (`/live?channel=1` and `=2`): `preferred` is then the one that is meant.
    * @throws Refusal: the source's, or 404.
    */
-  async find(viewer: RtspUrl): Promise<Described> {
+  async find(viewer: RtspUrl, preferred?: Resource): Promise<Described> {
     const { described, clock, source } = this.#context;
     const wanted = placeOf(sourceUrl(source, viewer));
-    const known = described.get(wanted, nowMs(clock));
+    const known = preferred?.meaning(wanted) ?? described.get(wanted, nowMs(clock));
     if (known) return known;
     let refusal = new Refusal(404, 'no track has this URL');
     for (const candidate of [parentOf(viewer), viewer]) {

@@ -56,7 +56,7 @@ function checkRoom(story: Story, { link }: Ask): void {
 }
 
 async function findTrack(story: Story, ask: Ask): Promise<Described & { media: MediaDescription }> {
-  const described = await story.resources.find(ask.url);
+  const described = await story.resources.find(ask.url, ask.session?.resource);
   const { media } = described;
   if (!media) throw new Refusal(459, 'the URL is that of several tracks, which are set up one by one');
   return { ...described, media };

@@ -33,7 +33,7 @@ export class ViewerTrack {
   #before = NOTHING; // sent before the last pause
   #closed = false;
 
-  /** The ports must have been claimed (state/destinations.ts); close() gives them back. */
+  /** Claims the ports, of which the caller has made sure that they are free; close() gives them back. */
   constructor(
     context: Context,
     session: Session,
@@ -47,6 +47,7 @@ export class ViewerTrack {
     this.url = url;
     this.ports = ports;
     track.viewers.add(this);
+    if (!context.destinations.claim(session.address, ports, this)) throw new Error('client ports taken');
   }
 
   get servedBy(): ViewerHandle['servedBy'] | undefined {
