@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs compiled test files (written with tap) and reports. Usage: node dist/tools/test/main.js FILE.test.js...
 // Unit tests run two at a time; those that own namespaces, ports or the kernel's tables run alone, one by one.
-// Why not tap's own command: docs/adr, the record on tap.
+// Why not tap's own command: docs/adr/0008-tap.md.
 
 import { closingReport, fileReport } from './report.js';
 import { runFile, type FileResult } from './run-file.js';
