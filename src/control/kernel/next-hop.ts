@@ -4,10 +4,11 @@
 import { createRtNetlink, rt, type RtNetlinkSocket } from 'netlink';
 import { isIPv4 } from 'node:net';
 import { ipv4Bytes } from './address.js';
+import { hearRouteEvents, type RouteEvents } from './route-events.js';
 import { isPrivateDevice } from './private-veth.js';
 
 const AF_INET = 2;
-const GROUPS = ['LINK', 'NEIGH', 'IPV4_ROUTE', 'IPV4_IFADDR'] as const;
+const NLM_F_CREATE = 0x400;
 /** How long an address may take to be resolved (ARP) before a viewer is served otherwise. */
 const RESOLVE_MS = 1000;
 const POLL_MS = 20;
@@ -43,18 +44,21 @@ export class NextHops {
   readonly #socket: RtNetlinkSocket;
   readonly #known = new Map<string, Known>();
   readonly #watchers = new Map<string, number>();
+  /** Addresses that are being resolved: many viewers may come from one at once. */
+  readonly #asked = new Map<string, Promise<Known>>();
   readonly #onChange: (address: string, hop: NextHop) => void;
+  readonly #events: RouteEvents;
   readonly #refresh: NodeJS.Timeout;
   #settling: NodeJS.Timeout | undefined;
+  /** The last question put: answers queue in the socket, and more than some 90 of them would end the process (adr/0006). */
+  #asking: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   /** `onChange` is called for each watched address that from now on leaves another way. */
   constructor(onChange: (address: string, hop: NextHop) => void) {
     this.#onChange = onChange;
     this.#socket = createRtNetlink();
-    for (const group of GROUPS) this.#socket.addMembership(group);
-    this.#socket.on('message', (messages) => this.#notice(messages));
-    this.#socket.socket.on('error', () => this.#lookAgainSoon()); // ENOBUFS: events were lost
+    this.#events = hearRouteEvents((neighbour) => this.#notice(neighbour));
     this.#refresh = setInterval(() => void this.#useNeighbours(), REFRESH_MS);
     this.#refresh.unref();
   }
@@ -69,7 +73,12 @@ export class NextHops {
     this.#watchers.set(address, (this.#watchers.get(address) ?? 0) + 1);
     const known = this.#known.get(address);
     if (known && known.hop.to !== 'nowhere') return known.hop;
-    const found = await this.#ask(address);
+    let asked = this.#asked.get(address);
+    if (!asked) {
+      asked = this.#ask(address).finally(() => this.#asked.delete(address));
+      this.#asked.set(address, asked);
+    }
+    const found = await asked;
     if (this.#watchers.has(address)) this.#known.set(address, found);
     return found.hop;
   }
@@ -86,7 +95,9 @@ export class NextHops {
 
   /** Devices that are up and carry Ethernet frames, the engine's own left out. */
   async devices(): Promise<Link[]> {
-    const links = (await this.#socket.getLinks()).filter((answer) => answer.data.flags?.up).map(toLink);
+    const links = (await this.#put(() => this.#socket.getLinks()))
+      .filter((answer) => answer.data.flags?.up)
+      .map(toLink);
     return links.filter((link) => link.type !== 'other' && !isPrivateDevice(link.name));
   }
 
@@ -94,6 +105,7 @@ export class NextHops {
     this.#closed = true;
     clearInterval(this.#refresh);
     clearTimeout(this.#settling);
+    this.#events.close();
     this.#socket.socket.close();
   }
 
@@ -112,9 +124,17 @@ export class NextHops {
     }
   }
 
+  /** One question at a time. */
+  #put<T>(question: () => Promise<T>): Promise<T> {
+    const answer = this.#asking.then(question);
+    this.#asking = answer.catch(() => undefined);
+    return answer;
+  }
+
   async #route(address: string): Promise<{ oif: number; via: string; local: boolean }> {
     const query = { family: AF_INET, dstLen: 32 };
-    const [answer] = await this.#socket.getRoute(query, { dst: Buffer.from(ipv4Bytes(address)) });
+    const destination = { dst: Buffer.from(ipv4Bytes(address)) };
+    const [answer] = await this.#put(() => this.#socket.getRoute(query, destination));
     const oif = answer?.attrs.oif;
     if (!answer || oif === undefined) throw new Error('the kernel names no device');
     const gateway = answer.attrs.gateway;
@@ -122,7 +142,7 @@ export class NextHops {
   }
 
   async #link(ifindex: number): Promise<Link> {
-    const [answer] = await this.#socket.getLink({ index: ifindex });
+    const [answer] = await this.#put(() => this.#socket.getLink({ index: ifindex }));
     if (!answer) throw new Error(`no device ${ifindex}`);
     return toLink(answer);
   }
@@ -140,9 +160,9 @@ export class NextHops {
 
   async #lookUp(ifindex: number, via: string): Promise<Buffer | undefined> {
     try {
-      const [found] = await this.#socket.getNeighbor(
-        { family: AF_INET, ifindex },
-        { dst: Buffer.from(ipv4Bytes(via)) },
+      const neighbour = { dst: Buffer.from(ipv4Bytes(via)) };
+      const [found] = await this.#put(() =>
+        this.#socket.getNeighbor({ family: AF_INET, ifindex }, neighbour),
       );
       const state = found?.data.state;
       return state?.failed || state?.incomplete ? undefined : found?.attrs.lladdr;
@@ -153,14 +173,11 @@ export class NextHops {
 
   /** NTF_USE: as if a packet had been sent to it. */
   async #use(ifindex: number, via: string): Promise<void> {
-    const options = { flags: rtFlags.create };
-    await this.#socket
-      .newNeighbor(
-        { family: AF_INET, ifindex, flags: { use: true } },
-        { dst: Buffer.from(ipv4Bytes(via)) },
-        options,
-      )
-      .catch(() => undefined);
+    const neighbour = { dst: Buffer.from(ipv4Bytes(via)) };
+    const use = { family: AF_INET, ifindex, flags: { use: true } as const };
+    await this.#put(() => this.#socket.newNeighbor(use, neighbour, { flags: NLM_F_CREATE })).catch(
+      () => undefined,
+    );
   }
 
   async #useNeighbours(): Promise<void> {
@@ -172,16 +189,10 @@ export class NextHops {
     }
   }
 
-  /** An event of the kernel's: a neighbour's concerns those behind it, anything else everybody. */
-  #notice(messages: readonly rt.Message[]): void {
-    for (const message of messages) {
-      if (message.kind === 'neighbor') {
-        const via = message.attrs.dst?.join('.');
-        if (![...this.#known.values()].some((known) => known.via === via)) continue;
-      }
-      this.#lookAgainSoon();
-      return;
-    }
+  /** A change of a neighbour concerns those behind it, anything else everybody. */
+  #notice(neighbour: string | undefined): void {
+    if (neighbour !== undefined && ![...this.#known.values()].some(({ via }) => via === neighbour)) return;
+    this.#lookAgainSoon();
   }
 
   #lookAgainSoon(): void {
@@ -202,8 +213,6 @@ export class NextHops {
     }
   }
 }
-
-const rtFlags = { create: 0x400 };
 
 function toLink({ data, attrs }: rt.LinkMessage): Link {
   const type = data.type === 'ETHER' ? 'ethernet' : data.type === 'LOOPBACK' ? 'loopback' : 'other';

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where packets leave: asked from the kernel, and followed while routes, neighbours and links change under it.
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { NextHops, type NextHop } from '../../src/control/kernel/next-hop.js';
+import { ip } from '../fixtures/kernel-bench.js';
+import { enterOwnNamespace } from '../fixtures/own-namespace.js';
+
+const skip = enterOwnNamespace(fileURLToPath(import.meta.url)) ?? false;
+
+/** Two devices into nowhere, with permanent neighbours behind them. */
+function setUp(): void {
+  for (const n of [1, 2]) {
+    ip('link', 'add', `d${n}`, 'type', 'veth', 'peer', 'name', `e${n}`);
+    ip('addr', 'add', `10.${n}.0.1/24`, 'dev', `d${n}`);
+    for (const end of [`d${n}`, `e${n}`]) ip('link', 'set', end, 'up');
+    ip('neigh', 'replace', `10.${n}.0.2`, 'lladdr', `02:00:00:00:0${n}:02`, 'dev', `d${n}`);
+  }
+}
+
+function tearDown(): void {
+  for (const n of [1, 2]) ip('link', 'del', `d${n}`);
+}
+
+// Hearing keeps no process alive; waiting for it in a test must.
+const alive = setInterval(() => {}, 1000);
+t.teardown(() => clearInterval(alive));
+
+const mac = (hop: NextHop) => (hop.to === 'neighbour' ? hop.mac.toString('hex') : hop.to);
+
+t.test('a neighbour, one behind a gateway, this host, and nowhere', { skip }, async (t) => {
+  setUp();
+  ip('route', 'add', '10.9.0.0/16', 'via', '10.2.0.2');
+  const hops = new NextHops(() => {});
+  t.equal(mac(await hops.resolve('10.1.0.2')), '020000000102');
+  t.match(await hops.resolve('10.1.0.2'), { link: { name: 'd1', mtu: 1500, type: 'ethernet' } });
+  t.equal(mac(await hops.resolve('10.9.1.1')), '020000000202', 'the gateway');
+  t.match(await hops.resolve('127.0.0.1'), { to: 'local', link: { name: 'lo' } });
+  t.match(await hops.resolve('10.1.0.1'), { to: 'local', link: { name: 'lo' } });
+  t.match(await hops.resolve('192.0.2.1'), { to: 'nowhere', why: /no route/ });
+  t.match(await hops.resolve('10.1.0.99'), { to: 'nowhere', why: /does not answer ARP on d1/ });
+  t.match(await hops.resolve('::1'), { to: 'nowhere', why: /IPv4/ });
+  hops.close();
+  tearDown();
+});
+
+t.test('hundreds of addresses at once', { skip }, async (t) => {
+  setUp();
+  for (let n = 3; n < 250; n++)
+    ip('neigh', 'replace', `10.1.0.${n}`, 'lladdr', '02:00:00:00:00:77', 'dev', 'd1');
+  const hops = new NextHops(() => {});
+  const addresses = Array.from({ length: 1000 }, (_, i) => `10.1.0.${3 + (i % 247)}`);
+  const found = await Promise.all(addresses.map((address) => hops.watch(address)));
+  t.same(new Set(found.map(mac)), new Set(['020000000077']));
+  hops.close();
+  tearDown();
+});
+
+t.test('changes are followed, and only for those who are watched', { skip }, async (t) => {
+  setUp();
+  ip('route', 'add', '10.9.0.0/16', 'via', '10.1.0.2');
+  const seen: [string, string][] = [];
+  let wake = () => {};
+  const hops = new NextHops((address, hop) => {
+    seen.push([address, mac(hop)]);
+    wake();
+  });
+  const changed = async (act: () => void) => {
+    const next = new Promise<void>((resolve) => (wake = resolve));
+    act();
+    await next;
+    return seen.pop();
+  };
+  await hops.watch('10.9.1.1');
+  await hops.watch('10.2.0.2');
+  await hops.watch('10.2.0.2');
+  hops.unwatch('10.2.0.2');
+  const move = () => ip('route', 'replace', '10.9.0.0/16', 'via', '10.2.0.2');
+  t.same(await changed(move), ['10.9.1.1', '020000000202'], 'another route');
+  const another = () => ip('neigh', 'replace', '10.2.0.2', 'lladdr', '02:00:00:00:aa:aa', 'dev', 'd2');
+  t.same((await changed(another))?.[1], '02000000aaaa', 'another machine at the same address');
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  seen.length = 0;
+  t.same(
+    (await changed(() => ip('link', 'set', 'd2', 'mtu', '1400')))?.[1],
+    '02000000aaaa',
+    'a smaller link',
+  );
+  t.match(await hops.watch('10.9.1.1'), { link: { mtu: 1400 } });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  seen.length = 0;
+  hops.unwatch('10.2.0.2');
+  ip('neigh', 'replace', '10.2.0.2', 'lladdr', '02:00:00:00:bb:bb', 'dev', 'd2');
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  t.same([...new Set(seen.map(([address]) => address))], ['10.9.1.1'], 'nobody watches 10.2.0.2 any more');
+  hops.close();
+  tearDown();
+});
+
+t.test('a storm of changes while the event loop is busy harms nobody', { skip }, async (t) => {
+  setUp();
+  const seen: string[] = [];
+  const hops = new NextHops((_, hop) => seen.push(mac(hop)));
+  await hops.watch('10.1.0.2');
+  const batch = Array.from(
+    { length: 600 },
+    (_, i) => `link add s${i} type veth peer name p${i}\nlink del s${i}\n`,
+  ).join('');
+  execFileSync('ip', ['-batch', '-'], { input: batch });
+  ip('neigh', 'replace', '10.1.0.2', 'lladdr', '02:00:00:00:cc:cc', 'dev', 'd1');
+  for (let i = 0; i < 100 && !seen.includes('02000000cccc'); i++)
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  ip('neigh', 'replace', '10.1.0.2', 'lladdr', '02:00:00:00:dd:dd', 'dev', 'd1');
+  for (let i = 0; i < 100 && !seen.includes('02000000dddd'); i++)
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  t.ok(seen.includes('02000000dddd'), 'it hears on');
+  hops.close();
+  tearDown();
+});
