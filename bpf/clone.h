@@ -12,6 +12,7 @@ enum served {
 	SERVED_FIRST, /* sent, and it was the first copy of the packet */
 	WAIT,         /* an earlier packet has not been served to it yet */
 	FULL,         /* its egress took nothing: try again later */
+	DUE,          /* its copy is to be made now */
 };
 
 /* A pass: one service of one packet, for as many viewers as it may. */
@@ -59,22 +60,9 @@ static __always_inline enum served refused(struct fanout_viewer *v, struct pass 
 	return drop_copy(v, p, FANOUT_DROP_EGRESS_REFUSED);
 }
 
-static __always_inline enum served copy(struct fanout_viewer *v, struct pass *p)
+/* The egress took the copy. */
+static __always_inline enum served sent(struct fanout_viewer *v, struct pass *p)
 {
-	long taken;
-
-	if (p->segment + sizeof(struct iphdr) + sizeof(struct udphdr) > v->mtu)
-		return drop_copy(v, p, FANOUT_DROP_TOO_BIG);
-	if (rewrite(p->skb, v, p->kind))
-		return drop_copy(v, p, FANOUT_DROP_NO_MEMORY);
-	taken = bpf_clone_redirect(p->skb, v->ifindex, 0);
-	if (taken == -NOMEM)
-		return drop_copy(v, p, FANOUT_DROP_NO_MEMORY);
-	if (taken < 0)
-		return drop_copy(v, p, FANOUT_DROP_EGRESS_ERROR);
-	if (taken && taken != NET_XMIT_CN)
-		return refused(v, p);
-
 	p->t->refused_ns = 0;
 	v->refusing = 0;
 	v->next = p->number + 1;
@@ -89,6 +77,29 @@ static __always_inline enum served copy(struct fanout_viewer *v, struct pass *p)
 		return SERVED;
 	v->first++;
 	return SERVED_FIRST;
+}
+
+static __always_inline bool too_big(const struct fanout_viewer *v, const struct pass *p)
+{
+	return p->segment + sizeof(struct iphdr) + sizeof(struct udphdr) > v->mtu;
+}
+
+static __always_inline enum served copy(struct fanout_viewer *v, struct pass *p)
+{
+	long taken;
+
+	if (too_big(v, p))
+		return drop_copy(v, p, FANOUT_DROP_TOO_BIG);
+	if (rewrite(p->skb, v, p->kind))
+		return drop_copy(v, p, FANOUT_DROP_NO_MEMORY);
+	taken = bpf_clone_redirect(p->skb, v->ifindex, 0);
+	if (taken == -NOMEM)
+		return drop_copy(v, p, FANOUT_DROP_NO_MEMORY);
+	if (taken < 0)
+		return drop_copy(v, p, FANOUT_DROP_EGRESS_ERROR);
+	if (taken && taken != NET_XMIT_CN)
+		return refused(v, p);
+	return sent(v, p);
 }
 
 /* Whether a packet before this one may still reach the viewer. `next` names the first it has not been served; if that is
@@ -112,7 +123,8 @@ static __always_inline bool held_back(struct fanout_viewer *v, const struct pass
 	return true;
 }
 
-static __always_inline enum served serve_locked(struct fanout_viewer *v, struct pass *p)
+/* SERVED, WAIT or DUE. Under the viewer's lock. */
+static __always_inline enum served due(struct fanout_viewer *v, const struct pass *p)
 {
 	if (v->stream != p->stream || v->generation != p->t->generation)
 		return SERVED; /* the slot has moved to another stream since */
@@ -120,9 +132,7 @@ static __always_inline enum served serve_locked(struct fanout_viewer *v, struct 
 		return SERVED; /* it joined after this packet had come, or has got it already */
 	if (must_wait(v, p))
 		return WAIT;
-	if (held_back(v, p))
-		return SERVED;
-	return copy(v, p);
+	return held_back(v, p) ? SERVED : DUE;
 }
 
 static __always_inline enum served serve(struct fanout_viewer *v, struct pass *p)
@@ -134,7 +144,9 @@ static __always_inline enum served serve(struct fanout_viewer *v, struct pass *p
 		return WAIT; /* another CPU serves it an earlier packet at this moment */
 	if (state != FANOUT_VIEWER_ACTIVE)
 		return SERVED;
-	result = serve_locked(v, p);
+	result = due(v, p);
+	if (result == DUE)
+		result = copy(v, p);
 	__sync_lock_test_and_set(&v->state, FANOUT_VIEWER_ACTIVE);
 	return result;
 }
