@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a load costs the whole machine: what idle-priority spinners lose while it runs, against readings of the idle
+// machine just before and just after (tick accounting misses or doubles softirq work).
+import { setTimeout as sleep } from 'node:timers/promises';
+import { run } from '../netns/child.js';
+import { wireTool } from '../wire/counter.js';
+
+export interface Cost {
+  /** Cores that the load kept busy on average. */
+  readonly cores: number;
+  /** Idle reading after, over the one before: how quiet the machine was meanwhile. */
+  readonly drift: number;
+}
+
+/** A load that is running. */
+export interface Load {
+  /** Called when the measured time begins and when it ends. */
+  mark(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+interface Spun {
+  readonly cores: number;
+  readonly iterationsPerSecond: number;
+}
+
+/** From the start of a load to the measured time, milliseconds. */
+const SETTLE_MS = 500;
+
+async function spin(seconds: number): Promise<Spun> {
+  const options = { timeoutMs: seconds * 1000 + 30_000 };
+  return JSON.parse(await run(wireTool('spin'), ['--seconds', `${seconds}`], options)) as Spun;
+}
+
+/** Measures for so long, with half as long of idleness before and after. */
+export async function machineCost(seconds: number, start: () => Promise<Load>): Promise<Cost> {
+  const before = await spin(seconds / 2);
+  const load = await start();
+  await sleep(SETTLE_MS);
+  await load.mark();
+  const loaded = await spin(seconds);
+  await load.mark();
+  await load.stop();
+  await sleep(SETTLE_MS);
+  const after = await spin(seconds / 2);
+  const idle = (before.iterationsPerSecond + after.iterationsPerSecond) / 2;
+  return {
+    cores: loaded.cores * (1 - loaded.iterationsPerSecond / idle),
+    drift: after.iterationsPerSecond / before.iterationsPerSecond,
+  };
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// The path that is measured: source -> proxy -> viewers in network namespaces joined by veth pairs, GRO on at the
+// receivers (so that they poll, as a NIC does). One engine or program at a time stands in the proxy's.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Child } from '../netns/child.js';
+import { type Topology, createTopology } from '../netns/topology.js';
+import { Counter, type Counted, wireTool } from '../wire/counter.js';
+import type { EngineName } from './engines.js';
+import { Fanout } from './fanout.js';
+import { OBJECTS, askLine, benchTool } from './programs.js';
+import { type Crowd, viewerAt } from './protocol.js';
+
+const SOURCE_PORT = 5000;
+const VIEWER_PORTS = { first: 30_000, last: 39_999 };
+/** The first that the engine's port allocator gives. */
+const PROXY_PORT = 20_000;
+
+export interface Traffic {
+  readonly pps: number;
+  readonly bytes: number;
+  /** Packets back to back. */
+  readonly burst: number;
+}
+
+export interface Sent {
+  readonly sent: number;
+  readonly refused: number;
+  readonly seconds: number;
+  readonly latestMs: number;
+}
+
+/** Copies that have arrived, and when that was read (CLOCK_MONOTONIC). */
+export interface Arrived {
+  readonly copies: number;
+  readonly ns: number;
+}
+
+export class Path {
+  readonly crowd: Crowd;
+
+  static async build(addresses: number): Promise<Path> {
+    return new Path(await createTopology({ addresses }));
+  }
+
+  private constructor(readonly topology: Topology) {
+    this.crowd = { addresses: this.down.addresses, firstPort: VIEWER_PORTS.first };
+  }
+
+  get down() {
+    return this.topology.downstream[0]!;
+  }
+
+  get viewers() {
+    return this.topology.viewers[0]!;
+  }
+
+  /** The engine with one stream and so many viewers. */
+  async open(engine: EngineName, viewers: number, objects = OBJECTS): Promise<Fanout> {
+    const { proxy, upstream } = this.topology;
+    const fanout = await Fanout.start(proxy, engine, objects);
+    const { rtpPort } = await fanout.ask('open', {
+      source: upstream.server.address,
+      sourcePort: SOURCE_PORT,
+      local: upstream.proxy.address,
+      viewersLocal: this.down.proxy.address,
+    });
+    if (rtpPort !== PROXY_PORT) throw new Error(`the engine listens on port ${rtpPort}, not ${PROXY_PORT}`);
+    await fanout.ask('add', { crowd: this.crowd, count: viewers });
+    return fanout;
+  }
+
+  /** The C program in the engine's place; it ends with stop(). */
+  async openSockets(mode: 'sendto' | 'sendmmsg', viewers: number): Promise<Child> {
+    const { proxy, upstream } = this.topology;
+    const child = await proxy.spawn(benchTool('sendto'), [
+      ...['--listen', `${upstream.proxy.address}:${PROXY_PORT}`, '--mode', mode],
+    ]);
+    for (let i = 0; i < viewers; i++) {
+      const { address, rtpPort } = viewerAt(this.crowd, i);
+      child.write(`${address}:${rtpPort}\n`);
+    }
+    void child.finish(86_400_000).catch(() => undefined); // closes its standard input: that was all
+    await child.output(/^ready$/m);
+    return child;
+  }
+
+  async startSource(traffic: Traffic, amount: readonly string[]): Promise<Child> {
+    const { server, upstream } = this.topology;
+    return server.spawn(wireTool('burst'), [
+      ...['--to', `${upstream.proxy.address}:${PROXY_PORT}`],
+      ...['--from', `${upstream.server.address}:${SOURCE_PORT}`],
+      ...['--pps', `${traffic.pps}`, '--bytes', `${traffic.bytes}`, '--burst', `${traffic.burst}`],
+      ...amount,
+    ]);
+  }
+
+  /** Sends for so long and waits for the end. */
+  async send(traffic: Traffic, seconds: number): Promise<Sent> {
+    const child = await this.startSource(traffic, ['--seconds', `${seconds}`]);
+    const exit = await child.finish(3000 * seconds + 30_000);
+    if (exit.code !== 0) throw new Error(child.describe());
+    return JSON.parse(child.stdout) as Sent;
+  }
+
+  /** Counts each viewer's packets, lost, duplicated and reordered ones. */
+  async count(): Promise<Counter> {
+    return Counter.attach(this.viewers, 'eth0', `${VIEWER_PORTS.first}-${VIEWER_PORTS.last}`);
+  }
+
+  /** Only drops what arrives, and counts it: what a copy costs at the receiver is then least. */
+  async sink(): Promise<Sink> {
+    const ports = `${VIEWER_PORTS.first}-${VIEWER_PORTS.last}`;
+    const child = await this.viewers.spawn(benchTool('sink'), ['eth0', ports]);
+    await child.output(/^ready$/m);
+    return new Sink(child);
+  }
+
+  /** Notes when packets leave the source and when their first and last copies arrive. */
+  async latency(viewers: number): Promise<Child> {
+    const { server } = this.topology;
+    const child = await this.viewers.spawn(benchTool('latency'), [
+      ...['--source', `${server.name}:eth0:${PROXY_PORT}`],
+      ...['--viewers', `${this.viewers.name}:eth0:${VIEWER_PORTS.first}-${VIEWER_PORTS.last}`],
+      ...['--copies', `${viewers}`],
+    ]);
+    await child.output(/^ready$/m);
+    return child;
+  }
+
+  async close(): Promise<void> {
+    await this.topology.close();
+  }
+}
+
+export class Sink {
+  constructor(readonly child: Child) {}
+
+  async read(): Promise<Arrived> {
+    return askLine<Arrived>(this.child);
+  }
+
+  async close(): Promise<void> {
+    await this.child.finish();
+  }
+}
+
+/** The last reading, once what is under way has arrived. */
+export async function finalCount(counter: Counter): Promise<Counted> {
+  await sleep(200);
+  return counter.detach();
+}

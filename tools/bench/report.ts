@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// The document: from the raw results and nothing else, so that no figure in it is typed by hand.
+import type { Machine } from './machine.js';
+import { table } from './markdown.js';
+import { SECTIONS } from './sections/all.js';
+
+export interface Results {
+  /** ISO 8601, UTC. */
+  readonly measured: string;
+  readonly command: string;
+  readonly minutes: number;
+  readonly engine: string;
+  readonly quick: boolean;
+  readonly repeats: number;
+  readonly machine: Machine;
+  /** Section name -> what it measured. */
+  readonly sections: Readonly<Record<string, unknown>>;
+}
+
+function machineTable(r: Results): string {
+  const m = r.machine;
+  const settings = Object.entries(m.settings).map(([name, value]) => `${name} ${value}`);
+  return table(
+    ['measured', r.measured],
+    [
+      ['command', `\`${r.command}\``],
+      ['took', `${r.minutes.toFixed(1)} minutes`],
+      ['commit', m.commit],
+      ['processor', `${m.cores} cores of ${m.processor}, ${m.memoryGiB} GiB, ${m.virtual}`],
+      ['kernel', m.kernel],
+      ['settings', settings.join(', ')],
+      ['versions', `Node ${m.node}, libbpf ${m.libbpf}, ${m.compiler}`],
+    ],
+  );
+}
+
+export function report(r: Results): string {
+  const parts = [
+    '# Benchmarks: the datapath',
+    'Written by `make bench-datapath` from [benchmarks/datapath.json](benchmarks/datapath.json); not edited by hand. ' +
+      `Engine: ${r.engine}. Source, proxy and viewers are network namespaces joined by veth pairs on one machine, GRO on at the ` +
+      'receivers, so all three share its cores. Read the figures as ratios within this one run. A figure is the median ' +
+      `of ${r.repeats} repeats with the range behind it, unless said otherwise.`,
+  ];
+  if (r.quick) parts.push('**A quick run: it shows that everything works, the figures mean nothing.**');
+  parts.push(machineTable(r));
+  for (const section of SECTIONS) {
+    const result = r.sections[section.name];
+    if (result !== undefined) parts.push(`## ${section.title}`, ...section.render(result as never));
+  }
+  return `${parts.join('\n\n')}\n`;
+}

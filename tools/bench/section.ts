@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// A section of the benchmark: measures something, and tells it as Markdown from nothing but what it measured.
+import type { EngineName } from './engines.js';
+
+export interface Context {
+  readonly engine: EngineName;
+  /** Small and short: shows that everything works, figures mean nothing. */
+  readonly quick: boolean;
+  /** Of everything that is a ratio. */
+  readonly repeats: number;
+  /** That the viewers share: enough for a neighbour table to matter, too few for it to overflow. */
+  readonly addresses: number;
+  progress(text: string): void;
+}
+
+export interface Section<R> {
+  readonly name: string;
+  readonly title: string;
+  measure(context: Context): Promise<R>;
+  /** Paragraphs and tables. */
+  render(result: R): string[];
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lost, duplicated, reordered with thousands of viewers and packets back to back; and from how many viewers on it begins.
+import { type Delivery, deliverTo, isExact, losses } from '../delivery.js';
+import { figure, table, verdict } from '../markdown.js';
+import { Path } from '../path.js';
+import type { Context, Section } from '../section.js';
+
+const RATE = { pps: 271, bytes: 466 };
+const BURSTS = [1, 10, 30];
+const TARGET_VIEWERS = 2000;
+const THESIS_VIEWERS = 4800;
+const STEP = 400;
+
+export interface LossResult {
+  readonly targetViewers: number;
+  readonly runs: readonly Delivery[];
+  /** With the longest bursts, from few viewers to many until something is lost. */
+  readonly ladder: readonly Delivery[];
+}
+
+async function measure(context: Context): Promise<LossResult> {
+  const sizes = context.quick ? [100] : [TARGET_VIEWERS, THESIS_VIEWERS];
+  const seconds = context.quick ? 1.5 : 15;
+  const path = await Path.build(context.addresses);
+  const runs: Delivery[] = [];
+  const deliver = (viewers: number, burst: number) => {
+    context.progress(`loss: ${viewers} viewers, bursts of ${burst}`);
+    return deliverTo(path, context.engine, viewers, { ...RATE, burst }, seconds);
+  };
+  try {
+    for (const viewers of sizes) for (const burst of BURSTS) runs.push(await deliver(viewers, burst));
+    const ladder: Delivery[] = [];
+    const longest = BURSTS.at(-1)!;
+    const top = runs.at(-1)!;
+    for (let n = sizes[0]! + STEP; !isExact(top) && n < top.viewers && ladder.every(isExact); n += STEP)
+      ladder.push(await deliver(n, longest));
+    return { targetViewers: sizes[0]!, runs, ladder };
+  } finally {
+    await path.close();
+  }
+}
+
+function row(d: Delivery): string[] {
+  const { burst } = d.traffic;
+  const counts = [d.viewers, burst, d.sent * d.viewers, d.lost, d.duplicated, d.reordered].map((n) =>
+    figure(n),
+  );
+  return [...counts, figure(d.passes, 1), figure(d.full, 1), losses(d)];
+}
+
+function render(r: LossResult): string[] {
+  const head = [
+    'viewers',
+    'burst',
+    'copies due',
+    'lost',
+    'duplicated',
+    'reordered',
+    'passes per packet',
+    'full egress per packet',
+    'lost where',
+  ];
+  const wanted = r.runs.filter(({ viewers }) => viewers === r.targetViewers);
+  const { seconds, traffic } = r.runs[0]!;
+  const firstLoss = r.ladder.find((d) => !isExact(d));
+  const text = [
+    `${traffic.pps} packets/s of ${traffic.bytes} B on average, ${seconds} s each, counted per viewer by sequence number where they ` +
+      'arrive (net.core.dev_weight is global and was left alone).',
+    table(head, r.runs.map(row)),
+    `${figure(r.targetViewers)} viewers: ${verdict(wanted.every(isExact), '0 lost, 0 duplicated, 0 reordered')}.`,
+  ];
+  if (r.ladder.length > 0)
+    text.push(
+      `From how many viewers on, with bursts of ${r.ladder[0]!.traffic.burst}:`,
+      table(head, r.ladder.map(row)),
+      firstLoss
+        ? `The first loss comes at ${figure(firstLoss.viewers)} viewers: ${losses(firstLoss)}.`
+        : 'None of these lost any.',
+    );
+  return text;
+}
+
+export const loss: Section<LossResult> = {
+  name: 'loss',
+  title: 'Lost, duplicated, reordered',
+  measure,
+  render,
+};

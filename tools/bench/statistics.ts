@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is told of repeated measurements.
+
+/** Over the repeats. */
+export interface Spread {
+  readonly median: number;
+  readonly least: number;
+  readonly most: number;
+}
+
+/** Nearest rank; `share` from 0 to 1. NaN of nothing. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? NaN;
+}
+
+/** The mean of the middle two of an even number. */
+export function spread(values: readonly number[]): Spread {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
+  return { median: middle, least: sorted[0]!, most: sorted.at(-1)! };
+}
