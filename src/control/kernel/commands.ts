@@ -90,7 +90,14 @@ export class Commands {
     ];
     for (const [at, value] of sizes) this.#u32(Command.hello + at, value);
     this.#bytes(Command.hello + Hello.templateMac, templateMac);
-    this.#run('hello');
+    try {
+      this.#run('hello');
+    } catch (error) {
+      if (!(error instanceof KernelError) || error.code !== 'EPROTO') throw error;
+      throw new KernelError(
+        'the compiled kernel programs are of another version than this proxy: "make build" mends it',
+      );
+    }
   }
 
   /** Returns the stream's index. EEXIST: another stream listens there; ENOSPC: the table is full. */

@@ -7,12 +7,11 @@ import { promisify } from 'node:util';
 import { Global, Limit, Stream, StreamState, Viewer, ViewerState } from './abi.gen.js';
 import { KernelError } from './kernel-error.js';
 import { mapsOfProgram, tcDetach, tcQuery } from './libbpf.js';
-import { removeVeth } from './private-veth.js';
+import { portOfPrivateDevice, removeVeth } from './private-veth.js';
 import { shareMap } from './shared-memory.js';
 import { placeOn } from './tc-filters.js';
 
 const run = promisify(execFile);
-const QUEUE_DEVICE = /^rfo(\d+)-q1$/;
 /** A living proxy writes its heartbeat every second. */
 const ALIVE_NS = 5_000_000_000n;
 
@@ -43,12 +42,8 @@ async function allDevices(): Promise<Device[]> {
 /** Everything that proxies, living ones included, have in the kernel of this namespace. Needs root; throws KernelError. */
 export async function listKernelState(): Promise<Leftover[]> {
   const devices = await allDevices();
-  const found: Leftover[] = [];
-  for (const device of devices) {
-    const port = Number(QUEUE_DEVICE.exec(device.ifname)?.[1]);
-    if (port) found.push(describe(port, device, devices));
-  }
-  return found;
+  const ports = new Set(devices.flatMap(({ ifname }) => portOfPrivateDevice(ifname) ?? []));
+  return [...ports].map((port) => describe(port, devices));
 }
 
 export async function listLeftovers(): Promise<Leftover[]> {
@@ -73,12 +68,15 @@ export async function removeLeftovers(port?: number): Promise<Leftover[]> {
   return removed;
 }
 
-function describe(port: number, queue: Device, devices: readonly Device[]): Leftover {
+/** A proxy that was killed while it closed may have left no program, but devices. */
+function describe(port: number, devices: readonly Device[]): Leftover {
   const carrying = devices.filter((device) => tcQuery(placeOn(device.ifindex, port)) !== undefined);
-  const nothing = { port, pid: 0, alive: false, silentSeconds: 0, streams: 0, viewers: [] };
-  const program = tcQuery(placeOn(queue.ifindex, port));
-  const rest = program === undefined ? nothing : { port, ...readMaps(program) };
-  return { ...rest, devices: carrying.map((device) => device.ifname) };
+  const program = carrying
+    .map((device) => tcQuery(placeOn(device.ifindex, port)))
+    .find((id) => id !== undefined);
+  const nothing = { pid: 0, alive: false, silentSeconds: 0, streams: 0, viewers: [] };
+  const state = program === undefined ? nothing : readMaps(program);
+  return { port, ...state, devices: carrying.map((device) => device.ifname) };
 }
 
 function readMaps(program: number): Omit<Leftover, 'port' | 'devices'> {

@@ -5,7 +5,7 @@ import { createRtNetlink, rt, type RtNetlinkSocket } from 'netlink';
 import { isIPv4 } from 'node:net';
 import { ipv4Bytes } from './address.js';
 import { hearRouteEvents, type RouteEvents } from './route-events.js';
-import { isPrivateDevice } from './private-veth.js';
+import { portOfPrivateDevice } from './private-veth.js';
 
 const AF_INET = 2;
 const NLM_F_CREATE = 0x400;
@@ -98,7 +98,7 @@ export class NextHops {
     const links = (await this.#put(() => this.#socket.getLinks()))
       .filter((answer) => answer.data.flags?.up)
       .map(toLink);
-    return links.filter((link) => link.type !== 'other' && !isPrivateDevice(link.name));
+    return links.filter((link) => link.type !== 'other' && portOfPrivateDevice(link.name) === undefined);
   }
 
   close(): void {

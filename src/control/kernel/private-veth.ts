@@ -30,8 +30,10 @@ function endNames(port: number, use: VethUse): [send: string, receive: string] {
   return [`${stem}0`, `${stem}1`];
 }
 
-export function isPrivateDevice(name: string): boolean {
-  return /^rfo\d+-[ql][01]$/.test(name);
+/** The port of the proxy whose private device this is; undefined for any other device. */
+export function portOfPrivateDevice(name: string): number | undefined {
+  const port = /^rfo(\d+)-[ql][01]$/.exec(name)?.[1];
+  return port === undefined ? undefined : Number(port);
 }
 
 async function command(program: string, args: readonly string[]): Promise<string> {
