@@ -4,9 +4,7 @@ import t from 'tap';
 import { canNetns, canRun } from '../../tools/netns/probe.js';
 import { type Namespace, type Topology, createTopology } from '../../tools/netns/topology.js';
 import { until, within } from '../../tools/netns/wait.js';
-import { canMeasure } from '../../tools/wire/counter.js';
 import { GstServer, canServe } from './gst-server.js';
-import { LoadPath } from './load-path.js';
 import { difference, ffmpeg, frameHashes, makeClip } from './players.js';
 import { Product, temporaryFolder } from './product.js';
 
@@ -43,38 +41,6 @@ async function viewer(where: Namespace, url: string) {
   await player.child.output(/^0,/m, 15_000);
   return player;
 }
-
-/**
- * Two viewers, one of which stops in its tracks (SIGSTOP): its connection stays open, but nothing comes from it any
- * more. Takes the session timeout, so it runs beside the tests below.
- */
-async function frozenViewer() {
-  const path = await LoadPath.build({ addresses: 1 });
-  try {
-    const { crowd: frozen } = await path.join(1, 1, '/load', '20000-20001');
-    const { crowd: living } = await path.join(1, 1, '/load', '20002-20003');
-    const started = performance.now();
-    frozen.signal('SIGSTOP');
-    const sending = path.send(['--pps', '100', '--bytes', '466', '--burst', '10', '--seconds', '70']);
-    await until(
-      'the frozen viewer to be forgotten',
-      async () => (await path.product.clients()).length === 1,
-      90_000,
-    );
-    const seconds = (performance.now() - started) / 1000;
-    const sent = await sending;
-    const { rows } = await path.counter.settled();
-    const packets = (port: number) => rows.find((row) => row.port === port)!.packets;
-    frozen.signal('SIGCONT');
-    const { failures } = await path.leave(living);
-    await frozen.stop('SIGKILL');
-    return { seconds, sent: sent.sent, frozen: packets(20_000), living: packets(20_002), failures };
-  } finally {
-    await path.close();
-  }
-}
-const frozen = skip || canMeasure() ? undefined : frozenViewer();
-frozen?.catch(() => {}); // told below
 
 t.test('kill -9 of viewers and of the server', { skip }, async (t) => {
   const topology = await createTopology({ viewers: 2 });
@@ -160,17 +126,5 @@ t.test(
     } finally {
       await topology.close();
     }
-  },
-);
-
-t.test(
-  'a viewer that falls silent is forgotten',
-  { skip: frozen ? false : skip || canMeasure()! },
-  async (t) => {
-    const { seconds, sent, frozen: before, living, failures } = await frozen!;
-    t.ok(seconds > 50 && seconds < 70, `after ${seconds.toFixed(1)} s; its session timeout was 60 s`);
-    t.ok(before > 5000 && before < sent, `it got ${before} of ${sent} packets until then, and none after`);
-    t.equal(living, sent, 'the other one got every packet');
-    t.strictSame(failures, {});
   },
 );

@@ -72,6 +72,7 @@ t.test('through the kernel, in namespaces', { skip: peers ?? canNetns() ?? false
     const origin = await GstServer.start({ file, address: upstream.server.address, namespace: server });
     const product = await Product.start({ engine: 'tc', source: origin.url, namespace: proxy });
     await watch(t, [...viewers], (i) => product.url(downstream[i]!.proxy.address, '/clip'));
+    if (!t.passing()) t.comment(product.child.describe(), origin.child.describe());
     await upstreamWasOne(t, origin, product);
     const { engine, facts } = await product.status();
     t.equal(engine, 'tc');
@@ -97,6 +98,7 @@ t.test('through user space, on loopback, without privileges', { skip: peers ?? f
   const product = await Product.start({ ...options, port: await freePort() });
   try {
     await watch(t, [], () => product.url('127.0.0.1', '/clip'));
+    if (!t.passing()) t.comment(product.child.describe(), origin.child.describe());
     await upstreamWasOne(t, origin, product);
     t.equal((await product.status()).engine, 'userspace');
     await product.stop();

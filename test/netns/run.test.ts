@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `make run` starts, as root with the kernel engine and as nobody without: the URL that it prints plays on this very
 // host, and ending it ends everything. In a network namespace and with a /run of its own where we are root.
+import { resolve } from 'node:path';
 import t, { type Test } from 'tap';
 import type { ClientRow } from '../../src/control/api/types.js';
 import { run } from '../../tools/netns/child.js';
@@ -20,7 +21,15 @@ const PRIVATE_RUN = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none /run
 /** Local viewers, too: none of them may have been left to the process. Asked beside it, in its /run. */
 async function servedByKernel(t: Test, pid: number): Promise<void> {
   const clients = await until('both viewers to play', async () => {
-    const beside = ['--target', String(pid), '--mount', '--net', 'bin/proxyctl', 'clients', '--json'];
+    const beside = [
+      '--target',
+      String(pid),
+      '--mount',
+      '--net',
+      resolve('bin/proxyctl'),
+      'clients',
+      '--json',
+    ];
     const rows = JSON.parse(await run('nsenter', beside)) as ClientRow[];
     return rows.length === 2 && rows.every(({ state }) => state === 'playing') && rows;
   });

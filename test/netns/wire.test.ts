@@ -97,7 +97,7 @@ t.test('the source keeps its schedule', { skip: noTools }, async (t) => {
     seconds: number;
   };
   t.equal(result.sent + result.refused, 271);
-  t.ok(result.seconds >= 270 / 271 && result.seconds < 1.5, `${result.seconds} s`);
+  t.ok(result.seconds >= 0.99 && result.seconds < 1.5, `${result.seconds} s`);
 });
 
 t.test('wrong arguments are one clear line', { skip: noTools }, async (t) => {
