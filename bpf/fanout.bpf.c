@@ -130,7 +130,7 @@ static __always_inline int fan_out(struct __sk_buff *skb, struct fanout_stream *
 		queue_and_restore(&p, g);
 		return TC_ACT_UNSPEC;
 	}
-	if (*(volatile __u32 *)&s->head == p.number)
+	if (*(volatile __u32 *)&s->head == p.number && waiting_room(skb, g) != g->xdp_ifindex)
 		pass(&p, g);
 	else if (!send_round(skb, g, p.stream, p.number) && end_ticket(s, p.stream, p.t, FANOUT_TICKET_DEAD))
 		count_drop(FANOUT_DROP_TEMPLATE_DIED);

@@ -29,6 +29,10 @@ enum fanout_version {
 #define FANOUT_OVERDUE_NS 250000000ull
 /* ... and one that nobody has seen for this long is, whatever the others did. */
 #define FANOUT_LOST_NS 2000000000ull
+/* XDP: a device that had no room is left alone for this long; its driver empties a queue of packets meanwhile. */
+#define FANOUT_XDP_FULL_NS 10000ull
+/* XDP: a device that does not take frames is TC's for this long: its link may be down, or its driver cannot do it. */
+#define FANOUT_XDP_OFF_NS 1000000000ull
 
 /* ---- limits ------------------------------------------------------------------------------------------------- */
 enum fanout_limit {
@@ -42,6 +46,11 @@ enum fanout_limit {
 	FANOUT_DATAGRAM_SEGMENTS = 64,      /* datagrams that one GSO packet may carry (the kernel's UDP_MAX_SEGMENTS) */
 	FANOUT_PASS_COPIES = 192,           /* copies per pass, less than the 256 entries of a veth's ring */
 	FANOUT_SR_HISTORY = 8,              /* sender reports whose local send time is remembered */
+	FANOUT_XDP_DEVICES = 64,            /* egress devices that XDP can serve */
+	FANOUT_XDP_CHUNK = 64,              /* copies per pass of XDP: what the far end of a veth takes at a time */
+	FANOUT_XDP_CHUNKS = 11,             /* device maps per device, for 1, 2, 4, 8, 16, 24 ... 64 copies */
+	FANOUT_XDP_BATCH = 16,              /* frames the kernel hands to a driver at once (XDP_BULK_QUEUE_SIZE) */
+	FANOUT_XDP_FRAME = 3400,            /* bytes; a larger template waits in TC's queue: XDP wants it in one page */
 	FANOUT_CACHED_BYTES = 1480,         /* RTP packet that the picture cache takes: IP packets of 1508 bytes */
 	FANOUT_CACHED_NOTHING = 1,          /* `length` of an entry whose ticket was no RTP packet's */
 };
@@ -231,6 +240,17 @@ struct fanout_reception {
 	__u32 pad2;
 };
 
+/* Map `devices` (hash, by ifindex): the egress devices that XDP serves. `index` is the control plane's, the rest the
+ * datapath's; hints, so without locks. */
+struct fanout_device {
+	__u32 index;                        /* its device maps are index * FANOUT_XDP_CHUNKS and the next ones */
+	__u32 fruitless;                    /* chunks since any of their copies was seen */
+	__u64 off_until_ns;                 /* TC serves it until then */
+	__u64 full_ns;                      /* when it had no room last */
+	__u64 copies;                       /* that it took */
+	__u64 refused;                      /* that it did not: made again later */
+};
+
 /* Map `global` (array of one, mmapable). */
 struct fanout_global {
 	__u64 heartbeat_ns;                 /* control plane: alive at this time */
@@ -242,7 +262,7 @@ struct fanout_global {
 	__u32 in_flight;                    /* datapath, atomic: tickets out, of all streams */
 	__u32 agreed;                       /* command program: 1 after a handshake that held */
 	__u32 page_hint;                    /* command program: no free page below this one */
-	__u32 pad2;
+	__u32 xdp_ifindex;                  /* control plane: the sending end of XDP's private veth; 0: all is TC's */
 	__u64 pass_ns;                      /* datapath: the last pass of any template */
 	__u64 drops[FANOUT_DROP_MAX];       /* datapath, atomic */
 };
@@ -340,6 +360,7 @@ FANOUT_ASSERT_SIZE(fanout_viewer, 160);
 FANOUT_ASSERT_SIZE(fanout_ticket, 56);
 FANOUT_ASSERT_SIZE(fanout_reception, 160);
 FANOUT_ASSERT_SIZE(fanout_cached, 1488);
+FANOUT_ASSERT_SIZE(fanout_device, 40);
 FANOUT_ASSERT_SIZE(fanout_global, 184);
 FANOUT_ASSERT_SIZE(fanout_command, 100);
 

@@ -65,6 +65,13 @@ struct {
 } reception SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, FANOUT_XDP_DEVICES);
+	__type(key, __u32);
+	__type(value, struct fanout_device);
+} devices SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__uint(map_flags, BPF_F_MMAPABLE);

@@ -16,6 +16,14 @@ struct template_address {
 	__u32 number;
 } __attribute__((packed));
 
+static __always_inline bool is_template(const struct template_address *a, const struct fanout_global *g)
+{
+	for (int i = 0; i < ETH_ALEN; i++)
+		if (a->destination[i] != g->template_mac[i])
+			return false;
+	return true;
+}
+
 static __always_inline bool read_template(struct __sk_buff *skb, const struct fanout_global *g,
 					  struct template_address *a)
 {
@@ -30,13 +38,17 @@ static __always_inline bool read_template(struct __sk_buff *skb, const struct fa
 			return false;
 	}
 	__builtin_memcpy(a, data, sizeof(*a));
-	for (int i = 0; i < ETH_ALEN; i++)
-		if (a->destination[i] != g->template_mac[i])
-			return false;
-	return true;
+	return is_template(a, g);
 }
 
-/* Sends a clone of the packet round through the private veth. False: it could not be queued. */
+/* Where a template waits: in XDP's queue where that engine is on, except what XDP cannot carry. */
+static __always_inline __u32 waiting_room(const struct __sk_buff *skb, const struct fanout_global *g)
+{
+	return g->xdp_ifindex && !skb->gso_size && skb->len <= FANOUT_XDP_FRAME ? g->xdp_ifindex :
+										   g->recirculate_ifindex;
+}
+
+/* Sends a clone of the packet round through a private veth. False: it could not be queued. */
 static __always_inline bool send_round(struct __sk_buff *skb, const struct fanout_global *g, __u32 stream,
 				       __u32 number)
 {
@@ -47,7 +59,7 @@ static __always_inline bool send_round(struct __sk_buff *skb, const struct fanou
 		return false;
 	__builtin_memcpy(a.destination, g->template_mac, sizeof(a.destination));
 	__builtin_memcpy(data, &a, sizeof(a));
-	return !bpf_clone_redirect(skb, g->recirculate_ifindex, 0);
+	return !bpf_clone_redirect(skb, waiting_room(skb, g), 0);
 }
 
 #endif

@@ -51,6 +51,11 @@ export const Limit = {
   DATAGRAM_SEGMENTS: 64,
   PASS_COPIES: 192,
   SR_HISTORY: 8,
+  XDP_DEVICES: 64,
+  XDP_CHUNK: 64,
+  XDP_CHUNKS: 11,
+  XDP_BATCH: 16,
+  XDP_FRAME: 3400,
   CACHED_BYTES: 1480,
   CACHED_NOTHING: 1,
 } as const;
@@ -133,6 +138,17 @@ export const Command = {
   hop: 24,
 } as const;
 
+/** struct fanout_device: byte offsets, and its size. */
+export const Device = {
+  SIZE: 40,
+  index: 0,
+  fruitless: 4,
+  offUntilNs: 8,
+  fullNs: 16,
+  copies: 24,
+  refused: 32,
+} as const;
+
 /** struct fanout_global: byte offsets, and its size. */
 export const Global = {
   SIZE: 184,
@@ -145,7 +161,7 @@ export const Global = {
   inFlight: 32,
   agreed: 36,
   pageHint: 40,
-  pad2: 44,
+  xdpIfindex: 44,
   passNs: 48,
   drops: 56,
 } as const;

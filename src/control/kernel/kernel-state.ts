@@ -14,7 +14,17 @@ import { PictureCache } from './picture-cache.js';
 import { BpfObject, mapLookup, SyscallProgram } from './libbpf.js';
 import { shareMap, type SharedMemory } from './shared-memory.js';
 
-const MAPS = ['listen', 'streams', 'viewers', 'pages', 'tickets', 'reception', 'global', 'cache'] as const;
+const MAPS = [
+  'listen',
+  'streams',
+  'viewers',
+  'pages',
+  'tickets',
+  'reception',
+  'devices',
+  'global',
+  'cache',
+] as const;
 const BPF_F_LOCK = 4n;
 /** Without a heartbeat for this long the kernel sends nothing more: departed viewers must not be flooded for ever. */
 const HEARTBEAT_LIMIT_NS = 60_000_000_000n;
@@ -114,6 +124,11 @@ export class KernelState {
     for (let reason: number = Drop.NONE + 1; reason < Drop.MAX; reason++)
       counts.push({ reason: dropReason(reason), count: u64(this.#global, Global.drops + 8 * reason) });
     return counts;
+  }
+
+  /** Templates wait in XDP's queue from now on, which this device sends into; 0: in TC's. */
+  useXdp(ifindex: number): void {
+    this.#global.view.setUint32(Global.xdpIfindex, ifindex, true);
   }
 
   ticketsOut(): number {

@@ -61,8 +61,7 @@ export async function removeLeftovers(port?: number): Promise<Leftover[]> {
       throw new KernelError(`the proxy with process id ${state.pid} already serves port ${port}`);
     for (const device of await allDevices())
       if (state.devices.includes(device.ifname)) tcDetach(placeOn(device.ifindex, state.port));
-    await removeVeth(state.port, 'queue');
-    await removeVeth(state.port, 'local');
+    for (const use of ['queue', 'local', 'xdp'] as const) await removeVeth(state.port, use);
     removed.push(state);
   }
   return removed;

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The engine's own veth pairs: one in whose queue packets wait for their next pass, one through which copies reach
-// viewers on this very host. Made with ip(8) and ethtool(8) at start, removed at the end; nothing per packet.
+// The engine's own veth pairs: two in whose queues packets wait for their next pass (TC's and XDP's), one through which
+// copies reach viewers on this very host. Made with ip(8) and ethtool(8) at start, removed at the end; nothing per packet.
 import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { KernelError } from './kernel-error.js';
 
 const run = promisify(execFile);
-/** The largest that a veth takes: templates are as large as the source's link lets them be. */
-const MTU = 65535;
+/** The largest that a veth takes: templates are as large as the source's link lets them be. With XDP at the other end a
+ * frame must fit into one page, room for headers and the like taken off. */
+const MTU = { queue: 65535, local: 65535, xdp: 3400 };
 
 export interface VethEnd {
   readonly name: string;
@@ -22,7 +23,7 @@ export interface VethPair {
   readonly receive: VethEnd;
 }
 
-export type VethUse = 'queue' | 'local';
+export type VethUse = 'queue' | 'local' | 'xdp';
 
 /** `rfo8554-q0` and `rfo8554-q1`: at most 15 characters for any port. */
 function endNames(port: number, use: VethUse): [send: string, receive: string] {
@@ -60,10 +61,12 @@ export async function makeVeth(port: number, use: VethUse): Promise<VethPair> {
   await removeVeth(port, use);
   await command('ip', ['link', 'add', send, 'type', 'veth', 'peer', 'name', receive]);
   for (const name of [send, receive])
-    await command('ip', ['link', 'set', name, 'addrgenmode', 'none', 'mtu', `${MTU}`, 'up']);
+    await command('ip', ['link', 'set', name, 'addrgenmode', 'none', 'mtu', `${MTU[use]}`, 'up']);
   // GRO at the receiving end gives it NAPI: a queue of its own instead of the CPU's shared backlog.
   await command('ethtool', ['-K', receive, 'gro', 'on']);
   if (use === 'local') await acceptOwnAddresses(receive);
+  // XDP knows nothing of checksums that a device is to complete: have the kernel do it before.
+  if (use === 'xdp') await command('ethtool', ['-K', send, 'tx', 'off']);
   return { send: await end(send), receive: await end(receive) };
 }
 

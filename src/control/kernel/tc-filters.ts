@@ -32,6 +32,11 @@ export class TcFilters {
     this.#attached.set(device.ifindex, device.name);
   }
 
+  /** The device goes, and our program with it. */
+  forget(device: { ifindex: number }): void {
+    this.#attached.delete(device.ifindex);
+  }
+
   close(): void {
     for (const ifindex of this.#attached.keys()) tcDetach(placeOn(ifindex, this.#port));
     this.#attached.clear();

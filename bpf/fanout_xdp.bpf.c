@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The RTP story, for XDP: TC's programs take packets in and give them tickets, as ever; their templates then wait in a
+ * private veth of XDP's own, where XDP makes the copies without a socket buffer for each.
+ *
+ *   xdp_again    on the receiving end of the private veth: sends the next chunk of copies on its way, and the template
+ *                round again
+ *   xdp_copy     for each copy as it leaves, see xdp_copy.h
+ *   xdp_round    for each template as it leaves for another round
+ *   xdp_settle   on the tracepoint where the kernel says how many frames a driver took
+ *
+ * A template whose next viewer is behind a device that takes no XDP frames passes up to tc_again on the same device: TC
+ * serves it, by the same rules on the same maps. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/pkt_cls.h>
+#include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "xdp_chunk.h"
+#include "xdp_copy.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+static __always_inline bool read_frame(struct xdp_md *x, const struct fanout_global *g, struct template_address *a)
+{
+	void *data = (void *)(long)x->data, *end = (void *)(long)x->data_end;
+
+	if (data + HEADERS > end)
+		return false;
+	__builtin_memcpy(a, data, sizeof(*a));
+	return is_template(a, g);
+}
+
+static __always_inline int xdp_drop(enum fanout_drop reason)
+{
+	count_drop(reason);
+	return XDP_DROP;
+}
+
+/* ---- a chunk ------------------------------------------------------------------------------------------------ */
+
+static __always_inline int round_again(void)
+{
+	return bpf_redirect_map(&round_device, 0, 0);
+}
+
+/* The next copies of the oldest packet that is out. */
+static __always_inline int serve_chunk(struct pass *p, struct fanout_global *g)
+{
+	struct chunk c = { .p = *p };
+	struct fanout_device *d;
+	void *map;
+
+	plan(&c);
+	if (!c.copies) {
+		reach(p->s, p->stream, p->t, p->number, c.p.offset);
+		return c.p.offset < p->span ? round_again() : XDP_DROP;
+	}
+	d = bpf_map_lookup_elem(&devices, &c.egress);
+	if (!d || (__s64)(d->off_until_ns - p->now) > 0)
+		return XDP_PASS; /* to tc_again */
+	if (p->now - d->full_ns < FANOUT_XDP_FULL_NS)
+		return round_again();
+	if (d->fruitless++ >= FRUITLESS) {
+		d->fruitless = 0;
+		d->off_until_ns = p->now + FANOUT_XDP_OFF_NS;
+		return XDP_PASS;
+	}
+	map = chunk_map(d, c.copies);
+	if (!map)
+		return XDP_PASS;
+	COUNT(p->s->passes, 1);
+	return bpf_redirect_map(map, 0, BPF_F_BROADCAST);
+}
+
+SEC("xdp")
+int xdp_again(struct xdp_md *x)
+{
+	struct fanout_global *g = the_global();
+	struct batch *b = the_batch();
+	struct template_address a = {};
+	struct pass p = {};
+
+	if (!g || !b)
+		return XDP_DROP;
+	if (!read_frame(x, g, &a))
+		return xdp_drop(FANOUT_DROP_FOREIGN_TEMPLATE);
+	if (b->egress) {
+		/* Nobody settles: the control plane has died and its tracepoint with it. What the driver was given went out;
+		 * from now on all is TC's. */
+		settle(b, b->made, 0);
+		g->xdp_ifindex = 0;
+	}
+	if (!begin_pass(&p, a.stream, a.number)) {
+		if (p.t && p.t->number == a.number && p.t->state == FANOUT_TICKET_DONE)
+			return XDP_DROP; /* its copies were settled after it had left */
+		return xdp_drop(FANOUT_DROP_TICKET_LATE);
+	}
+	if (!g->xdp_ifindex)
+		return XDP_PASS;
+	p.now = bpf_ktime_get_ns();
+	g->pass_ns = p.now;
+	p.t->seen_ns = p.now;
+	if (*(volatile __u32 *)&p.s->head != p.number) {
+		reap(p.s, p.stream, g, p.now);
+		return round_again();
+	}
+	if (p.t->start == FANOUT_NO_START)
+		p.t->start = p.s->rotation < p.t->span ? p.s->rotation : 0;
+	p.start = p.t->start;
+	return serve_chunk(&p, g);
+}
+
+/* ---- as they leave ------------------------------------------------------------------------------------------ */
+
+SEC("xdp/devmap")
+int xdp_copy(struct xdp_md *x)
+{
+	void *data = (void *)(long)x->data, *end = (void *)(long)x->data_end;
+	struct fanout_global *g = the_global();
+	struct batch *b = the_batch();
+	struct template_address a = {};
+	struct copying c = { .slot = -1, .egress = x->egress_ifindex };
+	struct fanout_viewer *v;
+	struct udphdr *udp = data + UDP_OFFSET;
+	struct made *made;
+	__s32 slot;
+
+	if (!g || !b || data + HEADERS > end || !read_frame(x, g, &a))
+		return XDP_PASS; /* somebody else's, who shares the batch */
+	b->egress = c.egress;
+	if (!begin_pass(&c.p, a.stream, a.number))
+		return XDP_DROP;
+	c.p.payload = c.p.segment = bpf_ntohs(udp->len) - sizeof(*udp);
+	slot = next_viewer(b, &c);
+	v = slot < 0 ? NULL : bpf_map_lookup_elem(&viewers, &slot);
+	if (!v)
+		return XDP_DROP; /* one clone too many */
+	made = &b->copy[b->made++ % FANOUT_XDP_BATCH];
+	made->slot = slot;
+	made->stream = a.stream;
+	made->number = a.number;
+	made->offset = c.p.offset;
+	made->payload = c.p.payload;
+	patch_checksum(udp, rewrite_headers(data, data + IP_OFFSET, udp, v, c.p.kind));
+	return XDP_PASS;
+}
+
+SEC("xdp/devmap")
+int xdp_round(struct xdp_md *x)
+{
+	struct fanout_global *g = the_global();
+	struct template_address a = {};
+	struct pass p = {};
+
+	if (!g || !read_frame(x, g, &a))
+		return XDP_DROP;
+	return begin_pass(&p, a.stream, a.number) ? XDP_PASS : XDP_DROP;
+}
+
+/* (from_dev, to_dev, sent, drops, err); every user of device maps on this host comes by. */
+SEC("raw_tp/xdp_devmap_xmit")
+int xdp_settle(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct batch *b = the_batch();
+
+	if (!b || !b->egress)
+		return 0;
+	return settle(b, (int)ctx->args[2], (int)ctx->args[4]);
+}
