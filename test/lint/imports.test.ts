@@ -12,7 +12,7 @@ import { typeScriptFiles } from './files.js';
  */
 const ALLOWED: Readonly<Record<string, { areas: readonly string[]; packages: readonly string[] }>> = {
   main: {
-    areas: ['path', 'net', 'kernel', 'api', 'state', 'rtsp', 'rtcp', 'shared'],
+    areas: ['path', 'net', 'kernel', 'api', 'state', 'rtsp', 'rtcp', 'rtp', 'shared'],
     packages: ['commander', 'pino', 'node:*'],
   },
   path: {
@@ -21,13 +21,14 @@ const ALLOWED: Readonly<Record<string, { areas: readonly string[]; packages: rea
   },
   net: { areas: ['rtsp', 'state', 'types:src/control/path/ports.ts'], packages: ['node:*'] },
   kernel: {
-    areas: ['rtcp', 'state', 'types:src/control/path/ports.ts'],
+    areas: ['rtp', 'rtcp', 'state', 'types:src/control/path/ports.ts'],
     packages: ['koffi', 'netlink', 'node:*'],
   },
   api: { areas: [], packages: ['fastify', 'node:*'] },
   state: {
     areas: [
       'types:src/control/rtsp/',
+      'types:src/control/rtp/',
       'types:src/control/rtcp/',
       'types:src/control/path/ports.ts',
       'file:src/control/rtcp/ntp.ts', // arithmetic of times
@@ -35,6 +36,7 @@ const ALLOWED: Readonly<Record<string, { areas: readonly string[]; packages: rea
     packages: [],
   },
   rtsp: { areas: [], packages: ['sdp-transform', 'node:net', 'node:util'] },
+  rtp: { areas: [], packages: [] },
   rtcp: { areas: [], packages: [] },
   proxyctl: {
     areas: [

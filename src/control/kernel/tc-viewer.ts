@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One viewer in the TC engine: first from the picture cache, where the stream has one, then in the kernel's list.
-import { readRtpHeader, type RtpHeader } from '../rtcp/rtp-header.js';
+import { readRtpHeader, type RtpHeader } from '../rtp/header.js';
 import type { StreamSpec, ViewerCounters, ViewerHandle, ViewerSpec } from '../path/ports.js';
 import type { HopCommand } from './commands.js';
 import { writeFrame } from './frame.js';

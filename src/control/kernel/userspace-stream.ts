@@ -9,7 +9,7 @@ import type {
   ViewerHandle,
   ViewerSpec,
 } from '../path/ports.js';
-import { readRtpHeader } from '../rtcp/rtp-header.js';
+import { readRtpHeader } from '../rtp/header.js';
 import { SourceReception } from '../state/reception.js';
 import { SenderReports } from './sender-reports.js';
 import { UserspaceFanout, type CopyDrop } from './userspace-fanout.js';

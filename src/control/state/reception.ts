@@ -2,7 +2,7 @@
 // What a receiver keeps of a source: sequence numbers with their wraps and restarts, and jitter (RFC 3550 A.1, A.8).
 // Used where this process sees the packets itself; the kernel keeps the same of the others.
 import type { Reception } from '../path/ports.js';
-import type { RtpHeader } from '../rtcp/rtp-header.js';
+import type { RtpHeader } from '../rtp/header.js';
 
 /** A jump forward of so many packets is loss; a larger one is a restart, if the next packet confirms it. */
 export const MAX_DROPOUT = 3000;

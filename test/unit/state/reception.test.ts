@@ -5,7 +5,7 @@ import { deepStrictEqual, equal, ok } from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
 import type { Reception } from '../../../src/control/path/ports.js';
-import type { RtpHeader } from '../../../src/control/rtcp/rtp-header.js';
+import type { RtpHeader } from '../../../src/control/rtp/header.js';
 import {
   MAX_DROPOUT,
   MAX_MISORDER,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The RTP header: what is valid, and every way of being too short.
 import t from 'tap';
-import { readRtpHeader } from '../../../src/control/rtcp/rtp-header.js';
+import { readRtpHeader } from '../../../src/control/rtp/header.js';
 
 const FIXED = '60 fffe 01020304 0a0b0c0d';
 const header = { sequence: 0xfffe, timestamp: 0x01020304, ssrc: 0x0a0b0c0d };
