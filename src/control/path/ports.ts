@@ -195,6 +195,8 @@ export interface ViewerHandle {
   readonly servedBy: 'kernel' | 'userspace';
   /** The first RTP packet that this viewer gets, where that is known beforehand: it joins from the picture cache. */
   readonly first?: { readonly seq: number; readonly timestamp: number } | undefined;
+  /** Nothing was sent to it yet, and nothing is until a picture begins or its time is up. */
+  readonly heldBack?: boolean;
   counters(): ViewerCounters;
   /**
    * What its last receiver report said; stored for the layer policy. Raw fields (RFC 3550 6.4.1): `fraction` in

@@ -260,7 +260,7 @@ export class Resource {
   async #release(why: string): Promise<void> {
     for (const session of [...this.sessions]) session.evict(why);
     for (const track of this.tracks.values()) track.stop();
-    if (this.#sessionId !== undefined) await this.#tearDown(why);
+    if (this.#sessionId !== undefined && !this.#upstream.closed) await this.#tearDown(why);
     for (const track of this.tracks.values()) track.close();
     this.tracks.clear();
     this.#upstream.close();

@@ -42,13 +42,14 @@ export class Upstream {
     return this.#ends;
   }
 
+  /** Nothing can be asked any more. */
+  get closed(): boolean {
+    return this.#closed !== undefined;
+  }
+
   /** When the last message came, monotonic milliseconds. */
   get heardMs(): number {
     return this.#heardMs;
-  }
-
-  get pending(): number {
-    return this.#pending.size;
   }
 
   /**
