@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Viewers that join from the picture cache: what came since the last beginning of a picture is sent to them first, then
 // they go on with the live packets, without a gap and without a duplicate. One timer for all of them.
+import type { Timers } from '../path/ports.js';
 
 /** A player's socket holds about 90 packets of 1200 bytes by default, and reads as fast as it decodes. */
 const BURST = 32;
@@ -14,13 +15,18 @@ export interface Join {
 
 export class Joins {
   readonly #under = new Set<Join>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #every: Timers['every'];
+  #stop: (() => void) | undefined;
+
+  constructor(every: Timers['every'] = everyMs) {
+    this.#every = every;
+  }
 
   /** Makes the first step at once: the first picture should not wait for the timer. */
   begin(join: Join): void {
     if (join.step(BURST)) return;
     this.#under.add(join);
-    this.#timer ??= setInterval(() => this.#tick(), TICK_MS);
+    this.#stop ??= this.#every(TICK_MS, () => this.#tick());
   }
 
   end(join: Join): void {
@@ -41,7 +47,12 @@ export class Joins {
 
   #rest(): void {
     if (this.#under.size > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    this.#stop?.();
+    this.#stop = undefined;
   }
+}
+
+function everyMs(ms: number, run: () => void): () => void {
+  const timer = setInterval(run, ms);
+  return () => clearInterval(timer);
 }

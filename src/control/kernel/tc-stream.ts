@@ -55,7 +55,11 @@ export class TcStream implements StreamHandle {
       holdMs: knows ? engine.holdMs : 0,
       joining: (begins) => this.#countJoins(begins),
     };
-    this.#fallback = new UserspaceFanout(spec.downstream, (reason) => engine.countDrop(reason));
+    this.#fallback = new UserspaceFanout(
+      spec.downstream,
+      (reason) => engine.countDrop(reason),
+      engine.openPictures(spec.encoding),
+    );
     spec.upstream.onRtp((packet, from) => this.#cameUp(packet, from));
     spec.upstream.onRtcp((packet, from) => {
       if (this.#isSource(from, spec.source.rtcpPort)) this.#fallback.forwardRtcp(packet);

@@ -38,6 +38,8 @@ export class TcViewer implements ViewerHandle, Join {
   #fromCache = { packets: 0, bytes: 0, drops: 0 };
   /** In the kernel's list; undefined before and after. */
   #slot: number | undefined;
+  /** It went live in the middle of a picture. */
+  #held = false;
   /** The last counters, once it has left. */
   #final: ViewerCounters | undefined;
 
@@ -61,6 +63,10 @@ export class TcViewer implements ViewerHandle, Join {
 
   get address(): string {
     return this.#spec.address;
+  }
+
+  get heldBack(): boolean {
+    return this.#held && !this.#final && this.counters().packets === 0;
   }
 
   counters(): ViewerCounters {
@@ -172,7 +178,8 @@ export class TcViewer implements ViewerHandle, Join {
   /** Enters the kernel's list: from that ticket on, where one is given, else from now on and held back until a picture
    * begins. False: packets have come since `from`. */
   #goLive(from?: number): boolean {
-    const { index, spec, holdMs } = this.#stream;
+    const { index, spec } = this.#stream;
+    const holdMs = from === undefined ? this.#stream.holdMs : 0;
     try {
       this.#slot = this.#engine.state.commands.add(index, {
         id: this.#spec.id,
@@ -181,9 +188,10 @@ export class TcViewer implements ViewerHandle, Join {
         address: this.#spec.address,
         ports: { rtp: this.#spec.rtpPort, rtcp: this.#spec.rtcpPort },
         hop: this.#frame,
-        holdMs: from === undefined ? holdMs : 0,
+        holdMs,
         from,
       });
+      this.#held = holdMs > 0;
       return true;
     } catch (error) {
       if (error instanceof KernelError && error.code === 'EAGAIN') return false;

@@ -9,27 +9,13 @@ import { Joins } from './joins.js';
 import { BpfObject, FrameProgram } from './libbpf.js';
 import { removeLeftovers } from './leftovers.js';
 import { NextHops, type NextHop } from './next-hop.js';
+import { DEFAULT_PICTURES, type PictureOptions } from './picture-options.js';
 import { makeVeth, removeVeth, type VethPair } from './private-veth.js';
 import { TcFilters } from './tc-filters.js';
 import { TcStream } from './tc-stream.js';
 import { Tally } from '../state/tally.js';
 import { UserspaceDatapath } from './userspace.js';
-
-export interface PictureOptions {
-  /** How long a viewer that came in the middle of a picture waits for the next one to begin, milliseconds; 0: not. */
-  readonly holdMs: number;
-  /** Packets since the last beginning of a picture that are kept per video stream; 0: none. */
-  readonly cachePackets: number;
-  /** Packets kept in all (1.5 KiB each, taken at start). */
-  readonly cacheTotalPackets: number;
-}
-
-/** 5 s covers the key frame distance of most cameras, 2048 packets 4 s of 5 Mbit/s; 48 MiB hold that for 16 streams. */
-export const DEFAULT_PICTURES: PictureOptions = {
-  holdMs: 5000,
-  cachePackets: 2048,
-  cacheTotalPackets: 32768,
-};
+import type { StreamPictures } from './userspace-pictures.js';
 
 export interface TcOptions {
   /** The proxy's listen port: the engine's name in this network namespace. */
@@ -58,7 +44,7 @@ export class TcDatapath implements Datapath {
   readonly #port: number;
   /** Copies that this process was to send and did not. */
   readonly #ownDrops = new Tally();
-  readonly #userspace = new UserspaceDatapath();
+  readonly #userspace: UserspaceDatapath;
   readonly #streams = new Set<TcStream>();
   #watchesAll = false;
 
@@ -80,6 +66,7 @@ export class TcDatapath implements Datapath {
     this.log = parts.options.log;
     this.holdMs = parts.pictures.holdMs;
     this.cachePackets = parts.pictures.cachePackets;
+    this.#userspace = new UserspaceDatapath({ pictures: parts.pictures });
     this.sender = new FrameProgram(parts.program.programFd('tc_send'));
     this.why = 'the kernel takes our TC programs';
     this.hops = new NextHops((address, hop) => this.#hopChanged(address, hop));
@@ -149,6 +136,11 @@ export class TcDatapath implements Datapath {
       return { ifindex: hop.link.ifindex, mtu: hop.link.mtu, sourceMac: hop.link.mac, mac: hop.mac };
     const { send, receive } = this.#local;
     return { ifindex: send.ifindex, mtu: hop.link.mtu, sourceMac: send.mac, mac: receive.mac };
+  }
+
+  /** For viewers that this process serves. */
+  openPictures(encoding: StreamSpec['encoding']): StreamPictures {
+    return this.#userspace.pictures.open(encoding);
   }
 
   countDrop(reason: string): void {

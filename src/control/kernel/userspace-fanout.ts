@@ -2,7 +2,9 @@
 // A stream's viewers served by this process, one send per copy. The user-space engine is made of it, and the kernel
 // engines use it for the few viewers that the kernel cannot reach. It owns no socket.
 import type { Endpoint, ViewerHandle, ViewerSpec } from '../path/ports.js';
-import { UserspaceViewer } from './userspace-viewer.js';
+import { readRtpHeader } from '../rtp/header.js';
+import { UserspacePictures, type StreamPictures } from './userspace-pictures.js';
+import { UserspaceViewer, type Beginning } from './userspace-viewer.js';
 
 /** `sent` is called once per datagram, when it was handed to the system or refused. */
 export type Send = (
@@ -29,16 +31,25 @@ export const BACKLOG = 1024;
 export class UserspaceFanout {
   readonly #senders: Senders;
   readonly #onDrop: (reason: CopyDrop) => void;
+  readonly #pictures: StreamPictures;
   /** Replaced, never changed: who leaves while a packet is served does not shift the others. */
   #viewers: readonly UserspaceViewer[] = [];
   /** Index of the viewer to be served first by the next RTP packet. */
   #first = 0;
   #outstanding = 0;
 
-  /** `onDrop` hears of every copy that was not sent; the viewer's own counter has it as well. */
-  constructor(senders: Senders, onDrop: (reason: CopyDrop) => void = () => {}) {
+  /**
+   * `onDrop` hears of every copy that was not sent; the viewer's own counter has it as well. `pictures` is closed with
+   * this; without it viewers begin with whatever comes.
+   */
+  constructor(
+    senders: Senders,
+    onDrop: (reason: CopyDrop) => void = () => {},
+    pictures: StreamPictures = new UserspacePictures().open(undefined),
+  ) {
     this.#senders = senders;
     this.#onDrop = onDrop;
+    this.#pictures = pictures;
   }
 
   get viewers(): number {
@@ -50,24 +61,64 @@ export class UserspaceFanout {
     return this.#outstanding;
   }
 
-  /** Every packet forwarded from now on goes to it once. `gone` is called when it is removed. Throws on an id twice. */
+  /**
+   * From the last beginning of a picture that is kept, or else the next, every packet goes to it once. `gone` is called
+   * when it is removed. Throws on an id twice.
+   */
   add(spec: ViewerSpec, gone: () => void = () => {}): ViewerHandle {
     if (this.#viewers.some(({ id }) => id === spec.id)) throw new Error(`viewer ${spec.id} is here already`);
-    const viewer = new UserspaceViewer(spec, () => {
+    const { joins } = this.#pictures;
+    const join = { step: (packets: number) => this.#catchUp(viewer, packets) };
+    const left = () => {
+      joins.end(join);
       this.#drop(viewer);
       gone();
-    });
+    };
+    const viewer = new UserspaceViewer(spec, left, this.#beginning());
     this.#viewers = [...this.#viewers, viewer];
+    if (viewer.next !== undefined) joins.begin(join);
     return viewer;
+  }
+
+  #beginning(): Beginning {
+    const { cache, holdUntilNs } = this.#pictures;
+    const packet = cache.begin === undefined ? undefined : cache.read(cache.begin);
+    const header = packet && readRtpHeader(packet);
+    if (!header) return { holdUntilNs: holdUntilNs() };
+    return { first: { seq: header.sequence, timestamp: header.timestamp }, next: cache.begin };
+  }
+
+  /** Sends from the cache; true when the viewer has all that is there, and goes on with the next live packet. */
+  #catchUp(viewer: UserspaceViewer, packets: number): boolean {
+    const { cache, holdUntilNs } = this.#pictures;
+    for (let left = packets; viewer.next !== undefined && !viewer.removed; left--) {
+      if (viewer.next === cache.next) {
+        viewer.next = undefined;
+        break;
+      }
+      if (left === 0 || this.#full) return false; // the same again, later
+      const packet = cache.read(viewer.next);
+      if (!packet) {
+        viewer.goLive(holdUntilNs()); // too slow for this stream: go on when the next picture begins
+        break;
+      }
+      viewer.next++;
+      this.#send(viewer, packet, (sent) => this.#senders.sendRtp(packet, viewer.rtp, sent));
+    }
+    return true;
   }
 
   /** Sends to every viewer, beginning with the one after the one that was first last time. */
   forwardRtp(packet: Buffer): void {
+    const { cache, nowNs } = this.#pictures;
+    const begins = this.#pictures.begins(packet);
+    cache.keep(packet, begins);
     const viewers = this.#viewers;
     const first = this.#first;
     if (viewers.length > 0) this.#first = (first + 1) % viewers.length;
     for (let i = 0; i < viewers.length; i++) {
       const viewer = viewers[(first + i) % viewers.length]!;
+      if (!viewer.takes(begins, nowNs)) continue;
       this.#send(viewer, packet, (sent) => this.#senders.sendRtp(packet, viewer.rtp, sent));
     }
   }
@@ -88,12 +139,18 @@ export class UserspaceFanout {
     this.#viewers = []; // at once: one by one would be quadratic
     this.#first = 0;
     for (const viewer of viewers) viewer.remove();
+    this.#pictures.cache.forget();
+    this.#pictures.close();
+  }
+
+  get #full(): boolean {
+    return this.#outstanding >= this.#viewers.length + BACKLOG;
   }
 
   /** `rtp` is the packet where it is RTP, to be counted. */
   #send(viewer: UserspaceViewer, rtp: Buffer | undefined, send: (sent: Parameters<Send>[2]) => void): void {
     if (viewer.removed) return;
-    if (this.#outstanding >= this.#viewers.length + BACKLOG) return this.#refused(viewer, 'egress-refused');
+    if (this.#full) return this.#refused(viewer, 'egress-refused');
     this.#outstanding++;
     send((error) => {
       this.#outstanding--;
@@ -113,6 +170,7 @@ export class UserspaceFanout {
     this.#viewers = this.#viewers.filter((other) => other !== viewer);
     if (index < this.#first) this.#first--;
     if (this.#first >= this.#viewers.length) this.#first = 0;
+    if (this.#viewers.length === 0) this.#pictures.cache.forget(); // what comes without viewers is not seen here
   }
 }
 

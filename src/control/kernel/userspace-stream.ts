@@ -13,6 +13,7 @@ import { readRtpHeader } from '../rtp/header.js';
 import { SourceReception } from '../state/reception.js';
 import { SenderReports } from './sender-reports.js';
 import { UserspaceFanout, type CopyDrop } from './userspace-fanout.js';
+import type { StreamPictures } from './userspace-pictures.js';
 
 /** Names of `enum fanout_drop`: whole packets, then copies. */
 export type UserspaceDrop = 'not-source' | 'malformed' | 'no-viewer' | CopyDrop;
@@ -23,6 +24,7 @@ const RTCP_LEAST = 8;
 export interface UserspaceStreamParts {
   /** CLOCK_MONOTONIC, nanoseconds. */
   readonly monotonicNs: () => bigint;
+  readonly pictures: StreamPictures;
   readonly onDrop: (reason: UserspaceDrop) => void;
   readonly onClose: () => void;
 }
@@ -41,7 +43,7 @@ export class UserspaceStream implements StreamHandle {
   constructor(spec: StreamSpec, parts: UserspaceStreamParts) {
     this.#spec = spec;
     this.#parts = parts;
-    this.#fanout = new UserspaceFanout(spec.downstream, parts.onDrop);
+    this.#fanout = new UserspaceFanout(spec.downstream, parts.onDrop, parts.pictures);
     this.#reception = new SourceReception(spec.clockRate);
     spec.upstream.onRtp((packet, from) => this.#onRtp(packet, from));
     spec.upstream.onRtcp((packet, from) => this.#onRtcp(packet, from));

@@ -1,26 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
-// One viewer that this process serves: where it listens, what it got, what it reported.
+// One viewer that this process serves: where it listens, with what it begins, what it got, what it reported.
 import type { Endpoint, ViewerCounters, ViewerHandle, ViewerSpec } from '../path/ports.js';
 
 type Loss = Parameters<ViewerHandle['loss']>[0];
+
+/** With what a viewer begins: a packet of the cache and all after it, or the live ones. */
+export interface Beginning {
+  readonly first?: ViewerHandle['first'];
+  /** That packet's number in the cache. */
+  readonly next?: number | undefined;
+  /** Held back until a picture begins, at most until then, nanoseconds. */
+  readonly holdUntilNs?: bigint | undefined;
+}
 
 export class UserspaceViewer implements ViewerHandle {
   readonly servedBy = 'userspace';
   readonly id: number;
   readonly rtp: Endpoint;
   readonly rtcp: Endpoint;
+  readonly first: ViewerHandle['first'];
+  /** The next packet to be sent to it from the cache; undefined: it gets the live ones. */
+  next: number | undefined;
   readonly #gone: () => void;
+  #holdUntilNs: bigint | undefined;
   #removed = false;
   #packets = 0;
   #bytes = 0;
   #rtcpPackets = 0;
   #drops = 0;
+  #held = 0;
   #lastLoss: Loss | undefined;
 
-  constructor(spec: ViewerSpec, gone: () => void) {
+  constructor(spec: ViewerSpec, gone: () => void, { first, next, holdUntilNs }: Beginning = {}) {
     this.id = spec.id;
     this.rtp = { address: spec.address, port: spec.rtpPort };
     this.rtcp = { address: spec.address, port: spec.rtcpPort };
+    this.first = first;
+    this.next = next;
+    this.#holdUntilNs = holdUntilNs;
     this.#gone = gone;
   }
 
@@ -28,8 +45,30 @@ export class UserspaceViewer implements ViewerHandle {
     return this.#removed;
   }
 
+  get heldBack(): boolean {
+    return !this.#removed && this.#holdUntilNs !== undefined && this.#packets === 0;
+  }
+
   get lastLoss(): Loss | undefined {
     return this.#lastLoss;
+  }
+
+  /** It could not be served from the cache to the end: on with live packets, held back until then at most. */
+  goLive(holdUntilNs: bigint | undefined): void {
+    this.next = undefined;
+    this.#holdUntilNs = holdUntilNs;
+  }
+
+  /** Whether a live RTP packet is to be sent to it; one that is withheld is counted. `begins`: a picture begins with it. */
+  takes(begins: boolean, nowNs: () => bigint): boolean {
+    if (this.#removed || this.next !== undefined) return false; // it comes from the cache
+    if (this.#holdUntilNs === undefined) return true;
+    if (begins || nowNs() >= this.#holdUntilNs) {
+      this.#holdUntilNs = undefined;
+      return true;
+    }
+    this.#held++;
+    return false;
   }
 
   /** `rtp` undefined: it was RTCP. */
@@ -47,7 +86,13 @@ export class UserspaceViewer implements ViewerHandle {
   }
 
   counters(): ViewerCounters {
-    return { packets: this.#packets, bytes: this.#bytes, rtcpPackets: this.#rtcpPackets, drops: this.#drops };
+    return {
+      packets: this.#packets,
+      bytes: this.#bytes,
+      rtcpPackets: this.#rtcpPackets,
+      drops: this.#drops,
+      held: this.#held,
+    };
   }
 
   loss(report: Loss): void {

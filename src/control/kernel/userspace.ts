@@ -4,11 +4,14 @@
 import type { Datapath, DropCount, StreamHandle, StreamSpec } from '../path/ports.js';
 import { Tally } from '../state/tally.js';
 import { DROP_REASONS } from './drop-reasons.js';
+import type { PictureOptions } from './picture-options.js';
+import { UserspacePictures } from './userspace-pictures.js';
 import { UserspaceStream } from './userspace-stream.js';
 
 export interface UserspaceOptions {
   /** Why this engine: a sentence for people. */
   readonly why?: string;
+  readonly pictures?: PictureOptions;
   /** CLOCK_MONOTONIC, nanoseconds; injected by tests. */
   readonly monotonicNs?: () => bigint;
 }
@@ -16,6 +19,7 @@ export interface UserspaceOptions {
 export class UserspaceDatapath implements Datapath {
   readonly engine = 'userspace';
   readonly why: string;
+  readonly pictures: UserspacePictures;
   readonly #monotonicNs: () => bigint;
   readonly #streams = new Set<UserspaceStream>();
   readonly #drops = new Tally();
@@ -23,11 +27,13 @@ export class UserspaceDatapath implements Datapath {
   constructor(options: UserspaceOptions = {}) {
     this.why = options.why ?? 'it was asked for';
     this.#monotonicNs = options.monotonicNs ?? process.hrtime.bigint;
+    this.pictures = new UserspacePictures(options.pictures, this.#monotonicNs);
   }
 
   async open(spec: StreamSpec): Promise<StreamHandle> {
     const stream = new UserspaceStream(spec, {
       monotonicNs: this.#monotonicNs,
+      pictures: this.pictures.open(spec.encoding),
       onDrop: (reason) => this.#drops.add(reason),
       onClose: () => this.#streams.delete(stream),
     });
@@ -50,5 +56,6 @@ export class UserspaceDatapath implements Datapath {
 
   async close(): Promise<void> {
     for (const stream of [...this.#streams]) stream.close();
+    this.pictures.close();
   }
 }
