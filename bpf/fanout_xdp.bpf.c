@@ -74,7 +74,6 @@ static __always_inline int serve_chunk(struct pass *p, struct fanout_global *g)
 	map = chunk_map(d, c.copies);
 	if (!map)
 		return XDP_PASS;
-	COUNT(p->s->passes, 1);
 	return bpf_redirect_map(map, 0, BPF_F_BROADCAST);
 }
 
@@ -106,7 +105,9 @@ int xdp_again(struct xdp_md *x)
 	p.now = bpf_ktime_get_ns();
 	g->pass_ns = p.now;
 	p.t->seen_ns = p.now;
+	COUNT(p.s->passes, 1);
 	if (*(volatile __u32 *)&p.s->head != p.number) {
+		COUNT(p.s->waits, 1);
 		reap(p.s, p.stream, g, p.now);
 		return round_again();
 	}

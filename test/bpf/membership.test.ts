@@ -3,9 +3,9 @@
 // stream and tickets are in flight. Counted in the kernel, and once more where the copies arrive.
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { Limit, Stream, Viewer } from '../../src/control/kernel/abi.gen.js';
-import { tcAttach } from '../../src/control/kernel/libbpf.js';
+import { tcAttach, tcDetach } from '../../src/control/kernel/libbpf.js';
 import { shareMap } from '../../src/control/kernel/shared-memory.js';
 import { placeOn } from '../../src/control/kernel/tc-filters.js';
 import { Child } from '../../tools/netns/child.js';
@@ -36,9 +36,14 @@ interface Stay {
   remove(): void;
 }
 
-t.test('who is there gets every packet once and in order, who is not gets none', { skip }, async (t) => {
+for (const engine of ['tc', 'xdp'] as const)
+  t.test(`${engine}: who is there gets every packet once and in order, who is not gets none`, { skip }, (t) =>
+    comeAndGo(t, engine),
+  );
+
+async function comeAndGo(t: Test, engine: 'tc' | 'xdp'): Promise<void> {
   execFileSync('make', ['-s', '-C', 'tools/wire']);
-  const bench = await KernelBench.create();
+  const bench = await KernelBench.create(engine);
   const viewers = shareMap(
     bench.state.maps.get('viewers')!,
     Limit.MAX_PAGES * Limit.PAGE_SLOTS * Viewer.SIZE,
@@ -147,5 +152,6 @@ t.test('who is there gets every packet once and in order, who is not gets none',
   );
   for (const stay of residents)
     t.equal(expected.get(`10.1.1.${stay.n}:${10000 + 2 * stay.n}`), packets, 'a resident got all');
+  tcDetach(placeOn(ifindex('lo'), 1));
   await bench.close();
-});
+}
