@@ -237,6 +237,8 @@ static __always_inline int run(struct fanout_command *c, struct fanout_global *g
 	switch (c->op) {
 	case FANOUT_OP_OPEN:
 		return open_stream(c);
+	case FANOUT_OP_RETARGET:
+		return retarget_stream(c);
 	case FANOUT_OP_CLOSE:
 		return close_one(c, g);
 	case FANOUT_OP_ADD:

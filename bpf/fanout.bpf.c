@@ -20,6 +20,7 @@
 
 #include "cache.h"
 #include "clone.h"
+#include "continuity.h"
 #include "maps.h"
 #include "packet.h"
 #include "picture.h"
@@ -160,13 +161,14 @@ int tc_ingress(struct __sk_buff *skb)
 	now = bpf_ktime_get_ns();
 	if (p.kind == FANOUT_RTCP) {
 		COUNT(s->rtcp_packets, 1);
-		note_sender_report(skb, s, &p, now);
+		receive_rtcp(skb, s, &p, now);
 	} else {
 		COUNT(s->packets, p.segments);
 		COUNT(s->bytes, p.payload);
 		receive_rtp(skb, s, &p, now);
 		p.begins = s->codec && begins_picture(skb, s, &p);
 	}
+	rewrite_stream(skb, &p);
 	return fan_out(skb, s, &p, g, now);
 }
 

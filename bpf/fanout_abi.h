@@ -125,6 +125,7 @@ struct fanout_stream {
 	__u32 cache_first;                  /* the stream's window in `cache`: first entry ... */
 	__u32 cache_size;                   /* ... and how many; 0: it has none */
 	__u32 pass_up;                      /* not 0: RTP also goes up to the socket that holds the port */
+	__u32 source_epoch;                 /* changes when another source takes the place of the first */
 	__u32 joining;                      /* not 0: somebody is being served from the cache: packets count although nobody plays */
 	__u32 viewers;                      /* occupied slots */
 	__u32 span;                         /* positions 0..span-1 may be occupied */
@@ -136,7 +137,6 @@ struct fanout_stream {
 	__u32 rotation;                     /* position to serve first */
 	__u32 cached;                       /* 1: the cache holds a beginning ... */
 	__u32 cache_begin;                  /* ... with this ticket, and what came after it */
-	__u32 pad;
 	__u64 packets;                      /* RTP from the source, counted by gso segments */
 	__u64 bytes;                        /* their UDP payload */
 	__u64 rtcp_packets;
@@ -232,7 +232,11 @@ struct fanout_reception {
 	__u32 jitter;                       /* 16 times the interarrival jitter of A.8 */
 	__u32 timestamp;                    /* RTP timestamp of the packet that max_seq names */
 	__u32 others;                       /* packets of another SSRC since the last one of this */
-	__u32 pad;
+	__u32 source_epoch;                 /* of the stream when the source began */
+	__u32 sent_ssrc;                    /* what viewers see: this SSRC ... */
+	__u32 timestamp_offset;             /* ... timestamp + timestamp_offset ... */
+	__u16 seq_offset;                   /* ... and sequence number + seq_offset */
+	__u16 pad;
 	__u64 arrival_ns;                   /* when the packet that max_seq names came */
 	__u64 sr_ns[FANOUT_SR_HISTORY];     /* when a sender report was sent on */
 	__u32 sr_ntp[FANOUT_SR_HISTORY];    /* the middle 32 bits of its NTP timestamp */
@@ -280,6 +284,7 @@ enum fanout_op {
 	FANOUT_OP_NEXT_HOP = 8,             /* a viewer's route or neighbour changed */
 	FANOUT_OP_PASS_UP = 9,              /* sets a stream's `pass_up` */
 	FANOUT_OP_JOINING = 10,             /* sets a stream's `joining` */
+	FANOUT_OP_RETARGET = 11,            /* another source takes the place of a stream's; viewers stay and notice nothing */
 };
 
 struct fanout_hello {
@@ -339,7 +344,7 @@ struct fanout_loss {
 struct fanout_command {
 	__u32 op;                           /* enum fanout_op */
 	__s32 result;
-	__u32 stream;                       /* in: CLOSE, ADD, PASS_UP, JOINING; out: OPEN */
+	__u32 stream;                       /* in: CLOSE, ADD, PASS_UP, JOINING, RETARGET; out: OPEN */
 	__u32 slot;                         /* out: ADD; in: DELETE, LOSS, NEXT_HOP: index into `viewers` */
 	__u32 id;                           /* in: DELETE, LOSS, NEXT_HOP: must be the viewer's id */
 	__u32 value;                        /* in: PASS_UP, JOINING */
@@ -358,7 +363,7 @@ FANOUT_ASSERT_SIZE(fanout_listen, 8);
 FANOUT_ASSERT_SIZE(fanout_stream, 1192);
 FANOUT_ASSERT_SIZE(fanout_viewer, 160);
 FANOUT_ASSERT_SIZE(fanout_ticket, 56);
-FANOUT_ASSERT_SIZE(fanout_reception, 160);
+FANOUT_ASSERT_SIZE(fanout_reception, 176);
 FANOUT_ASSERT_SIZE(fanout_cached, 1488);
 FANOUT_ASSERT_SIZE(fanout_device, 40);
 FANOUT_ASSERT_SIZE(fanout_global, 184);

@@ -16,6 +16,15 @@
 #define RTCP_HEADER 8
 #define RTP_VERSION(first_byte) ((first_byte) >> 6)
 
+/* What viewers see instead of what the source sends (continuity.h). */
+struct rewriting {
+	__u32 from_ssrc;
+	__u32 ssrc;
+	__u32 timestamp_offset;
+	__u16 seq_offset;
+	bool on;
+};
+
 struct packet {
 	__u32 stream;
 	__u32 kind;     /* enum fanout_kind */
@@ -24,6 +33,7 @@ struct packet {
 	__u32 payload;  /* UDP payload, bytes */
 	__u32 segments; /* datagrams that a GSO packet carries, else 1 */
 	__u32 segment;  /* payload of each but the last */
+	struct rewriting rewriting;
 	__be32 source;
 	__be16 source_port;
 	enum fanout_drop fault;

@@ -73,8 +73,41 @@ static __always_inline void update_jitter(struct fanout_reception *r, __u32 arri
 	r->transit = transit;
 }
 
+/* Another source has taken the place of the first: its first packet comes right after the last that viewers have seen, and
+ * as much later as it came. They go on seeing the same SSRC. */
+static __always_inline void continue_from(struct fanout_reception *r, const struct fanout_stream *s, __u16 seq,
+					  __u32 timestamp, __u64 now)
+{
+	__u64 elapsed = (now - r->arrival_ns) / 1000 * s->clock_rate / 1000000;
+
+	r->seq_offset += r->max_seq + 1 - seq;
+	r->timestamp_offset += r->timestamp + (__u32)(elapsed ?: 1) - timestamp;
+	r->started = 0;
+}
+
+static __always_inline void reset(struct fanout_reception *r, const struct fanout_stream *s)
+{
+	r->generation = s->generation;
+	r->source_epoch = s->source_epoch;
+	r->started = 0;
+	r->sr_count = 0;
+	r->sent_ssrc = 0;
+	r->seq_offset = 0;
+	r->timestamp_offset = 0;
+}
+
+/* Under the lock. */
+static __always_inline void read_rewriting(const struct fanout_reception *r, struct rewriting *w)
+{
+	w->from_ssrc = r->ssrc;
+	w->ssrc = r->sent_ssrc;
+	w->timestamp_offset = r->timestamp_offset;
+	w->seq_offset = r->seq_offset;
+	w->on = r->started && (r->seq_offset || r->timestamp_offset || r->sent_ssrc != r->ssrc);
+}
+
 static __always_inline void receive_one(struct locked_reception *l, const struct fanout_stream *s,
-					const struct rtp_header *rtp, __u64 now)
+					const struct rtp_header *rtp, struct rewriting *w, __u64 now)
 {
 	struct fanout_reception *r = &l->reception;
 	__u32 ssrc = bpf_ntohl(rtp->ssrc), timestamp = bpf_ntohl(rtp->timestamp);
@@ -82,25 +115,32 @@ static __always_inline void receive_one(struct locked_reception *l, const struct
 	__u16 seq = bpf_ntohs(rtp->seq);
 
 	bpf_spin_lock(&l->lock);
-	if (r->generation != s->generation) {
-		r->generation = s->generation;
-		r->started = 0;
-		r->sr_count = 0;
+	if (r->generation != s->generation)
+		reset(r, s);
+	if (r->source_epoch != s->source_epoch) {
+		if (r->started)
+			continue_from(r, s, seq, timestamp, now);
+		r->source_epoch = s->source_epoch;
 	}
 	if (!r->started) {
 		begin(r, ssrc, seq);
 		r->timestamp = timestamp;
 		r->arrival_ns = now;
+		if (!r->sent_ssrc)
+			r->sent_ssrc = ssrc;
 	}
 	if (ssrc != r->ssrc) {
 		if (++r->others < OTHERS_TO_SWITCH)
 			goto unlock;
 		begin(r, ssrc, seq);
+		if (!s->source_epoch)
+			r->sent_ssrc = ssrc; /* never rewritten so far: the source's own change is passed on */
 	}
 	r->others = 0;
 	if (update_seq(r, seq, timestamp, now) && s->clock_rate)
 		update_jitter(r, arrival, timestamp);
 unlock:
+	read_rewriting(r, w);
 	bpf_spin_unlock(&l->lock);
 }
 
@@ -108,6 +148,7 @@ struct segments {
 	struct __sk_buff *skb;
 	struct locked_reception *l;
 	const struct fanout_stream *s;
+	struct rewriting *w;
 	__u32 segment;
 	__u64 now;
 };
@@ -119,16 +160,16 @@ static long receive_segment(__u32 i, void *context)
 
 	if (bpf_skb_load_bytes(c->skb, HEADERS + i * c->segment, &rtp, sizeof(rtp)))
 		return 1;
-	receive_one(c->l, c->s, &rtp, c->now);
+	receive_one(c->l, c->s, &rtp, c->w, c->now);
 	return 0;
 }
 
 /* Notes an RTP packet (each datagram of a GSO one) in the stream's reception. */
 static __always_inline void receive_rtp(struct __sk_buff *skb, const struct fanout_stream *s,
-					const struct packet *p, __u64 now)
+					struct packet *p, __u64 now)
 {
 	__u32 stream = p->stream;
-	struct segments c = { .skb = skb, .s = s, .segment = p->segment, .now = now };
+	struct segments c = { .skb = skb, .s = s, .w = &p->rewriting, .segment = p->segment, .now = now };
 
 	c.l = bpf_map_lookup_elem(&reception, &stream);
 	if (!c.l)
@@ -140,31 +181,35 @@ static __always_inline void receive_rtp(struct __sk_buff *skb, const struct fano
 			 receive_segment, &c, 0);
 }
 
-/* Notes when a sender report went on to the viewers; other RTCP has no time in it. */
-static __always_inline void note_sender_report(struct __sk_buff *skb, const struct fanout_stream *s,
-					       const struct packet *p, __u64 now)
+/* Notes when a sender report went on to the viewers; other RTCP has no time in it. A new source's reports before its first
+ * packet are rewritten by the old one's offsets: nobody has seen anything of it yet. */
+static __always_inline void receive_rtcp(struct __sk_buff *skb, const struct fanout_stream *s, struct packet *p,
+					 __u64 now)
 {
-	__u32 stream = p->stream, ntp;
+	__u32 stream = p->stream, ntp = 0;
 	__be32 high, low;
 	struct locked_reception *l;
+	struct fanout_reception *r;
 	__u8 type;
+	bool is_sr;
 
-	if (p->payload < RTCP_SR_LENGTH || bpf_skb_load_bytes(skb, HEADERS + 1, &type, 1) || type != RTCP_SR ||
-	    bpf_skb_load_bytes(skb, HEADERS + 8, &high, 4) || bpf_skb_load_bytes(skb, HEADERS + 12, &low, 4))
-		return;
+	is_sr = p->payload >= RTCP_SR_LENGTH && !bpf_skb_load_bytes(skb, HEADERS + 1, &type, 1) && type == RTCP_SR &&
+		!bpf_skb_load_bytes(skb, HEADERS + 8, &high, 4) && !bpf_skb_load_bytes(skb, HEADERS + 12, &low, 4);
 	l = bpf_map_lookup_elem(&reception, &stream);
 	if (!l)
 		return;
-	ntp = bpf_ntohl(high) << 16 | bpf_ntohl(low) >> 16;
+	if (is_sr)
+		ntp = bpf_ntohl(high) << 16 | bpf_ntohl(low) >> 16;
+	r = &l->reception;
 	bpf_spin_lock(&l->lock);
-	if (l->reception.generation != s->generation) {
-		l->reception.generation = s->generation;
-		l->reception.started = 0;
-		l->reception.sr_count = 0;
+	if (r->generation != s->generation)
+		reset(r, s);
+	if (is_sr) {
+		r->sr_ns[r->sr_count % FANOUT_SR_HISTORY] = now;
+		r->sr_ntp[r->sr_count % FANOUT_SR_HISTORY] = ntp;
+		r->sr_count++;
 	}
-	l->reception.sr_ns[l->reception.sr_count % FANOUT_SR_HISTORY] = now;
-	l->reception.sr_ntp[l->reception.sr_count % FANOUT_SR_HISTORY] = ntp;
-	l->reception.sr_count++;
+	read_rewriting(r, &p->rewriting);
 	bpf_spin_unlock(&l->lock);
 }
 

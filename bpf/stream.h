@@ -46,6 +46,31 @@ static __always_inline void listen_no_more(const struct fanout_stream *s, __u32 
 	bpf_map_delete_elem(&listen, &key);
 }
 
+static __always_inline void describe(struct fanout_stream *s, const struct fanout_open *o)
+{
+	__builtin_memcpy(s->source, o->source, sizeof(s->source));
+	__builtin_memcpy(s->local, o->local, sizeof(s->local));
+	for (int i = 0; i < FANOUT_KINDS; i++) {
+		s->source_port[i] = o->source_port[i];
+		s->local_port[i] = o->local_port[i];
+	}
+	s->clock_rate = o->clock_rate;
+	s->codec = o->codec;
+	s->payload_type = o->payload_type;
+}
+
+static __always_inline int listen_on_both(const struct fanout_stream *s, __u32 stream)
+{
+	int error = listen_on(s, stream, FANOUT_RTP);
+
+	if (error)
+		return error;
+	error = listen_on(s, stream, FANOUT_RTCP);
+	if (error)
+		listen_no_more(s, FANOUT_RTP);
+	return error;
+}
+
 static __always_inline int open_stream(struct fanout_command *c)
 {
 	const struct fanout_open *o = &c->open;
@@ -60,32 +85,35 @@ static __always_inline int open_stream(struct fanout_command *c)
 	if (!s)
 		return -EINVAL;
 	s->generation++;
-	__builtin_memcpy(s->source, o->source, sizeof(s->source));
-	__builtin_memcpy(s->local, o->local, sizeof(s->local));
-	for (int i = 0; i < FANOUT_KINDS; i++) {
-		s->source_port[i] = o->source_port[i];
-		s->local_port[i] = o->local_port[i];
-	}
-	s->clock_rate = o->clock_rate;
-	s->codec = o->codec;
-	s->payload_type = o->payload_type;
+	describe(s, o);
 	s->cache_first = o->cache_first;
 	s->cache_size = o->cache_size;
-	s->cached = s->joining = s->pass_up = s->viewers = s->span = s->free_hint = s->rotation = 0;
+	s->source_epoch = s->cached = s->joining = s->pass_up = s->viewers = s->span = s->free_hint = s->rotation = 0;
 	s->packets = s->bytes = s->rtcp_packets = s->refused = s->passes = s->waits = s->egress_full = 0;
 	__sync_lock_test_and_set(&s->state, FANOUT_STREAM_OPEN);
-	error = listen_on(s, free.found, FANOUT_RTP);
-	if (!error) {
-		error = listen_on(s, free.found, FANOUT_RTCP);
-		if (error)
-			listen_no_more(s, FANOUT_RTP);
-	}
+	error = listen_on_both(s, free.found);
 	if (error) {
 		__sync_lock_test_and_set(&s->state, FANOUT_STREAM_FREE);
 		return error;
 	}
 	c->stream = free.found;
 	return 0;
+}
+
+/* The stream's viewers, tickets and counters stay; its packets come from elsewhere now. Listening stops first: no packet of
+ * the old source is taken for one of the new. */
+static __always_inline int retarget_stream(struct fanout_command *c)
+{
+	struct fanout_stream *s = stream_at(c->stream);
+
+	if (!s || s->state != FANOUT_STREAM_OPEN)
+		return -ENOENT;
+	listen_no_more(s, FANOUT_RTP);
+	listen_no_more(s, FANOUT_RTCP);
+	describe(s, &c->open);
+	s->cached = 0;
+	__sync_fetch_and_add(&s->source_epoch, 1);
+	return listen_on_both(s, c->stream);
 }
 
 struct closing {

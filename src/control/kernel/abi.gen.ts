@@ -72,6 +72,7 @@ export const Op = {
   NEXT_HOP: 8,
   PASS_UP: 9,
   JOINING: 10,
+  RETARGET: 11,
 } as const;
 
 /** enum fanout_stream_state */
@@ -229,7 +230,7 @@ export const Open = {
 
 /** struct fanout_reception: byte offsets, and its size. */
 export const Reception = {
-  SIZE: 160,
+  SIZE: 176,
   generation: 0,
   ssrc: 4,
   maxSeq: 8,
@@ -242,12 +243,16 @@ export const Reception = {
   jitter: 32,
   timestamp: 36,
   others: 40,
-  pad: 44,
-  arrivalNs: 48,
-  srNs: 56,
-  srNtp: 120,
-  srCount: 152,
-  pad2: 156,
+  sourceEpoch: 44,
+  sentSsrc: 48,
+  timestampOffset: 52,
+  seqOffset: 56,
+  pad: 58,
+  arrivalNs: 64,
+  srNs: 72,
+  srNtp: 136,
+  srCount: 168,
+  pad2: 172,
 } as const;
 
 /** struct fanout_stream: byte offsets, and its size. */
@@ -265,17 +270,17 @@ export const Stream = {
   cacheFirst: 60,
   cacheSize: 64,
   passUp: 68,
-  joining: 72,
-  viewers: 76,
-  span: 80,
-  freeHint: 84,
-  page: 88,
-  tail: 1112,
-  head: 1116,
-  rotation: 1120,
-  cached: 1124,
-  cacheBegin: 1128,
-  pad: 1132,
+  sourceEpoch: 72,
+  joining: 76,
+  viewers: 80,
+  span: 84,
+  freeHint: 88,
+  page: 92,
+  tail: 1116,
+  head: 1120,
+  rotation: 1124,
+  cached: 1128,
+  cacheBegin: 1132,
   packets: 1136,
   bytes: 1144,
   rtcpPackets: 1152,
@@ -335,7 +340,7 @@ export const Viewer = {
 
 /** struct locked_reception: byte offsets, and its size. */
 export const LockedReception = {
-  SIZE: 168,
+  SIZE: 184,
   lock: 0,
   pad: 4,
   reception: 8,

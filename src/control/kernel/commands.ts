@@ -30,7 +30,8 @@ export interface Ports {
   readonly rtcp: number;
 }
 
-export interface OpenCommand {
+/** Where a stream comes from. */
+export interface SourceCommand {
   readonly source: string;
   /** 0: any. */
   readonly sourcePorts: Ports;
@@ -40,6 +41,9 @@ export interface OpenCommand {
   /** A number of `Codec`, and the payload type that carries it. */
   readonly codec: number;
   readonly payloadType: number;
+}
+
+export interface OpenCommand extends SourceCommand {
   /** The stream's window of the picture cache, entries; size 0: none. */
   readonly cache: { readonly first: number; readonly size: number };
 }
@@ -103,17 +107,20 @@ export class Commands {
   /** Returns the stream's index. EEXIST: another stream listens there; ENOSPC: the table is full. */
   open(command: OpenCommand): number {
     this.#begin(Op.OPEN);
-    this.#bytes(Command.open + Open.source, abiAddress(command.source));
-    this.#bytes(Command.open + Open.local, abiAddress(command.local));
-    this.#ports(Command.open + Open.sourcePort, command.sourcePorts);
-    this.#ports(Command.open + Open.localPort, command.localPorts);
-    this.#u32(Command.open + Open.clockRate, command.clockRate);
-    this.#u32(Command.open + Open.codec, command.codec);
-    this.#u32(Command.open + Open.payloadType, command.payloadType);
+    this.#source(command);
     this.#u32(Command.open + Open.cacheFirst, command.cache.first);
     this.#u32(Command.open + Open.cacheSize, command.cache.size);
     this.#run('open');
     return this.#c.getUint32(Command.stream, true);
+  }
+
+  /** Another source takes the place of the stream's: viewers stay, sequence numbers and timestamps go on. EEXIST: another
+   * stream listens there; then this one hears nothing until it is retargeted again. */
+  retarget(stream: number, command: SourceCommand): void {
+    this.#begin(Op.RETARGET);
+    this.#u32(Command.stream, stream);
+    this.#source(command);
+    this.#run('retarget');
   }
 
   close(stream: number): void {
@@ -184,6 +191,16 @@ export class Commands {
   #begin(op: number): void {
     new Uint8Array(this.#c.buffer, this.#c.byteOffset, Command.SIZE).fill(0);
     this.#u32(Command.op, op);
+  }
+
+  #source(command: SourceCommand): void {
+    this.#bytes(Command.open + Open.source, abiAddress(command.source));
+    this.#bytes(Command.open + Open.local, abiAddress(command.local));
+    this.#ports(Command.open + Open.sourcePort, command.sourcePorts);
+    this.#ports(Command.open + Open.localPort, command.localPorts);
+    this.#u32(Command.open + Open.clockRate, command.clockRate);
+    this.#u32(Command.open + Open.codec, command.codec);
+    this.#u32(Command.open + Open.payloadType, command.payloadType);
   }
 
   #viewer(op: number, slot: number, id: number): void {

@@ -103,6 +103,11 @@ export class KernelState {
       jitter: r.readUInt32LE(Reception.jitter) / 16,
       timestamp: r.readUInt32LE(Reception.timestamp),
       arrivalNs: r.readBigUInt64LE(Reception.arrivalNs),
+      sent: {
+        ssrc: r.readUInt32LE(Reception.sentSsrc),
+        seqOffset: r.readUInt16LE(Reception.seqOffset),
+        timestampOffset: r.readUInt32LE(Reception.timestampOffset),
+      },
     };
   }
 

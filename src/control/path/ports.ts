@@ -176,6 +176,8 @@ export interface Reception {
   /** RTP timestamp of the packet with the highest sequence number, and when it arrived. */
   readonly timestamp: number;
   readonly arrivalNs: bigint;
+  /** What viewers see: the source's SSRC replaced, offsets added (modulo 2^16 and 2^32). Absent: just what the source sends. */
+  readonly sent?: { readonly ssrc: number; readonly seqOffset: number; readonly timestampOffset: number };
 }
 
 /** One door to a stream in a datapath. Every method is safe after close(): it does nothing. */

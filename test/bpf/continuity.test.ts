@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// The source behind a stream changes while viewers play: they see one SSRC, and numbers that go on.
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { KernelBench } from '../fixtures/kernel-bench.js';
+import { enterOwnNamespace } from '../fixtures/own-namespace.js';
+import { LOCAL, rtp, senderReport, SOURCE, udpFrame } from '../fixtures/packets.js';
+
+const skip = enterOwnNamespace(fileURLToPath(import.meta.url)) ?? false;
+const SECOND = { from: '10.0.0.7', sourcePort: 7970, port: 5104 };
+const SSRC = 0x11223344;
+const OTHER = 0x0a0b0c0d;
+
+const isRtp = (packet: Buffer) => packet[1]! < 128;
+const seqOf = (packet: Buffer) => packet.readUInt16BE(2);
+const timestampOf = (packet: Buffer) => packet.readUInt32BE(4);
+
+function retarget(bench: KernelBench, stream: number): void {
+  bench.state.commands.retarget(stream, {
+    source: SECOND.from,
+    sourcePorts: { rtp: SECOND.sourcePort, rtcp: SECOND.sourcePort + 1 },
+    local: LOCAL.address,
+    localPorts: { rtp: SECOND.port, rtcp: SECOND.port + 1 },
+    clockRate: 90000,
+    codec: 0,
+    payloadType: 96,
+  });
+}
+
+t.test('sequence numbers, timestamps and SSRC go on; checksums hold', { skip }, async (t) => {
+  const bench = await KernelBench.create();
+  const stream = bench.open();
+  const viewers = [1, 2].map((n) => bench.add(stream, n));
+  const copies = await bench.capture(async () => {
+    for (let i = 0; i < 5; i++)
+      bench.ingress(udpFrame(rtp({ seq: 65533 + i, timestamp: 0xfffff000 + i * 3000 }, 50 + i)));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    retarget(bench, stream);
+    for (let i = 0; i < 5; i++)
+      bench.ingress(udpFrame(rtp({ seq: 100 + i, timestamp: 777 + i * 3000, ssrc: OTHER }, 60 + i), SECOND));
+    bench.ingress(udpFrame(rtp({ seq: 105, timestamp: 777, ssrc: OTHER }), { ...SECOND, checksum: 0 }));
+  });
+  t.same(
+    copies.filter((c) => c.header !== 'right' || c.checksum === 'wrong'),
+    [],
+  );
+  for (const port of [10002, 10004]) {
+    const got = copies.filter((c) => c.destinationPort === port).map((c) => c.payload);
+    t.same(
+      got.map(seqOf),
+      Array.from({ length: 11 }, (_, i) => (65533 + i) & 0xffff),
+    );
+    t.same(new Set(got.map((p) => p.readUInt32BE(8))), new Set([SSRC]));
+    const step = (timestampOf(got[5]!) - timestampOf(got[4]!)) >>> 0;
+    t.ok(step >= 0.02 * 90000 && step < 5 * 90000, `the first is later by what passed, ${step} units`);
+    t.equal((timestampOf(got[6]!) - timestampOf(got[5]!)) >>> 0, 3000, 'then by its own steps');
+    t.ok(got[6]!.subarray(12).equals(rtp({}, 61).subarray(12)), 'the payload is the same');
+  }
+  t.same(
+    viewers.map((v) => bench.state.viewer(v.slot).packets),
+    [11, 11],
+    'counters go on',
+  );
+  t.match(bench.state.reception(stream), {
+    ssrc: OTHER,
+    baseSeq: 100,
+    received: 6,
+    sent: { ssrc: SSRC, seqOffset: (65538 - 100) & 0xffff },
+  });
+  await bench.close();
+});
+
+t.test('sender reports are rewritten alike, whatever is in the compound', { skip }, async (t) => {
+  const bench = await KernelBench.create();
+  const stream = bench.open();
+  bench.add(stream, 1);
+  const rtcp = { from: SECOND.from, sourcePort: SECOND.sourcePort + 1, port: SECOND.port + 1 };
+  const report = senderReport(1, 2);
+  report.writeUInt32BE(OTHER, 4);
+  report.writeUInt32BE(777, 16);
+  const sdes = Buffer.from('81ca0003000000000104616161610000', 'hex');
+  sdes.writeUInt32BE(OTHER, 4);
+  const goodbye = Buffer.from('81cb000100000000', 'hex');
+  goodbye.writeUInt32BE(OTHER, 4);
+  const foreign = Buffer.from('81cb000155555555', 'hex');
+  let up: Buffer = Buffer.alloc(0);
+  const copies = await bench.capture(async () => {
+    bench.ingress(udpFrame(rtp({ seq: 1, timestamp: 90000 })));
+    retarget(bench, stream);
+    bench.ingress(udpFrame(rtp({ seq: 50, timestamp: 777, ssrc: OTHER }), SECOND));
+    const run = bench.ingress(udpFrame(Buffer.concat([report, sdes, goodbye, foreign]), rtcp));
+    t.equal(run.verdict, -1, 'it goes up as well');
+    up = run.packet.subarray(42);
+  });
+  const media = copies.filter((c) => isRtp(c.payload)).map((c) => c.payload);
+  const got = copies.find((c) => !isRtp(c.payload))!;
+  t.equal(got.checksum, 'right');
+  t.equal(got.payload.readUInt32BE(4), SSRC);
+  t.equal(
+    got.payload.readUInt32BE(16),
+    timestampOf(media[1]!),
+    'the same instant as the packet with its timestamp',
+  );
+  t.equal(got.payload.readUInt32BE(28 + 4), SSRC);
+  t.equal(got.payload.readUInt32BE(28 + 16 + 4), SSRC);
+  t.equal(got.payload.readUInt32BE(28 + 16 + 8 + 4), 0x55555555, "another's stays");
+  t.ok(up.equals(got.payload), 'interleaved viewers are given the same');
+  t.equal(got.payload.readUInt32BE(8), 1, 'wall-clock time is the source’s');
+  await bench.close();
+});
+
+t.test('the old source is a stranger from then on, and its port is free', { skip }, async (t) => {
+  const bench = await KernelBench.create();
+  const stream = bench.open();
+  const viewer = bench.add(stream, 1);
+  retarget(bench, stream);
+  t.equal(bench.ingress(udpFrame(rtp())).verdict, -1, 'its packets are no longer ours');
+  t.equal(bench.ingress(udpFrame(rtp(), { ...SECOND, from: SOURCE.address })).verdict, 2);
+  t.same(bench.drops(), { 'not-source': 1 });
+  t.equal(bench.state.viewer(viewer.slot).packets, 0);
+  t.doesNotThrow(() => bench.state.commands.close(bench.open()));
+  bench.ingress(udpFrame(rtp({ seq: 9, ssrc: OTHER }), SECOND));
+  t.match(
+    bench.state.reception(stream),
+    { sent: { ssrc: OTHER, seqOffset: 0, timestampOffset: 0 } },
+    'nothing to continue',
+  );
+  await bench.close();
+});
