@@ -148,6 +148,7 @@ t.test('joins and leaves while pictures flow: each begins with a picture, then a
         if (member) check(member, undefined);
       }
       for (const member of bench.members.values()) check(member, bench.joining ? undefined : bench.seq);
+      ok(bench.members.size > 0 || !bench.joining, 'no timer for nobody');
     }
     for (let i = 0; i < 10 && bench.joining; i++) bench.tick();
     ok(!bench.joining, 'nobody joins for ever');
