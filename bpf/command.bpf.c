@@ -44,7 +44,7 @@ static __always_inline int hello(struct fanout_command *c, struct fanout_global 
 	g->recirculate_ifindex = h->recirculate_ifindex;
 	for (int i = 0; i < 6; i++)
 		g->template_mac[i] = h->template_mac[i];
-	g->agreed = 1;
+	g->agreed = FANOUT_ABI_VERSION;
 	return 0;
 }
 

@@ -264,7 +264,7 @@ struct fanout_global {
 	__u8 template_mac[6];               /* command program: destination that marks a template */
 	__u16 pad;
 	__u32 in_flight;                    /* datapath, atomic: tickets out, of all streams */
-	__u32 agreed;                       /* command program: 1 after a handshake that held */
+	__u32 agreed;                       /* command program: the ABI version of the handshake that held; 0: none */
 	__u32 page_hint;                    /* command program: no free page below this one */
 	__u32 xdp_ifindex;                  /* control plane: the sending end of XDP's private veth; 0: all is TC's */
 	__u64 pass_ns;                      /* datapath: the last pass of any template */

@@ -11,7 +11,7 @@ import { Command, Drop, Global, Limit, LockedReception, Reception, Stream, Viewe
 import { Commands } from './commands.js';
 import { dropReason } from './drop-reasons.js';
 import { PictureCache } from './picture-cache.js';
-import { BpfObject, mapLookup, SyscallProgram } from './libbpf.js';
+import { BpfObject, mapLookup, mapShape, SyscallProgram } from './libbpf.js';
 import { shareMap, type SharedMemory } from './shared-memory.js';
 
 const MAPS = [
@@ -26,9 +26,17 @@ const MAPS = [
   'cache',
 ] as const;
 const BPF_F_LOCK = 4n;
-/** Without a heartbeat for this long the kernel sends nothing more: departed viewers must not be flooded for ever. */
-const HEARTBEAT_LIMIT_NS = 60_000_000_000n;
 const HEARTBEAT_MS = 1000;
+
+/** Without a heartbeat for this long the kernel sends nothing more: departed viewers must not be flooded for ever. */
+export const DEFAULT_ORPHAN_LIMIT_MS = 60_000;
+
+export interface KernelStateOptions {
+  /** How long the kernel goes on without our heartbeat. */
+  readonly orphanLimitMs?: number | undefined;
+  /** Maps of a killed predecessor, to go on with (predecessor.ts). They stay the caller's to close. */
+  readonly takeOver?: ReadonlyMap<string, number> | undefined;
+}
 
 export class KernelState {
   readonly commands: Commands;
@@ -43,17 +51,26 @@ export class KernelState {
   readonly #value = Buffer.alloc(LockedReception.SIZE);
   readonly #key = Buffer.alloc(4);
 
-  /** Loads the command program and creates the maps; the picture cache has that many entries. Throws KernelError. */
-  constructor(commandObject: string, cacheEntries: number) {
-    this.#object = BpfObject.load(commandObject, new Map(), new Map([['cache', Math.max(cacheEntries, 1)]]));
+  /** Loads the command program and creates the maps that are not taken over; the picture cache has that many entries,
+   * one that is taken over keeps its own. Throws KernelError. */
+  constructor(commandObject: string, cacheEntries: number, options: KernelStateOptions = {}) {
+    const { takeOver, orphanLimitMs = DEFAULT_ORPHAN_LIMIT_MS } = options;
+    const cache = takeOver?.get('cache');
+    const entries = cache === undefined ? Math.max(cacheEntries, 1) : mapShape(cache).entries;
+    this.#object = BpfObject.load(
+      commandObject,
+      takeOver,
+      cache === undefined ? new Map([['cache', entries]]) : new Map(),
+    );
     this.maps = new Map(MAPS.map((name) => [name, this.#object.mapFd(name)]));
     this.commands = new Commands(new SyscallProgram(this.#object.programFd('command'), Command.SIZE));
     this.#streams = shareMap(this.#fd('streams'), Limit.MAX_STREAMS * Stream.SIZE);
     this.#viewers = shareMap(this.#fd('viewers'), Limit.MAX_PAGES * Limit.PAGE_SLOTS * Viewer.SIZE);
     this.#global = shareMap(this.#fd('global'), Global.SIZE);
-    this.cache = new PictureCache(this.#fd('cache'), cacheEntries);
-    this.#global.view.setBigUint64(Global.heartbeatLimitNs, HEARTBEAT_LIMIT_NS, true);
+    this.cache = new PictureCache(this.#fd('cache'), cache === undefined ? cacheEntries : entries);
+    this.#global.view.setBigUint64(Global.heartbeatLimitNs, BigInt(orphanLimitMs) * 1_000_000n, true);
     this.#global.view.setUint32(Global.ownerPid, process.pid, true);
+    if (takeOver) this.useXdp(0); // its frames go through programs that died with the process
     this.#beat();
     this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS);
     this.#heartbeat.unref();
@@ -71,6 +88,11 @@ export class KernelState {
       held: read(Viewer.held),
       first: this.#viewers.view.getUint32(at + Viewer.first, true),
     };
+  }
+
+  /** Maps `streams` and `viewers` as they are at the moment, for who takes them over. */
+  get tables(): { readonly streams: DataView; readonly viewers: DataView } {
+    return { streams: this.#streams.view, viewers: this.#viewers.view };
   }
 
   stream(index: number): StreamCounters {

@@ -46,6 +46,16 @@ export async function listKernelState(): Promise<Leftover[]> {
   return [...ports].map((port) => describe(port, devices));
 }
 
+/** The programs of the proxy on that port, by the devices that carry them. */
+export async function attachedPrograms(
+  port: number,
+): Promise<{ readonly device: { ifindex: number; name: string }; readonly program: number }[]> {
+  return (await allDevices()).flatMap(({ ifindex, ifname: name }) => {
+    const program = tcQuery(placeOn(ifindex, port));
+    return program === undefined ? [] : [{ device: { ifindex, name }, program }];
+  });
+}
+
 export async function listLeftovers(): Promise<Leftover[]> {
   return (await listKernelState()).filter((state) => !state.alive);
 }
@@ -103,6 +113,11 @@ function owner(global: DataView): Pick<Leftover, 'pid' | 'alive' | 'silentSecond
   const silent = process.hrtime.bigint() - global.getBigUint64(Global.heartbeatNs, true);
   const pid = global.getUint32(Global.ownerPid, true);
   return { pid, alive: silent < ALIVE_NS && isRunning(pid), silentSeconds: Number(silent / 1_000_000_000n) };
+}
+
+/** Whether the process that writes this heartbeat lives. */
+export function isAlive(global: DataView): boolean {
+  return owner(global).alive;
 }
 
 function isRunning(pid: number): boolean {

@@ -25,6 +25,7 @@ interface Calls {
   programFd(program: Pointer): number;
   testRun(fd: number, options: Pointer): number;
   lookupFlags(fd: number, key: Buffer, value: Buffer, flags: bigint): number;
+  update(fd: number, key: Buffer, value: Buffer, flags: bigint): number;
   hookCreate(hook: object): number;
   attach(hook: object, options: object): number;
   detach(hook: object, options: object): number;
@@ -100,6 +101,7 @@ function calls(): Calls {
     programFd: lib.func('int bpf_program__fd(void *program)'),
     testRun: lib.func('int bpf_prog_test_run_opts(int fd, void *opts)'),
     lookupFlags: lib.func('int bpf_map_lookup_elem_flags(int fd, void *key, void *value, uint64_t flags)'),
+    update: lib.func('int bpf_map_update_elem(int fd, void *key, void *value, uint64_t flags)'),
     hookCreate: lib.func('int bpf_tc_hook_create(bpf_tc_hook *hook)'),
     attach: lib.func('int bpf_tc_attach(bpf_tc_hook *hook, _Inout_ bpf_tc_opts *opts)'),
     detach: lib.func('int bpf_tc_detach(bpf_tc_hook *hook, bpf_tc_opts *opts)'),
@@ -271,6 +273,11 @@ export class FrameProgram {
 /** Offset in struct __sk_buff. */
 const SK_BUFF = { cb: 48 } as const;
 
+/** Throws KernelError. */
+export function mapUpdate(fd: number, key: Buffer, value: Buffer): void {
+  check(calls().update(fd, key, value, 0n), 'BPF_MAP_UPDATE_ELEM');
+}
+
 /** Copies a value out of a map; false when there is none. `flags` 4 (BPF_F_LOCK) takes the value's spin lock. */
 export function mapLookup(fd: number, key: Buffer, value: Buffer, flags = 0n): boolean {
   const result = calls().lookupFlags(fd, key, value, flags);
@@ -280,6 +287,7 @@ export function mapLookup(fd: number, key: Buffer, value: Buffer, flags = 0n): b
 }
 
 const INGRESS = 1;
+const BPF_TC_F_REPLACE = 1;
 
 /** A classifier's place on a device: priority and handle are ours to choose. */
 export interface TcPlace {
@@ -297,11 +305,16 @@ function options(place: TcPlace, fd: number): { prog_id: number } & Record<strin
   return { sz: koffi.sizeof(TcOpts), prog_fd: fd, flags: 0, prog_id: 0, handle, priority };
 }
 
-/** Attaches a program to a device's ingress, making the clsact qdisc if there is none. Throws KernelError. */
+/** Attaches a program to a device's ingress, making the clsact qdisc if there is none. What is at that place is replaced
+ * between two packets. Throws KernelError. */
 export function tcAttach(place: TcPlace, programFd: number): void {
   const made = calls().hookCreate(hook(place.ifindex));
   if (made !== EXISTS) check(made, `clsact qdisc on device ${place.ifindex}`);
-  check(calls().attach(hook(place.ifindex), options(place, programFd)), `attach to device ${place.ifindex}`);
+  const flags = tcQuery(place) === undefined ? 0 : BPF_TC_F_REPLACE;
+  check(
+    calls().attach(hook(place.ifindex), { ...options(place, programFd), flags }),
+    `attach to device ${place.ifindex}`,
+  );
 }
 
 /** Detaches what is at that place; the qdisc stays, for others may use it. Nothing there, or no device: nothing done. */
@@ -317,7 +330,7 @@ export function tcQuery(place: TcPlace): number | undefined {
 
 const INFO_BYTES = 256;
 const PROG_INFO = { nrMapIds: 52, mapIds: 56 } as const;
-const MAP_INFO = { name: 24, nameBytes: 16 } as const;
+const MAP_INFO = { valueBytes: 12, entries: 16, name: 24, nameBytes: 16 } as const;
 const MOST_MAPS = 64;
 
 /** The maps that a loaded program uses, by name, as descriptors that are the caller's to close. Throws KernelError. */
@@ -337,10 +350,24 @@ export function mapsOfProgram(programId: number): Map<string, number> {
   }
 }
 
+/** Size of a map's values and how many entries it has room for. */
+export function mapShape(fd: number): { readonly valueBytes: number; readonly entries: number } {
+  const info = mapInfo(fd);
+  return {
+    valueBytes: info.readUInt32LE(MAP_INFO.valueBytes),
+    entries: info.readUInt32LE(MAP_INFO.entries),
+  };
+}
+
+function mapInfo(fd: number): Buffer {
+  const info = Buffer.alloc(INFO_BYTES);
+  check(calls().infoByFd(fd, info, [info.length]), 'map info');
+  return info;
+}
+
 function namedMap(id: number): [name: string, fd: number] {
   const fd = check(calls().mapById(id), `map ${id}`);
-  const info = Buffer.alloc(INFO_BYTES);
-  check(calls().infoByFd(fd, info, [info.length]), `map ${id}`);
+  const info = mapInfo(fd);
   const name = info.toString('latin1', MAP_INFO.name, MAP_INFO.name + MAP_INFO.nameBytes);
   return [name.replace(/\0.*$/s, ''), fd];
 }

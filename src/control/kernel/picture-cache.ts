@@ -43,6 +43,12 @@ export class PictureCache {
     return { first: 0, size: 0 };
   }
 
+  /** A window that a stream has already, lent before our time. */
+  take(window: CacheWindow): CacheWindow {
+    this.#lent.fill(true, window.first / UNIT, (window.first + window.size) / UNIT);
+    return window;
+  }
+
   giveBack(window: CacheWindow): void {
     this.#lent.fill(false, window.first / UNIT, (window.first + window.size) / UNIT);
   }

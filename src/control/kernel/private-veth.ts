@@ -70,6 +70,16 @@ export async function makeVeth(port: number, use: VethUse): Promise<VethPair> {
   return { send: await end(send), receive: await end(receive) };
 }
 
+/** The pair that a killed process left, with what waits in it; made anew when it is not there. Throws KernelError. */
+export async function takeOverVeth(port: number, use: VethUse): Promise<VethPair> {
+  const [send, receive] = endNames(port, use);
+  try {
+    return { send: await end(send), receive: await end(receive) };
+  } catch {
+    return makeVeth(port, use);
+  }
+}
+
 /** Copies for this host's own addresses, 127.0.0.1 included, come in over a device that is not the loopback: the IP stack
  * takes them only where it is told to. Concerns our device alone. */
 async function acceptOwnAddresses(name: string): Promise<void> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Our classifiers on devices' ingress. One place for all: a fixed priority, and the listen port as handle, so that proxies
 // on one host stay apart and a killed one's are found again.
-import { tcAttach, tcDetach, tcQuery, type TcPlace } from './libbpf.js';
+import { tcAttach, tcDetach, type TcPlace } from './libbpf.js';
 
 /** Anything else on the device comes before or after us by its own priority; ours is near the kernel's first choice. */
 const PRIORITY = 0xbf00;
@@ -23,11 +23,10 @@ export class TcFilters {
     return [...this.#attached.values()];
   }
 
-  /** Attaches once per device; what a killed predecessor left there is taken away first. Throws KernelError. */
+  /** Attaches once per device, in the place of what a killed predecessor left there. Throws KernelError. */
   attach(device: { ifindex: number; name: string }, programFd: number): void {
     if (this.#attached.has(device.ifindex)) return;
     const place = placeOn(device.ifindex, this.#port);
-    if (tcQuery(place) !== undefined) tcDetach(place);
     tcAttach(place, programFd);
     this.#attached.set(device.ifindex, device.name);
   }

@@ -11,7 +11,7 @@ import type {
 } from '../path/ports.js';
 import { Codec } from './abi.gen.js';
 import { codecOf } from './codec.js';
-import type { HopCommand } from './commands.js';
+import type { HopCommand, OpenCommand } from './commands.js';
 import type { CacheWindow } from './picture-cache.js';
 import type { TcDatapath } from './tc.js';
 import { TcViewer, type ViewerStream } from './tc-viewer.js';
@@ -37,8 +37,7 @@ export class TcStream implements StreamHandle {
     this.#gone = gone;
     const codec = codecOf(spec.encoding);
     const knows = codec !== Codec.OTHER;
-    this.#window = engine.state.cache.lend(knows ? engine.cachePackets : 0);
-    this.#index = engine.state.commands.open({
+    const wanted: Omit<OpenCommand, 'cache'> = {
       source: spec.source.address,
       sourcePorts: { rtp: spec.source.rtpPort, rtcp: spec.source.rtcpPort },
       local: spec.localAddress,
@@ -46,8 +45,11 @@ export class TcStream implements StreamHandle {
       clockRate: spec.clockRate,
       codec,
       payloadType: spec.encoding?.payloadType ?? 0,
-      cache: this.#window,
-    });
+    };
+    const inherited = engine.inheritance?.claimStream(wanted);
+    this.#window = inherited?.window ?? engine.state.cache.lend(knows ? engine.cachePackets : 0);
+    this.#index = inherited?.index ?? engine.state.commands.open({ ...wanted, cache: this.#window });
+    if (inherited) this.#forgetFormer();
     this.#viewerStream = {
       index: this.#index,
       spec,
@@ -112,6 +114,12 @@ export class TcStream implements StreamHandle {
     this.#engine.state.commands.close(this.#index);
     this.#engine.state.cache.giveBack(this.#window);
     this.#gone();
+  }
+
+  /** Whoever was served from user space before is added anew. */
+  #forgetFormer(): void {
+    this.#engine.state.commands.passUp(this.#index, false);
+    this.#engine.state.commands.joining(this.#index, false);
   }
 
   #countJoins(begins: boolean): void {

@@ -55,6 +55,11 @@ export class TcViewer implements ViewerHandle, Join {
     this.#spec = spec;
     this.#frame = frame;
     this.#gone = gone;
+    this.#slot = engine.inheritance?.claimViewer(stream.index, spec.id);
+    if (this.#slot !== undefined) {
+      this.moveTo(frame);
+      return;
+    }
     const begin = stream.window.size ? this.#beginJoin() : undefined;
     this.first = begin && { seq: begin.sequence, timestamp: begin.timestamp };
     if (begin) engine.joins.begin(this);

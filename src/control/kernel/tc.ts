@@ -4,13 +4,16 @@
 // user-space engine, stream by stream or viewer by viewer, and says so.
 import type { Datapath, DropCount, Log, StreamHandle, StreamSpec } from '../path/ports.js';
 import type { HopCommand } from './commands.js';
+import { Inheritance } from './inheritance.js';
 import { KernelState } from './kernel-state.js';
 import { Joins } from './joins.js';
+import { KernelError } from './kernel-error.js';
 import { BpfObject, FrameProgram } from './libbpf.js';
 import { removeLeftovers } from './leftovers.js';
 import { NextHops, type NextHop } from './next-hop.js';
+import { findPredecessor, type Predecessor } from './predecessor.js';
 import { DEFAULT_PICTURES, type PictureOptions } from './picture-options.js';
-import { makeVeth, removeVeth, type VethPair } from './private-veth.js';
+import { makeVeth, removeVeth, takeOverVeth, type VethPair } from './private-veth.js';
 import { TcFilters } from './tc-filters.js';
 import { TcStream } from './tc-stream.js';
 import { Tally } from '../state/tally.js';
@@ -23,6 +26,11 @@ export interface TcOptions {
   /** Folder of the compiled kernel programs. */
   readonly objects: string;
   readonly pictures?: PictureOptions;
+  /** How long the kernel goes on without this process; a minute by default. */
+  readonly orphanLimitMs?: number | undefined;
+  /** Go on with what a killed predecessor left, where that can be: its streams and viewers are claimed by opening and
+   * adding them again, until settled(). */
+  readonly takeOver?: boolean;
   readonly log: Log;
 }
 
@@ -47,6 +55,7 @@ export class TcDatapath implements Datapath {
   readonly #userspace: UserspaceDatapath;
   readonly #streams = new Set<TcStream>();
   #watchesAll = false;
+  #inheritance: Inheritance | undefined;
 
   private constructor(parts: {
     state: KernelState;
@@ -54,6 +63,7 @@ export class TcDatapath implements Datapath {
     queue: VethPair;
     local: VethPair;
     filters: TcFilters;
+    inheritance: Inheritance | undefined;
     options: TcOptions;
     pictures: PictureOptions;
   }) {
@@ -62,6 +72,7 @@ export class TcDatapath implements Datapath {
     this.#queue = parts.queue;
     this.#local = parts.local;
     this.#filters = parts.filters;
+    this.#inheritance = parts.inheritance;
     this.#port = parts.options.port;
     this.log = parts.options.log;
     this.holdMs = parts.pictures.holdMs;
@@ -72,32 +83,57 @@ export class TcDatapath implements Datapath {
     this.hops = new NextHops((address, hop) => this.#hopChanged(address, hop));
   }
 
-  /** Builds all parts, or undoes what it did and throws KernelError. Leftovers of a killed proxy on this port go first. */
+  /** Builds all parts, or undoes what it did and throws KernelError. Leftovers of a killed proxy on this port go first,
+   * unless they are taken over. */
   static async open(options: TcOptions): Promise<TcDatapath> {
     const { pictures = DEFAULT_PICTURES } = options;
     const undo: (() => unknown)[] = [];
+    const predecessor = options.takeOver ? await predecessorOf(options) : undefined;
     try {
-      const state = new KernelState(`${options.objects}/command.bpf.o`, pictures.cacheTotalPackets);
+      const state = new KernelState(`${options.objects}/command.bpf.o`, pictures.cacheTotalPackets, {
+        orphanLimitMs: options.orphanLimitMs,
+        takeOver: predecessor?.maps,
+      });
       undo.push(() => state.close());
       const program = BpfObject.load(`${options.objects}/fanout.bpf.o`, state.maps);
       undo.push(() => program.close());
-      const left = await removeLeftovers(options.port);
+      const left = predecessor ? [] : await removeLeftovers(options.port);
       if (left.length) options.log.info({ left }, 'removed what a killed proxy had left in the kernel');
       undo.push(
         () => removeVeth(options.port, 'queue'),
         () => removeVeth(options.port, 'local'),
       );
-      const queue = await makeVeth(options.port, 'queue');
-      const local = await makeVeth(options.port, 'local');
+      const veth = predecessor ? takeOverVeth : makeVeth;
+      const queue = await veth(options.port, 'queue');
+      const local = await veth(options.port, 'local');
       const filters = new TcFilters(options.port);
       undo.push(() => filters.close());
       state.commands.hello(queue.send.ifindex, queue.receive.mac);
       filters.attach(queue.receive, program.programFd('tc_again'));
-      return new TcDatapath({ state, program, queue, local, filters, options, pictures });
+      // The former programs run until this moment, on the same maps.
+      for (const device of predecessor?.devices ?? [])
+        filters.attach(device, program.programFd('tc_ingress'));
+      const inheritance = predecessor && new Inheritance(state);
+      return new TcDatapath({ state, program, queue, local, filters, inheritance, options, pictures });
     } catch (error) {
       for (const step of undo.reverse()) await step();
       throw error;
+    } finally {
+      predecessor?.close();
     }
+  }
+
+  /** What a killed predecessor left and nobody has claimed by now goes. */
+  settled(): void {
+    if (!this.#inheritance) return;
+    const removed = this.#inheritance.removeRest();
+    this.#inheritance = undefined;
+    this.log.info({ removed }, 'took over what was in the kernel');
+  }
+
+  /** Streams and viewers to be claimed. */
+  get inheritance(): Inheritance | undefined {
+    return this.#inheritance;
   }
 
   async open(spec: StreamSpec): Promise<StreamHandle> {
@@ -192,5 +228,16 @@ export class TcDatapath implements Datapath {
       return;
     }
     for (const stream of this.#streams) stream.hopChanged(address, frame);
+  }
+}
+
+/** Undefined: start clean, and the log says why. */
+async function predecessorOf({ port, log }: TcOptions): Promise<Predecessor | undefined> {
+  try {
+    return await findPredecessor(port);
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    log.warn({ why: error.message }, 'what is in the kernel cannot be taken over: its tables are made anew');
+    return undefined;
   }
 }

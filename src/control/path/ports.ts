@@ -223,6 +223,8 @@ export interface Datapath {
   open(spec: StreamSpec): Promise<StreamHandle>;
   /** All reasons, those with zero included. */
   drops(): readonly DropCount[];
+  /** Everything that a killed predecessor's kernel state was wanted for has been opened and added again: the rest goes. */
+  settled?(): void;
   /** Engine-specific facts for `proxyctl status`, e.g. tickets out, devices attached. */
   facts(): Readonly<Record<string, string | number>>;
   /** Removes everything. */
