@@ -6,12 +6,14 @@ import { InvalidArgumentError, Option } from 'commander';
 import { newProgram } from '../command-line.js';
 import { defaultSocketPath } from './api/socket-path.js';
 import { ENGINES_WANTED, type EngineWanted } from './kernel/choose.js';
+import { DEFAULT_PICTURES, type PictureOptions } from './kernel/picture-options.js';
 import { LOG_LEVELS, type LogLevel } from './log.js';
 import { parseRtspUrl, type RtspUrl } from './rtsp/url.js';
 
 export interface Options {
   readonly listen: { readonly host: string; readonly port: number };
   readonly datapath: EngineWanted;
+  readonly pictures: PictureOptions;
   readonly apiSocket: string;
   readonly logLevel: LogLevel;
   readonly source: RtspUrl;
@@ -28,6 +30,15 @@ Examples:
 
 Exit code: 0 ended by SIGINT or SIGTERM, 1 it cannot run, 2 the command line is wrong.`;
 
+const LONGEST_WAIT_SECONDS = 3600;
+const { holdMs, cachePackets, cacheTotalPackets } = DEFAULT_PICTURES;
+
+/** As commander hands them over. */
+interface Given extends Omit<Options, 'source' | 'pictures'> {
+  readonly keyFrameWait: number;
+  readonly pictureCache: number;
+}
+
 /** Ends the process after --help and --version (0) and when the command line is wrong (2, one line on stderr). */
 export function parseCommandLine(argv: readonly string[]): Options {
   const program = newProgram('rtsp-fanout')
@@ -42,13 +53,31 @@ export function parseCommandLine(argv: readonly string[]): Options {
     .addOption(
       new Option('--datapath <engine>', 'who copies the packets').choices(ENGINES_WANTED).default('auto'),
     )
+    .option(
+      '--key-frame-wait <seconds>',
+      'how long a viewer is held back until a picture begins; 0: it starts at once',
+      keyFrameWait,
+      holdMs / 1000,
+    )
+    .option(
+      '--picture-cache <packets>',
+      `kept of each video stream from its last key frame on, for viewers that join, at most ${cacheTotalPackets} in all; 0: none`,
+      pictureCache,
+      cachePackets,
+    )
     .option('--api-socket <path>', 'unix socket for proxyctl', defaultSocketPath())
     .addOption(new Option('--log-level <level>', 'on stderr').choices(LOG_LEVELS).default('info'))
     .version(version())
     .addHelpText('after', EXAMPLES);
   program.options.find((option) => option.long === '--listen')!.defaultValueDescription = '0.0.0.0:8554';
   program.parse(argv);
-  return { ...program.opts<Omit<Options, 'source'>>(), source: program.processedArgs[0] as RtspUrl };
+  const { keyFrameWait: seconds, pictureCache: packets, ...given } = program.opts<Given>();
+  const pictures = {
+    holdMs: Math.round(seconds * 1000),
+    cachePackets: packets,
+    cacheTotalPackets: packets === 0 ? 0 : cacheTotalPackets,
+  };
+  return { ...given, pictures, source: program.processedArgs[0] as RtspUrl };
 }
 
 function sourceUrl(text: string): RtspUrl {
@@ -72,6 +101,18 @@ function listenAddress(text: string): Options['listen'] {
   if (!parts || port < 1 || port > 65_535)
     throw new InvalidArgumentError('It is [HOST:]PORT, IPv6 addresses in brackets, ports from 1 to 65535.');
   return { host: parts[1] ?? parts[2] ?? '0.0.0.0', port };
+}
+
+function keyFrameWait(text: string): number {
+  const seconds = /^\d{1,4}(\.\d{1,3})?$/.test(text) ? Number(text) : NaN;
+  if (seconds <= LONGEST_WAIT_SECONDS) return seconds;
+  throw new InvalidArgumentError(`It is a number of seconds from 0 to ${LONGEST_WAIT_SECONDS}.`);
+}
+
+function pictureCache(text: string): number {
+  const packets = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
+  if (packets <= cacheTotalPackets) return packets;
+  throw new InvalidArgumentError(`It is a number of packets from 0 to ${cacheTotalPackets}.`);
 }
 
 /** package.json's; this file runs from dist/src/control. */

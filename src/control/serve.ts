@@ -14,8 +14,8 @@ import { createProxy } from './path/proxy.js';
 
 /** Resolves to the banner when viewers are served. Rejects with a message for the command line. */
 export async function serve(options: Options, parts: Parts, log: Log): Promise<string> {
-  const { listen, source, apiSocket } = options;
-  const datapath = await chooseDatapath({ wanted: options.datapath, port: listen.port, log });
+  const { listen, source, apiSocket, pictures } = options;
+  const datapath = await chooseDatapath({ wanted: options.datapath, port: listen.port, pictures, log });
   parts.built('datapath', () => datapath.close());
 
   const proxy = createProxy({ ...systemPorts({ log }), upstream: source, listen, datapath, log });

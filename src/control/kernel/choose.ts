@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Datapath, Log } from '../path/ports.js';
 import { missingCapabilities } from './capabilities.js';
+import type { PictureOptions } from './picture-options.js';
 import { UserspaceDatapath } from './userspace.js';
 
 export const ENGINES_WANTED = ['auto', 'tc', 'userspace'] as const;
@@ -18,28 +19,30 @@ export interface Choice {
   readonly wanted: EngineWanted;
   /** The proxy's listen port: the kernel engine's name in this network namespace. */
   readonly port: number;
+  readonly pictures: PictureOptions;
   readonly log: Log;
 }
 
 /** Rejects only when `tc` is wanted and cannot be had; the message is one sentence for the command line. */
-export async function chooseDatapath({ wanted, port, log }: Choice): Promise<Datapath> {
-  if (wanted === 'userspace') return new UserspaceDatapath({ why: 'it was asked for' });
+export async function chooseDatapath(choice: Choice): Promise<Datapath> {
+  const { wanted, port, pictures, log } = choice;
+  if (wanted === 'userspace') return new UserspaceDatapath({ why: 'it was asked for', pictures });
   const obstacle = obstacleToKernel();
   if (obstacle === undefined) {
     try {
       // Only here: without libbpf on this machine the module cannot be loaded.
       const { TcDatapath } = await import('./tc.js');
-      return await TcDatapath.open({ port, objects: OBJECTS, log });
+      return await TcDatapath.open({ port, objects: OBJECTS, pictures, log });
     } catch (error) {
-      return without((error as Error).message, wanted, error);
+      return without((error as Error).message, choice, error);
     }
   }
-  return without(obstacle, wanted);
+  return without(obstacle, choice);
 }
 
-function without(obstacle: string, wanted: EngineWanted, cause?: unknown): Datapath {
+function without(obstacle: string, { wanted, pictures }: Choice, cause?: unknown): Datapath {
   if (wanted === 'tc') throw new Error(`--datapath tc: ${obstacle}`, { cause });
-  return new UserspaceDatapath({ why: `no kernel engine: ${obstacle}` });
+  return new UserspaceDatapath({ why: `no kernel engine: ${obstacle}`, pictures });
 }
 
 /** What can be told without trying. */

@@ -9,6 +9,8 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { DEFAULT_PICTURES } from '../../../src/control/kernel/picture-options.js';
+import { parseCommandLine } from '../../../src/control/options.js';
 
 const SOURCE = 'rtsp://127.0.0.1:1/camera';
 
@@ -31,6 +33,11 @@ t.test('a wrong command line: one line that says what is wrong, exit code 2', as
     ['rtsp-fanout', ['--listen', '0', SOURCE], /65535/],
     ['rtsp-fanout', ['--listen', '::1:8554', SOURCE], /brackets/],
     ['rtsp-fanout', ['--datapath', 'magic', SOURCE], /Allowed choices are auto, tc, userspace/],
+    ['rtsp-fanout', ['--key-frame-wait', '-1', SOURCE], /seconds from 0 to 3600/],
+    ['rtsp-fanout', ['--key-frame-wait', '3601', SOURCE], /seconds from 0 to 3600/],
+    ['rtsp-fanout', ['--key-frame-wait', 'soon', SOURCE], /seconds from 0 to 3600/],
+    ['rtsp-fanout', ['--picture-cache', '32769', SOURCE], /packets from 0 to 32768/],
+    ['rtsp-fanout', ['--picture-cache', '1.5', SOURCE], /packets from 0 to 32768/],
     ['rtsp-fanout', ['--log-level', 'loud', SOURCE], /Allowed choices/],
     ['rtsp-fanout', ['--lisen', '1', SOURCE], /Did you mean --listen/],
     ['proxyctl', [], /say what to do/],
@@ -57,6 +64,8 @@ t.test('--help teaches, --version is the package', async (t) => {
   for (const word of [
     '--listen',
     '--datapath',
+    '--key-frame-wait <seconds>',
+    '--picture-cache <packets>',
     '--api-socket',
     '--log-level',
     'Examples:',
@@ -70,6 +79,17 @@ t.test('--help teaches, --version is the package', async (t) => {
   t.match((await run('rtsp-fanout', ['--version'])).out, /^\d+\.\d+\.\d+\n$/);
   const ctl = await run('proxyctl', ['--help']);
   for (const word of ['clients', 'streams', 'status', 'kick', 'flush', 'leftovers']) t.match(ctl.out, word);
+});
+
+t.test('how viewers begin', async (t) => {
+  const pictures = (...args: string[]) => parseCommandLine(['node', 'rtsp-fanout', ...args, SOURCE]).pictures;
+  t.same(pictures(), DEFAULT_PICTURES);
+  t.match(pictures('--key-frame-wait', '2.5', '--picture-cache', '100'), { holdMs: 2500, cachePackets: 100 });
+  t.same(pictures('--key-frame-wait', '0', '--picture-cache', '0'), {
+    holdMs: 0,
+    cachePackets: 0,
+    cacheTotalPackets: 0,
+  });
 });
 
 t.test('SIGTERM: exit code 0 within two seconds, nothing left; proxyctl while it runs', async (t) => {
