@@ -32,11 +32,6 @@ async function join(crowd: Crowd, i: number): Promise<ViewerHandle> {
   return viewer;
 }
 
-const spent = () => {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-};
-
 /** Milliseconds of each run, one after the other. */
 async function timed(times: number, run: (i: number) => unknown, pauseMs = 0): Promise<number[]> {
   const ms: number[] = [];
@@ -91,10 +86,9 @@ const operations: { [K in Operation]: (request: Asked<K>) => Promise<Told<K>> } 
 
   async churn({ crowd, from, count, pauseMs }) {
     const guests: ViewerHandle[] = [];
-    const before = spent();
     const joinMs = await timed(count, async (i) => guests.push(await join(crowd, from + i)), pauseMs);
     const leaveMs = await timed(count, (i) => guests[i]!.remove(), pauseMs);
-    return { joinMs, leaveMs, cpuMs: (spent() - before) / count };
+    return { joinMs, leaveMs };
   },
 };
 

@@ -23,7 +23,8 @@ export function range(spread: Spread, digits = 0, scale = 1): string {
   return least === most ? of(median) : `${of(median)} (${of(least)} to ${of(most)})`;
 }
 
-/** A target beside its figure, said plainly. */
-export function verdict(met: boolean, target: string): string {
-  return `${met ? 'met' : '**missed**'} (target: ${target})`;
+/** A target beside its figure, said plainly; undefined: the readings are too unsteady for either. */
+export function verdict(met: boolean | undefined, target: string): string {
+  const word = met === undefined ? '**cannot be told from these readings**' : met ? 'met' : '**missed**';
+  return `${word} (target: ${target})`;
 }

@@ -29,11 +29,10 @@ export interface Counters {
   };
 }
 
-/** Milliseconds of each join and each leave; `cpuMs` is the process's own time for one join and one leave. */
+/** Milliseconds of each join and each leave. */
 export interface Churned {
   readonly joinMs: readonly number[];
   readonly leaveMs: readonly number[];
-  readonly cpuMs: number;
 }
 
 /** What the worker does: name -> what it is told and what it answers. */

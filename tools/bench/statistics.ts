@@ -20,3 +20,11 @@ export function spread(values: readonly number[]): Spread {
   const middle = (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
   return { median: middle, least: sorted[0]!, most: sorted.at(-1)! };
 }
+
+/** Of the mean; Infinity of fewer than two values. */
+export function standardError(values: readonly number[]): number {
+  const n = values.length;
+  if (n < 2) return Infinity;
+  const mean = values.reduce((sum, value) => sum + value, 0) / n;
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1) / n);
+}

@@ -5,7 +5,7 @@ import { figure, range, table, verdict } from '../markdown.js';
 import { Path } from '../path.js';
 import { benchTool } from '../programs.js';
 import type { Context, Section } from '../section.js';
-import { type Spread, spread } from '../statistics.js';
+import { type Spread, spread, standardError } from '../statistics.js';
 
 const TARGET = 0.02;
 const PORT = 6000;
@@ -19,6 +19,7 @@ interface Run {
   readonly attached: Spread;
   /** Share of the rate that the program costs: one value for each pair of neighbouring runs. */
   readonly cost: Spread;
+  readonly costError: number;
 }
 
 export interface BystanderResult {
@@ -79,8 +80,9 @@ async function measure(context: Context): Promise<BystanderResult> {
         without.push(await blast(path, protocol, seconds));
         if (!(pair % 2)) attached.push(await withProgram(path, context, protocol, seconds));
       }
-      const cost = spread(without.map((rate, i) => 1 - attached[i]! / rate));
-      runs.push({ protocol, without: spread(without), attached: spread(attached), cost });
+      const costs = without.map((rate, i) => 1 - attached[i]! / rate);
+      const rates = { without: spread(without), attached: spread(attached) };
+      runs.push({ protocol, ...rates, cost: spread(costs), costError: standardError(costs) });
     }
     return { seconds, pairs, runs };
   } finally {
@@ -90,24 +92,27 @@ async function measure(context: Context): Promise<BystanderResult> {
 
 function render(r: BystanderResult): string[] {
   const unit = { tcp: ['Mbit/s', 8e-6], udp: ['packets/s', 1] } as const;
+  const share = (value: number) => `${figure(value * 100, 1)} %`;
   const tcp = r.runs.find(({ protocol }) => protocol === 'tcp')!;
+  const met = tcp.costError > TARGET / 2 ? undefined : tcp.cost.median < TARGET;
   return [
     `Traffic to another port through the device that carries the program, flat out, one stream open and no viewer: ${r.pairs} pairs of ` +
       `runs of ${r.seconds} s, with the program and without. TCP is what iperf3 sends (segmentation offload on); UDP is the worst case: ` +
       'packets of 64 B one by one, each of which the program has to look up.',
     table(
-      ['', 'without', 'with', 'cost in %'],
-      r.runs.map(({ protocol, without, attached, cost }) => {
+      ['', 'without', 'with', 'cost in %', 'its standard error'],
+      r.runs.map(({ protocol, without, attached, cost, costError }) => {
         const [name, scale] = unit[protocol];
         return [
           `${protocol}, ${name}`,
           range(without, 0, scale),
           range(attached, 0, scale),
           range(cost, 1, 100),
+          figure(costError * 100, 1),
         ];
       }),
     ),
-    `TCP, median: ${figure(tcp.cost.median * 100, 1)} %: ${verdict(tcp.cost.median < TARGET, `below ${TARGET * 100} %`)}.`,
+    `TCP, median: ${share(tcp.cost.median)}: ${verdict(met, `below ${TARGET * 100} %`)}.`,
   ];
 }
 

@@ -20,7 +20,7 @@ export interface LossResult {
 
 async function measure(context: Context): Promise<LossResult> {
   const sizes = context.quick ? [100] : [TARGET_VIEWERS, THESIS_VIEWERS];
-  const seconds = context.quick ? 1.5 : 15;
+  const seconds = context.quick ? 1 : 15;
   const path = await Path.build(context.addresses);
   const runs: Delivery[] = [];
   const deliver = (viewers: number, burst: number) => {
