@@ -46,7 +46,7 @@ export const CLIENTS = list(
     address: TEXT,
     port: COUNT,
     stream: TEXT,
-    state: oneOf('ready', 'playing', 'paused'),
+    state: oneOf('ready', 'waiting', 'playing', 'paused'),
     since: TEXT,
     session: TEXT,
     tracks: list(clientTrack),

@@ -11,8 +11,8 @@ export interface ClientRow {
   readonly port: number;
   /** Path (and query) of the stream, as in `StreamRow.path`. */
   readonly stream: string;
-  /** `ready`: set up, never played; `paused`: has played. */
-  readonly state: 'ready' | 'playing' | 'paused';
+  /** `ready`: set up, never played; `waiting`: plays, but a track is held back until a picture begins; `paused`: has played. */
+  readonly state: 'ready' | 'waiting' | 'playing' | 'paused';
   /** When the session was opened. */
   readonly since: string;
   /** Our RTSP session identifier, as the viewer knows it. */

@@ -6,6 +6,7 @@ import type { RtspResponse } from '../rtsp/message.js';
 import type { Range } from '../rtsp/range.js';
 import { describeSdp, type SdpMedia } from '../rtsp/sdp.js';
 import { resolveControl } from '../rtsp/url.js';
+import type { StreamSpec } from './ports.js';
 import { Refusal } from './refusal.js';
 import { placeOfText } from './url-map.js';
 
@@ -18,6 +19,8 @@ export interface MediaDescription {
   readonly payloadType: number | undefined;
   /** RTP timestamp units per second; 0: not told. */
   readonly clockRate: number;
+  /** Of the first payload type whose encoding is told. */
+  readonly encoding: StreamSpec['encoding'];
 }
 
 export interface Description {
@@ -74,7 +77,14 @@ function readMedia(section: SdpMedia, aggregate: string): MediaDescription {
     media: section.media,
     payloadType: section.payloads[0]?.type,
     clockRate: section.clockRate,
+    encoding: readEncoding(section),
   };
+}
+
+function readEncoding({ payloads }: SdpMedia): StreamSpec['encoding'] {
+  for (const { type, encoding } of payloads)
+    if (encoding !== undefined) return { name: encoding, payloadType: type };
+  return undefined;
 }
 
 /** Every place that the description gives a meaning to. A sole track without URL of its own shares the resource's. */

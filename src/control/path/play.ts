@@ -40,7 +40,7 @@ export function trackAt(session: Session, url: RtspUrl): ViewerTrack | undefined
 async function start(session: Session, range: string | undefined): Promise<PlayAnswer> {
   const added = await session.start();
   try {
-    const answer = await session.resource.play(session, range);
+    const answer = await session.resource.play(session, added, range);
     if (session.closed) throw new Refusal(454, 'the session has ended');
     session.state = 'playing';
     return answer;
@@ -53,5 +53,5 @@ async function start(session: Session, range: string | undefined): Promise<PlayA
 /** Per track, in the viewer's own URLs. */
 function rtpInfo(session: Session, answer: PlayAnswer): string {
   const tracks = [...session.tracks.values()];
-  return formatRtpInfo(tracks.map(({ url, track }) => ({ url, ...answer.startOf(track) })));
+  return formatRtpInfo(tracks.map((track) => ({ url: track.url, ...answer.startOf(track) })));
 }

@@ -16,7 +16,10 @@ import type { Track } from './track.js';
 import type { ViewerTrack } from './viewer-track.js';
 
 export function clientRow(session: Session): ClientRow {
-  const { number: id, address, port, state, since, id: rtspId } = session;
+  const { number: id, address, port, since, id: rtspId } = session;
+  const waiting =
+    session.state === 'playing' && [...session.tracks.values()].some(({ heldBack }) => heldBack);
+  const state = waiting ? 'waiting' : session.state;
   const tracks = [...session.tracks.values()].map(clientTrackRow);
   return { id, address, port, stream: session.resource.path, state, since, session: rtspId, tracks };
 }

@@ -20,6 +20,7 @@ import type { Session } from './session.js';
 import { SourcePlay, type PlayAnswer } from './source-play.js';
 import { openTrack, type Track } from './track.js';
 import { inSession, Upstream } from './upstream.js';
+import type { ViewerTrack } from './viewer-track.js';
 
 /** The registry's side of a resource (resources.ts). */
 export interface ResourceOwner {
@@ -183,14 +184,14 @@ export class Resource {
 
   /**
    * Sees to it that the source plays the session's tracks, which get copies already: asks it where it does not yet,
-   * and answers from what it knows where it does.
+   * and answers from what it knows where it does. `added` are those of the session's that get copies only since just now.
    */
-  play(session: Session, range: string | undefined): Promise<PlayAnswer> {
-    const tracks = [...session.tracks.values()].map((viewer) => viewer.track);
-    return this.#play.start(tracks, () =>
+  play(session: Session, added: readonly ViewerTrack[], range: string | undefined): Promise<PlayAnswer> {
+    const viewers = [...session.tracks.values()];
+    return this.#play.start(viewers, added, () =>
       this.#inTurn(async () => {
         const wanted = [...this.tracks.values()];
-        if (tracks.every((track) => track.started)) return;
+        if (viewers.every(({ track }) => track.started)) return;
         // With others in the session a Range would move them, too.
         const headers: [string, string][] =
           range !== undefined && this.sessions.size === 1 ? [['Range', range]] : [];

@@ -11,6 +11,7 @@ import { nowMs, type Context } from './context.js';
 import type { Description } from './description.js';
 import type { Track } from './track.js';
 import { placeOfText } from './url-map.js';
+import type { ViewerTrack } from './viewer-track.js';
 
 /** Where a track begins for a viewer; empty where nobody can tell. */
 export type TrackStart = Pick<RtpInfo, 'seq' | 'rtptime'>;
@@ -18,7 +19,7 @@ export type TrackStart = Pick<RtpInfo, 'seq' | 'rtptime'>;
 export interface PlayAnswer {
   /** The value of Range; undefined: none is known. */
   readonly range: string | undefined;
-  readonly startOf: (track: Track) => TrackStart;
+  readonly startOf: (viewer: ViewerTrack) => TrackStart;
 }
 
 interface Start {
@@ -47,13 +48,21 @@ export class SourcePlay {
     return false;
   }
 
-  /** `relay` asks the source. Who wants the same while it is asked shares the answer, a refusal too. */
-  async start(tracks: readonly Track[], relay: () => Promise<void>): Promise<PlayAnswer> {
-    if (tracks.every((track) => track.started)) return this.#now(tracks);
+  /**
+   * `relay` asks the source. Who wants the same while it is asked shares the answer, a refusal too. `added` are those of
+   * `viewers` that get copies only since just now.
+   */
+  async start(
+    viewers: readonly ViewerTrack[],
+    added: readonly ViewerTrack[],
+    relay: () => Promise<void>,
+  ): Promise<PlayAnswer> {
+    const tracks = viewers.map(({ track }) => track);
+    if (tracks.every((track) => track.started)) return this.#now(viewers, added);
     const shared = this.#relay;
     if (shared && tracks.every((track) => track.started || shared.tracks.includes(track))) {
       await shared.done;
-      return this.#asStarted();
+      return this.#asStarted(added);
     }
     const mine: Relay = { tracks, done: relay() };
     this.#relay = mine;
@@ -62,7 +71,7 @@ export class SourcePlay {
     } finally {
       if (this.#relay === mine) this.#relay = undefined;
     }
-    return this.#asStarted();
+    return this.#asStarted(added);
   }
 
   /** The source has agreed to play these tracks. */
@@ -81,34 +90,42 @@ export class SourcePlay {
     for (const track of tracks) track.halt();
   }
 
-  /** For those who were there before the source began: its own words. */
-  #asStarted(): PlayAnswer {
+  /** For those who were there before the source began: its own words. One of their tracks may have played before. */
+  #asStarted(added: readonly ViewerTrack[]): PlayAnswer {
     const { range, info } = this.#start!;
-    return { range: range && formatRange(range), startOf: (track) => info.get(track) ?? {} };
+    return {
+      range: range && formatRange(range),
+      startOf: (viewer) =>
+        (added.includes(viewer) ? fromCache(viewer) : undefined) ?? announced(viewer, info),
+    };
   }
 
   /** For those who join: what they will get. */
-  #now(tracks: readonly Track[]): PlayAnswer {
-    return { range: this.#rangeNow(tracks), startOf: (track) => this.#next(track) ?? {} };
+  #now(viewers: readonly ViewerTrack[], added: readonly ViewerTrack[]): PlayAnswer {
+    const starts = new Map(viewers.map((viewer) => [viewer, this.#startNow(viewer, added.includes(viewer))]));
+    return { range: this.#rangeNow(starts), startOf: (viewer) => starts.get(viewer) ?? {} };
   }
 
-  /** The packet after the newest; before the first one what the source announced. */
-  #next(track: Track): TrackStart | undefined {
+  /** The packet that the datapath begins with, or the one after the newest; before the first what the source announced. */
+  #startNow(viewer: ViewerTrack, added: boolean): TrackStart {
     const { atNs, info } = this.#start!;
+    const { track, heldBack } = viewer;
+    const cached = added ? fromCache(viewer) : undefined;
+    if (cached) return cached;
     const reception = track.stream.reception();
-    if (!reception || reception.arrivalNs < atNs) return info.get(track);
+    if (!reception || reception.arrivalNs < atNs) return announced(viewer, info);
+    if (heldBack) return {}; // some packet to come, nobody knows which
     return { seq: (reception.extendedMaxSeq + 1) & 0xffff, rtptime: reception.timestamp };
   }
 
-  #rangeNow(tracks: readonly Track[]): string | undefined {
+  #rangeNow(starts: ReadonlyMap<ViewerTrack, TrackStart>): string | undefined {
     const all = this.description?.range;
     if (this.description?.live !== false || !all || !isNpt(all)) return 'npt=now-';
     const told = this.#start!.range;
     const range = told && isNpt(told) ? told : all;
     const first = typeof range.start === 'number' ? range.start : 0;
-    for (const track of tracks) {
+    for (const [{ track }, { rtptime }] of starts) {
       const begin = this.#start!.info.get(track)?.rtptime;
-      const rtptime = this.#next(track)?.rtptime;
       const { clockRate } = track.media;
       if (begin === undefined || rtptime === undefined || clockRate === 0) continue;
       const atMs = Number(this.#start!.atNs / 1_000_000n);
@@ -121,6 +138,19 @@ export class SourcePlay {
     }
     return undefined; // the source never said which timestamp its start has: no position can be told
   }
+}
+
+function fromCache({ first }: ViewerTrack): TrackStart | undefined {
+  return first && { seq: first.seq, rtptime: first.timestamp };
+}
+
+/**
+ * The source's words. Who is held back may not get the first packet that the source sends; the timestamp stays true, for
+ * it is that of the start of the range (RFC 2326 12.33).
+ */
+function announced({ track, missesStart }: ViewerTrack, info: ReadonlyMap<Track, TrackStart>): TrackStart {
+  const { seq, rtptime } = info.get(track) ?? {};
+  return { ...(seq !== undefined && !missesStart && { seq }), ...(rtptime !== undefined && { rtptime }) };
 }
 
 /** RTP-Info names a track by its control URL, and some servers by a relative or otherwise altered one. */

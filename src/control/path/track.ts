@@ -127,6 +127,7 @@ export async function openTrack(context: Context, parts: TrackParts): Promise<Tr
         source,
         ...pairs,
         clockRate: parts.media.clockRate,
+        encoding: parts.media.encoding,
       })
       .catch((error: Error) => {
         throw new Refusal(503, `the datapath refused the stream: ${error.message}`);

@@ -54,6 +54,21 @@ export class ViewerTrack {
     return this.#handle?.servedBy;
   }
 
+  /** The first packet that it gets since start(), where that is known beforehand. */
+  get first(): ViewerHandle['first'] {
+    return this.#handle?.first;
+  }
+
+  /** Nothing is sent to it yet, and nothing is until a picture begins. */
+  get heldBack(): boolean {
+    return this.#handle?.heldBack ?? false;
+  }
+
+  /** Packets have been withheld from it, or may be, because no picture has begun. */
+  get missesStart(): boolean {
+    return this.heldBack || (this.#handle?.counters().held ?? 0) > 0;
+  }
+
   /** Since the first start(), pauses included. */
   get counters(): ViewerCounters {
     return this.#handle ? sum(this.#before, this.#handle.counters()) : this.#before;

@@ -85,9 +85,12 @@ async function until(what: () => boolean): Promise<void> {
   throw new Error(`not within twenty seconds: ${what}`);
 }
 
+/** What is sent here are no pictures: nobody waits for one. */
+const NO_PICTURES = { holdMs: 0, cachePackets: 0, cacheTotalPackets: 0 };
+
 async function start(limits: Partial<Limits> = {}) {
   const server = await FakeServer.start();
-  const datapath = new UserspaceDatapath({ why: 'a test' });
+  const datapath = new UserspaceDatapath({ why: 'a test', pictures: NO_PICTURES });
   const proxy = createProxy({
     ...systemPorts({ log: QUIET, ports: PORTS }),
     upstream: parseRtspUrl(`rtsp://127.0.0.1:${server.port}/x`),
