@@ -11,6 +11,7 @@ import { TcDatapath } from '../../src/control/kernel/tc.js';
 import { bindUdpPair } from '../../src/control/net/udp-pair.js';
 import type { StreamHandle, ViewerHandle } from '../../src/control/path/ports.js';
 import { PortPairs } from '../../src/control/state/port-pairs.js';
+import { ip } from '../fixtures/kernel-bench.js';
 import { enterOwnNamespace } from '../fixtures/own-namespace.js';
 import { PAYLOAD_TYPE, rtpWith } from '../fixtures/picture-cases.js';
 
@@ -101,13 +102,18 @@ class Stage {
   /** `gop` packets that begin with a picture, in bursts, about 1000 a second; `between` is called after each burst. */
   async pictures(gop: number, between: () => void): Promise<void> {
     for (let i = 0; i < gop; i++) {
-      const number = Buffer.alloc(200);
+      const number = Buffer.alloc(4 + ((this.sent * 37) % 300)); // of all sizes, growing and shrinking
       number.writeUInt32BE(this.sent);
       this.#send(rtpWith(Buffer.concat([i === 0 ? IDR : SLICE, number]), { seq: this.sent++ }));
       if (i % BURST !== BURST - 1) continue;
       await delay(BURST_MS);
       between();
     }
+  }
+
+  /** A viewer that nobody listens for. */
+  add(localAddress: string, address: string): Promise<ViewerHandle> {
+    return this.#stream.add({ id: this.#ids++, localAddress, address, rtpPort: 9, rtcpPort: 10 });
   }
 
   async join(): Promise<Viewer> {
@@ -220,4 +226,27 @@ t.test('a picture that began long ago', { skip }, async (t) => {
   const worst = Math.max(...late.map(({ firstAfterMs }) => firstAfterMs));
   t.ok(worst < 200, `first packet after ${worst.toFixed(1)} ms at most`);
   t.same(stage.drops, {});
+});
+
+t.test('a device that goes away while a viewer behind it joins', { skip }, async (t) => {
+  ip('link', 'add', 'away0', 'type', 'veth', 'peer', 'name', 'away1');
+  for (const end of ['away0', 'away1']) ip('link', 'set', end, 'up');
+  ip('addr', 'add', '10.9.0.1/24', 'dev', 'away0');
+  ip('neigh', 'replace', '10.9.0.2', 'lladdr', '02:00:00:00:00:09', 'dev', 'away0', 'nud', 'permanent');
+  const stage = await Stage.set(t);
+  const here = await stage.join();
+  await stage.pictures(600, () => {});
+  const away = await stage.add('10.9.0.1', '10.9.0.2');
+  t.match(away.first, { seq: 0 });
+  const { packets } = away.counters();
+  t.ok(packets > 0 && packets < 600, `${packets} packets so far`);
+  ip('link', 'del', 'away0');
+  await stage.pictures(100, () => {});
+  for (let i = 0; i < 100 && away.counters().drops + away.counters().packets < stage.sent; i++)
+    await delay(20);
+  const after = away.counters();
+  t.equal(after.packets + after.drops, stage.sent, 'each packet is accounted for, once');
+  t.equal(after.packets, packets, 'sent is what was sent');
+  t.same(stage.drops, { 'egress-error': after.drops });
+  t.equal(fault(here), undefined, 'others notice nothing');
 });

@@ -265,6 +265,7 @@ export class FrameProgram {
     this.#context.setUint32(SK_BUFF.cb, argument, true);
     const at = (field: string) => koffi.offsetof('bpf_test_run_opts', field);
     koffi.encode(this.#options, at('data_size_in'), 'uint32_t', bytes);
+    koffi.encode(this.#options, at('data_size_out'), 'uint32_t', 0); // the last run's size: a longer frame would be ENOSPC
     check(calls().testRun(this.#fd, this.#options), 'BPF_PROG_RUN');
     return koffi.decode(this.#options, at('retval'), 'int32_t') as number;
   }

@@ -21,7 +21,7 @@ export interface ViewerStream {
 }
 
 const IP_UDP_HEADERS = 28;
-/** NET_XMIT_DROP. */
+/** NET_XMIT_DROP; a device that is down or gone answers with a negative errno. */
 const REFUSED = 1;
 const NOTHING = { packets: 0, bytes: 0, rtcpPackets: 0, drops: 0, held: 0 };
 
@@ -164,19 +164,23 @@ export class TcViewer implements ViewerHandle, Join {
   #send(packet: Buffer): boolean {
     const { spec } = this.#stream;
     const { localAddress, address, rtpPort } = this.#spec;
-    if (packet.length + IP_UDP_HEADERS > this.#frame.mtu) {
-      this.#fromCache.drops++;
-      this.#engine.countDrop('too-big');
-      return true;
-    }
+    if (packet.length + IP_UDP_HEADERS > this.#frame.mtu) return this.#drop('too-big');
     const bytes = writeFrame(
       this.#engine.sender.frame,
       { hop: this.#frame, source: localAddress, sourcePort: spec.downstream.rtpPort, address, port: rtpPort },
       packet,
     );
-    if (this.#engine.sender.run(bytes, this.#frame.ifindex) === REFUSED) return false;
+    const answer = this.#engine.sender.run(bytes, this.#frame.ifindex);
+    if (answer === REFUSED) return false;
+    if (answer < 0) return this.#drop('egress-error');
     this.#fromCache.packets++;
     this.#fromCache.bytes += packet.length;
+    return true;
+  }
+
+  #drop(reason: string): true {
+    this.#fromCache.drops++;
+    this.#engine.countDrop(reason);
     return true;
   }
 
