@@ -3,6 +3,7 @@
 // where.
 import type { EngineName } from './engines.js';
 import type { Fanout } from './fanout.js';
+import type { Counters } from './protocol.js';
 import { type Path, type Sent, type Traffic, finalCount } from './path.js';
 
 export interface Delivery {
@@ -17,6 +18,8 @@ export interface Delivery {
   readonly handedOver: number;
   readonly dropped: number;
   readonly arrived: number;
+  /** The engine's own drop counters, by reason; those with none left out. */
+  readonly reasons: Readonly<Record<string, number>>;
   /** Over all viewers: packets sent and not arrived; the counter's judgement by sequence numbers. */
   readonly lost: number;
   readonly duplicated: number;
@@ -50,7 +53,7 @@ export async function deliver(
   const sum = (of: (row: (typeof rows)[number]) => number) => rows.reduce((all, row) => all + of(row), 0);
   const unique = rows.map((row) => row.packets - row.duplicated - row.old);
   while (unique.length < viewers) unique.push(0); // got nothing at all
-  const delta = (of: (counters: typeof after) => number) => of(after) - of(before);
+  const delta = (of: (counters: Counters) => number) => of(after) - of(before);
   return {
     viewers,
     traffic,
@@ -61,6 +64,7 @@ export async function deliver(
     handedOver: delta((counters) => counters.viewers.packets),
     dropped: delta((counters) => counters.viewers.drops),
     arrived: totals.rtp,
+    reasons: newDrops(before.drops, after.drops),
     lost: unique.reduce((all, got) => all + sent.sent - got, 0),
     duplicated: sum((row) => row.duplicated + row.old),
     reordered: sum((row) => row.reordered),
@@ -69,6 +73,12 @@ export async function deliver(
     passes: delta(({ facts }) => Number(facts['passes'])) / sent.sent,
     full: delta(({ facts }) => Number(facts['passes that met a full egress'])) / sent.sent,
   };
+}
+
+function newDrops(before: Counters['drops'], after: Counters['drops']): Record<string, number> {
+  const old = new Map(before.map(({ reason, count }) => [reason, count]));
+  const counts = after.map(({ reason, count }) => [reason, count - (old.get(reason) ?? 0)] as const);
+  return Object.fromEntries(counts.filter(([, count]) => count > 0));
 }
 
 /** The same with an engine of its own. */
@@ -87,14 +97,18 @@ export async function deliverTo(
 
 export const isExact = ({ lost, duplicated, reordered }: Delivery) => lost + duplicated + reordered === 0;
 
-/** Where packets went missing, in the order of their way. */
+/** Where packets went missing, in the order of their way, and what the engine counted as the reason. */
 export function losses(d: Delivery): string {
+  const unserved = (d.entered - d.refused) * d.viewers - d.handedOver - d.dropped;
   const places = [
     [d.sent - d.entered, "packets before the engine (source's link)"],
-    [d.refused, 'packets at the entrance (no ticket)'],
-    [d.dropped, 'copies in the engine'],
-    [d.handedOver - d.arrived, 'copies after it (egress device, receiver)'],
+    [d.refused, 'packets at the entrance'],
+    [unserved, 'copies never made (their packet was given up)'],
+    [d.dropped, 'copies that the egress did not take'],
+    [d.handedOver - d.arrived, 'copies after the engine (egress device, receiver)'],
   ] as const;
   const found = places.filter(([count]) => count !== 0).map(([count, where]) => `${count} ${where}`);
-  return found.join(', ') || 'nowhere';
+  const reasons = Object.entries(d.reasons).map(([reason, count]) => `${reason} ${count}`);
+  if (reasons.length > 0) found.push(`counted: ${reasons.join(', ')}`);
+  return found.join('; ') || 'nowhere';
 }

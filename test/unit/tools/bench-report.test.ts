@@ -59,7 +59,7 @@ const GOOD: Delivery = {
   viewers: 2,
   traffic: { pps: 10, bytes: 100, burst: 1 },
   seconds: 1,
-  ...{ sent: 10, entered: 10, refused: 0, handedOver: 20, dropped: 0, arrived: 20 },
+  ...{ sent: 10, entered: 10, refused: 0, handedOver: 20, dropped: 0, arrived: 20, reasons: {} },
   ...{ lost: 0, duplicated: 0, reordered: 0, leastLost: 0, mostLost: 0, passes: 1, full: 0 },
 };
 
@@ -68,7 +68,12 @@ t.test('where packets were lost is told in the order of their way', async (t) =>
   t.equal(losses(GOOD), 'nowhere');
   for (const wrong of ['lost', 'duplicated', 'reordered'] as const) t.notOk(isExact({ ...GOOD, [wrong]: 1 }));
   t.match(losses({ ...GOOD, entered: 9 }), /^1 packets before the engine/);
-  t.match(losses({ ...GOOD, refused: 2, arrived: 19 }), /^2 packets at the entrance.*, 1 copies after/);
+  t.match(
+    losses({ ...GOOD, refused: 2, handedOver: 16, arrived: 15 }),
+    /^2 packets at the entrance; 1 copies after/,
+  );
+  const givenUp = { ...GOOD, handedOver: 19, arrived: 19, reasons: { 'ticket-lost': 1 } };
+  t.match(losses(givenUp), /^1 copies never made .*; counted: ticket-lost 1$/);
 });
 
 t.test('the same packets for all: exactly those that the engine refused', async (t) => {
