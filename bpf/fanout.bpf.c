@@ -63,7 +63,6 @@ static __always_inline bool serve_some(struct pass *p)
 	p->span = p->t->span;
 	p->offset = p->t->offset;
 	p->kind = p->t->kind;
-	p->t->seen_ns = p->now;
 	COUNT(p->s->passes, 1);
 	if (p->offset < p->span)
 		bpf_loop(p->span - p->offset, serve_next, p, 0);
@@ -76,12 +75,15 @@ static __always_inline bool serve_some(struct pass *p)
 /* One pass, after which the packet's ticket has ended or its template is under way to the next pass. */
 static __always_inline void pass(struct pass *p, struct fanout_global *g)
 {
+	__u64 departure;
+
 	if (serve_some(p)) {
 		end_ticket(p->s, p->stream, p->t, FANOUT_TICKET_DONE);
 		return;
 	}
 	reap(p->s, p->stream, g, p->now);
-	if (!send_round(p->skb, g, p->stream, p->number) &&
+	departure = p->last == FULL || p->last == WAIT ? p->now + FANOUT_RETRY_NS : 0;
+	if (!send_round(p->skb, g, p->stream, p->number, departure) &&
 	    end_ticket(p->s, p->stream, p->t, FANOUT_TICKET_DEAD))
 		count_drop(FANOUT_DROP_TEMPLATE_DIED);
 }
@@ -95,7 +97,7 @@ static __always_inline void queue_and_restore(struct pass *p, struct fanout_glob
 	__u8 addresses[2 * ETH_ALEN];
 
 	bpf_skb_load_bytes(p->skb, 0, addresses, sizeof(addresses));
-	if (!send_round(p->skb, g, p->stream, p->number) &&
+	if (!send_round(p->skb, g, p->stream, p->number, 0) &&
 	    end_ticket(p->s, p->stream, p->t, FANOUT_TICKET_DEAD))
 		count_drop(FANOUT_DROP_TEMPLATE_DIED);
 	bpf_skb_store_bytes(p->skb, 0, addresses, sizeof(addresses), 0);
@@ -119,7 +121,7 @@ static __always_inline int fan_out(struct __sk_buff *skb, struct fanout_stream *
 	if (g->heartbeat_limit_ns && now - g->heartbeat_ns > g->heartbeat_limit_ns)
 		return drop(FANOUT_DROP_STALE);
 	reap(s, in->stream, g, now);
-	p.t = take_ticket(s, in, g, now);
+	p.t = take_ticket(s, in, g, waiting_room(skb, g) == g->xdp_ifindex, now);
 	if (!p.t) {
 		COUNT(s->refused, 1);
 		count_drop(FANOUT_DROP_NO_TICKET);
@@ -133,7 +135,7 @@ static __always_inline int fan_out(struct __sk_buff *skb, struct fanout_stream *
 	}
 	if (*(volatile __u32 *)&s->head == p.number && waiting_room(skb, g) != g->xdp_ifindex)
 		pass(&p, g);
-	else if (!send_round(skb, g, p.stream, p.number) && end_ticket(s, p.stream, p.t, FANOUT_TICKET_DEAD))
+	else if (!send_round(skb, g, p.stream, p.number, 0) && end_ticket(s, p.stream, p.t, FANOUT_TICKET_DEAD))
 		count_drop(FANOUT_DROP_TEMPLATE_DIED);
 	return TC_ACT_SHOT;
 }
@@ -205,8 +207,10 @@ int tc_again(struct __sk_buff *skb)
 		p.segments = skb->gso_segs;
 		p.segment = skb->gso_size;
 	}
+	if (skb->tstamp)
+		bpf_skb_set_tstamp(skb, 0, BPF_SKB_TSTAMP_UNSPEC); /* the departure time was this template's, not the copies' */
 	p.now = bpf_ktime_get_ns();
-	g->pass_ns = p.now;
+	note_pass(p.t, g, p.now);
 	pass(&p, g);
 	return TC_ACT_SHOT;
 }

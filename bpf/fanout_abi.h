@@ -25,9 +25,9 @@ enum fanout_version {
 
 /* A copy waits this long for room in its egress while that takes nothing of the packet; then it is dropped. */
 #define FANOUT_REFUSED_NS 500000000ull
-/* A template that has not come round while others did, for this long, is lost ... */
-#define FANOUT_OVERDUE_NS 250000000ull
-/* ... and one that nobody has seen for this long is, whatever the others did. */
+/* A template that found no room, or whose turn it was not, comes again after so long. */
+#define FANOUT_RETRY_NS 50000ull
+/* When nothing at all has come round for so long, what waits is lost: somebody has emptied the queue. */
 #define FANOUT_LOST_NS 2000000000ull
 /* XDP: a device that had no room is left alone for this long; its driver empties a queue of packets meanwhile. */
 #define FANOUT_XDP_FULL_NS 10000ull
@@ -44,6 +44,9 @@ enum fanout_limit {
 	FANOUT_STREAM_IN_FLIGHT = 200,      /* tickets of one stream that may be out at once */
 	FANOUT_TOTAL_IN_FLIGHT = 240,       /* of all streams: less than the 256 entries of the private veth's ring */
 	FANOUT_DATAGRAM_SEGMENTS = 64,      /* datagrams that one GSO packet may carry (the kernel's UDP_MAX_SEGMENTS) */
+	FANOUT_OVERDUE_PASSES = 2048,       /* passes of others in the same queue after which a template is lost: it holds no
+	                                     * more than FANOUT_TOTAL_IN_FLIGHT, and is served in turn but for departure times */
+	FANOUT_ROOMS = 2,                   /* queues that templates wait in: TC's and XDP's */
 	FANOUT_PASS_COPIES = 192,           /* copies per pass, less than the 256 entries of a veth's ring */
 	FANOUT_SR_HISTORY = 8,              /* sender reports whose local send time is remembered */
 	FANOUT_XDP_DEVICES = 64,            /* egress devices that XDP can serve */
@@ -203,6 +206,8 @@ struct fanout_ticket {
 	__u32 kind;                         /* enum fanout_kind */
 	__u32 generation;                   /* of the stream when the packet came */
 	__u32 begins;                       /* 1: a decoder can begin with this packet */
+	__u32 room;                         /* which queue its template waits in: 0 TC's, 1 XDP's */
+	__u32 seen_pass;                    /* `passes` of that queue at its last pass */
 	__u32 pad;
 	__u64 seen_ns;                      /* last pass */
 	__u64 refused_ns;                   /* since when the egress has taken nothing of this packet; 0: it took the last copy */
@@ -268,6 +273,7 @@ struct fanout_global {
 	__u32 page_hint;                    /* command program: no free page below this one */
 	__u32 xdp_ifindex;                  /* control plane: the sending end of XDP's private veth; 0: all is TC's */
 	__u64 pass_ns;                      /* datapath: the last pass of any template */
+	__u32 passes[FANOUT_ROOMS];         /* datapath, atomic: passes of templates from each queue; wraps */
 	__u64 drops[FANOUT_DROP_MAX];       /* datapath, atomic */
 };
 
@@ -362,11 +368,11 @@ FANOUT_ASSERT_SIZE(fanout_listen_key, 20);
 FANOUT_ASSERT_SIZE(fanout_listen, 8);
 FANOUT_ASSERT_SIZE(fanout_stream, 1192);
 FANOUT_ASSERT_SIZE(fanout_viewer, 160);
-FANOUT_ASSERT_SIZE(fanout_ticket, 56);
+FANOUT_ASSERT_SIZE(fanout_ticket, 64);
 FANOUT_ASSERT_SIZE(fanout_reception, 176);
 FANOUT_ASSERT_SIZE(fanout_cached, 1488);
 FANOUT_ASSERT_SIZE(fanout_device, 40);
-FANOUT_ASSERT_SIZE(fanout_global, 184);
+FANOUT_ASSERT_SIZE(fanout_global, 192);
 FANOUT_ASSERT_SIZE(fanout_command, 100);
 
 #endif

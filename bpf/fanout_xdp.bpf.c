@@ -103,8 +103,7 @@ int xdp_again(struct xdp_md *x)
 	if (!g->xdp_ifindex)
 		return XDP_PASS;
 	p.now = bpf_ktime_get_ns();
-	g->pass_ns = p.now;
-	p.t->seen_ns = p.now;
+	note_pass(p.t, g, p.now);
 	COUNT(p.s->passes, 1);
 	if (*(volatile __u32 *)&p.s->head != p.number) {
 		COUNT(p.s->waits, 1);

@@ -48,9 +48,10 @@ static __always_inline __u32 waiting_room(const struct __sk_buff *skb, const str
 										   g->recirculate_ifindex;
 }
 
-/* Sends a clone of the packet round through a private veth. False: it could not be queued. */
+/* Sends a clone of the packet round through a private veth. False: it could not be queued. `departure` (0: at once) is heeded
+ * where that has an fq queue, which user space sees to; a token bucket slows down all templates elsewhere. */
 static __always_inline bool send_round(struct __sk_buff *skb, const struct fanout_global *g, __u32 stream,
-				       __u32 number)
+				       __u32 number, __u64 departure)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct template_address a = { .stream = stream, .number = number };
@@ -59,6 +60,8 @@ static __always_inline bool send_round(struct __sk_buff *skb, const struct fanou
 		return false;
 	__builtin_memcpy(a.destination, g->template_mac, sizeof(a.destination));
 	__builtin_memcpy(data, &a, sizeof(a));
+	if (departure)
+		bpf_skb_set_tstamp(skb, departure, BPF_SKB_TSTAMP_DELIVERY_MONO);
 	return !bpf_clone_redirect(skb, waiting_room(skb, g), 0);
 }
 

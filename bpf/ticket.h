@@ -13,7 +13,8 @@
  *  - a viewer is served packet t only when `next` says it has had all before t, or they can no longer come; then `next`
  *    becomes t + 1. Hence never twice and never out of order, even if a template came round twice.
  *  - the packet at head waits for nobody but the egress, and for that at most FANOUT_REFUSED_NS. Hence it always ends.
- *  - a template that dies is noticed (FANOUT_OVERDUE_NS, FANOUT_LOST_NS) and its ticket given up. Hence no stall.
+ *  - a template that dies is noticed (its queue is first in, first out, so it cannot be overtaken for ever: reap) and
+ *    its ticket given up. Hence no stall. Time decides nothing while templates come round, however starved the CPU is.
  *  - tail - head <= FANOUT_STREAM_IN_FLIGHT < FANOUT_TICKETS, so no ticket is overwritten while out.
  *  - in_flight changes by one with each ticket's way into and out of FANOUT_TICKET_OUT, both atomic.
  */
@@ -66,18 +67,26 @@ static __always_inline bool end_ticket(struct fanout_stream *s, __u32 stream, st
 	return true;
 }
 
+/* A pass of a template: when, and after how many others in its queue. */
+static __always_inline void note_pass(struct fanout_ticket *t, struct fanout_global *g, __u64 now)
+{
+	t->seen_ns = now;
+	t->seen_pass = COUNT(g->passes[t->room % FANOUT_ROOMS], 1);
+	g->pass_ns = now;
+}
+
 /* Gives up the oldest ticket if its template is gone: it holds everybody up. */
 static __always_inline void reap(struct fanout_stream *s, __u32 stream, struct fanout_global *g, __u64 now)
 {
 	__u32 head = *(volatile __u32 *)&s->head;
 	struct fanout_ticket *t = ticket_at(stream, head);
-	__s64 overdue, lost;
+	__u32 overtaken;
 
 	if (head == *(volatile __u32 *)&s->tail || !t || t->number != head || t->state != FANOUT_TICKET_OUT)
 		return;
-	overdue = g->pass_ns - t->seen_ns;
-	lost = now - t->seen_ns;
-	if (overdue < (__s64)FANOUT_OVERDUE_NS && lost < (__s64)FANOUT_LOST_NS)
+	overtaken = *(volatile __u32 *)&g->passes[t->room % FANOUT_ROOMS] - t->seen_pass;
+	if (overtaken < FANOUT_OVERDUE_PASSES &&
+	    ((__s64)(now - t->seen_ns) < (__s64)FANOUT_LOST_NS || (__s64)(now - g->pass_ns) < (__s64)FANOUT_LOST_NS))
 		return;
 	if (end_ticket(s, stream, t, FANOUT_TICKET_DEAD))
 		count_drop(FANOUT_DROP_TICKET_LOST);
@@ -103,7 +112,7 @@ static long take_one(__u32 i, void *context)
 
 /* A ticket for a packet that has just come, or NULL: all are out. */
 static __always_inline struct fanout_ticket *take_ticket(struct fanout_stream *s, const struct packet *in,
-							 struct fanout_global *g, __u64 now)
+							 struct fanout_global *g, __u32 room, __u64 now)
 {
 	struct take c = { .s = s };
 	struct fanout_ticket *t;
@@ -123,7 +132,9 @@ static __always_inline struct fanout_ticket *take_ticket(struct fanout_stream *s
 	t->begins = in->begins;
 	t->kind = in->kind;
 	t->generation = in->generation;
+	t->room = room;
 	t->seen_ns = now;
+	t->seen_pass = *(volatile __u32 *)&g->passes[room % FANOUT_ROOMS];
 	t->refused_ns = 0;
 	t->number = c.number;
 	__sync_lock_test_and_set(&t->state, FANOUT_TICKET_OUT);

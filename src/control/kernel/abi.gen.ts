@@ -49,6 +49,8 @@ export const Limit = {
   STREAM_IN_FLIGHT: 200,
   TOTAL_IN_FLIGHT: 240,
   DATAGRAM_SEGMENTS: 64,
+  OVERDUE_PASSES: 2048,
+  ROOMS: 2,
   PASS_COPIES: 192,
   SR_HISTORY: 8,
   XDP_DEVICES: 64,
@@ -152,7 +154,7 @@ export const Device = {
 
 /** struct fanout_global: byte offsets, and its size. */
 export const Global = {
-  SIZE: 184,
+  SIZE: 192,
   heartbeatNs: 0,
   heartbeatLimitNs: 8,
   ownerPid: 16,
@@ -164,7 +166,8 @@ export const Global = {
   pageHint: 40,
   xdpIfindex: 44,
   passNs: 48,
-  drops: 56,
+  passes: 56,
+  drops: 64,
 } as const;
 
 /** struct fanout_hello: byte offsets, and its size. */
@@ -292,7 +295,7 @@ export const Stream = {
 
 /** struct fanout_ticket: byte offsets, and its size. */
 export const Ticket = {
-  SIZE: 56,
+  SIZE: 64,
   number: 0,
   state: 4,
   start: 8,
@@ -302,9 +305,11 @@ export const Ticket = {
   kind: 24,
   generation: 28,
   begins: 32,
-  pad: 36,
-  seenNs: 40,
-  refusedNs: 48,
+  room: 36,
+  seenPass: 40,
+  pad: 44,
+  seenNs: 48,
+  refusedNs: 56,
 } as const;
 
 /** struct fanout_viewer: byte offsets, and its size. */

@@ -13,7 +13,14 @@ import { removeLeftovers } from './leftovers.js';
 import { NextHops, type NextHop } from './next-hop.js';
 import { findPredecessor, type Predecessor } from './predecessor.js';
 import { DEFAULT_PICTURES, type PictureOptions } from './picture-options.js';
-import { makeVeth, removeVeth, takeOverVeth, type VethPair } from './private-veth.js';
+import {
+  makeVeth,
+  pacingOf,
+  removeVeth,
+  takeOverVeth,
+  type QueuePacing,
+  type VethPair,
+} from './private-veth.js';
 import { TcFilters } from './tc-filters.js';
 import { TcStream } from './tc-stream.js';
 import { Tally } from '../state/tally.js';
@@ -47,6 +54,7 @@ export class TcDatapath implements Datapath {
   readonly cachePackets: number;
   readonly #program: BpfObject;
   readonly #queue: VethPair;
+  readonly #pacing: QueuePacing;
   readonly #local: VethPair;
   readonly #filters: TcFilters;
   readonly #port: number;
@@ -66,10 +74,12 @@ export class TcDatapath implements Datapath {
     inheritance: Inheritance | undefined;
     options: TcOptions;
     pictures: PictureOptions;
+    pacing: QueuePacing;
   }) {
     this.state = parts.state;
     this.#program = parts.program;
     this.#queue = parts.queue;
+    this.#pacing = parts.pacing;
     this.#local = parts.local;
     this.#filters = parts.filters;
     this.#inheritance = parts.inheritance;
@@ -114,7 +124,18 @@ export class TcDatapath implements Datapath {
       for (const device of predecessor?.devices ?? [])
         filters.attach(device, program.programFd('tc_ingress'));
       const inheritance = predecessor && new Inheritance(state);
-      return new TcDatapath({ state, program, queue, local, filters, inheritance, options, pictures });
+      const pacing = await pacingOf(queue.send);
+      return new TcDatapath({
+        state,
+        program,
+        queue,
+        local,
+        filters,
+        inheritance,
+        options,
+        pictures,
+        pacing,
+      });
     } catch (error) {
       for (const step of undo.reverse()) await step();
       throw error;
@@ -196,7 +217,7 @@ export class TcDatapath implements Datapath {
     const viewers = [...this.#streams].reduce((sum, stream) => sum + stream.userspaceViewers, 0);
     return {
       devices: this.#filters.devices.join(' '),
-      queue: this.#queue.send.name,
+      queue: `${this.#queue.send.name} (paced by ${this.#pacing})`,
       'tickets out': this.state.ticketsOut(),
       'kernel streams': this.#streams.size,
       'viewers served by user space': viewers,
