@@ -84,12 +84,22 @@ static __always_inline bool too_big(const struct fanout_viewer *v, const struct 
 	return p->segment + sizeof(struct iphdr) + sizeof(struct udphdr) > v->mtu;
 }
 
+/* Bytes behind the datagram (padding of short frames, or worse) are nobody's, and may be more than the egress takes. */
+static __always_inline void trim(const struct pass *p)
+{
+	__u32 length = HEADERS + p->payload;
+
+	if (p->segments == 1 && p->skb->len > length)
+		bpf_skb_change_tail(p->skb, length, 0);
+}
+
 static __always_inline enum served copy(struct fanout_viewer *v, struct pass *p)
 {
 	long taken;
 
 	if (too_big(v, p))
 		return drop_copy(v, p, FANOUT_DROP_TOO_BIG);
+	trim(p);
 	if (rewrite(p->skb, v, p->kind))
 		return drop_copy(v, p, FANOUT_DROP_NO_MEMORY);
 	taken = bpf_clone_redirect(p->skb, v->ifindex, 0);

@@ -14,6 +14,7 @@ import { PortPairs } from '../../src/control/state/port-pairs.js';
 import { ip } from '../fixtures/kernel-bench.js';
 import { enterOwnNamespace } from '../fixtures/own-namespace.js';
 import { PAYLOAD_TYPE, rtpWith } from '../fixtures/picture-cases.js';
+import { random } from '../fixtures/random.js';
 
 const skip = enterOwnNamespace(fileURLToPath(import.meta.url)) ?? false;
 const HOST = '127.0.0.1';
@@ -24,16 +25,6 @@ const SLICE = Buffer.from('419a0000', 'hex');
 const BEGINS = 0x65;
 
 const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 2 ** 31);
-
-/** mulberry32, so that a failure can be repeated. */
-function random(state: number): (below: number) => number {
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) % below;
-  };
-}
 
 async function bound() {
   const socket = createSocket({ type: 'udp4', recvBufferSize: 1 << 20 });

@@ -5,20 +5,11 @@ import t from 'tap';
 import { parseCompound } from '../../src/control/rtcp/compound.js';
 import type { RtcpPacket } from '../../src/control/rtcp/packet.js';
 import { RTCP_CASES, bytesOf } from '../fixtures/rtcp-cases.js';
+import { random } from '../fixtures/random.js';
 
 const seconds = Number(process.env['FUZZ_SECONDS'] ?? 2);
 const seed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31);
 const LARGEST = 65507;
-
-/** mulberry32: small, seeded, good enough to choose bytes. */
-function random(state: number): (below: number) => number {
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) % below;
-  };
-}
 
 function mutate(bytes: Buffer, other: Buffer, below: (n: number) => number): Buffer {
   const at = below(bytes.length + 1);

@@ -9,6 +9,7 @@ import t from 'tap';
 
 import { RTSP_CASES } from '../fixtures/rtsp-cases.js';
 import { cut, drain, type Seen } from '../fixtures/rtsp-drain.js';
+import { random } from '../fixtures/random.js';
 
 const seconds = Number(process.env['FUZZ_SECONDS'] ?? 2);
 const seed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31);
@@ -40,16 +41,6 @@ const MORSELS = [
   '-',
   '9',
 ].map((text) => Buffer.from(text, 'latin1'));
-
-/** mulberry32: small, seeded, good enough to choose bytes. */
-function random(state: number): (below: number) => number {
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) % below;
-  };
-}
 
 function mutate(bytes: Buffer, below: (n: number) => number): Buffer {
   const pick = (from: readonly Buffer[]) => from[below(from.length)]!;

@@ -8,6 +8,7 @@ import { UserspaceDatapath } from '../../../src/control/kernel/userspace.js';
 import { bindUdpPair } from '../../../src/control/net/udp-pair.js';
 import type { StreamHandle, UdpPair, ViewerHandle, ViewerSpec } from '../../../src/control/path/ports.js';
 import { PortPairs } from '../../../src/control/state/port-pairs.js';
+import { random } from '../../fixtures/random.js';
 
 const LOCAL = '127.0.0.1';
 const STRANGER = '127.0.0.2';
@@ -107,16 +108,6 @@ async function rig(t: Test): Promise<Rig> {
           .filter(({ count }) => count > 0)
           .map(({ reason, count }) => [reason, count]),
       ),
-  };
-}
-
-/** mulberry32, so that a failure can be repeated. */
-function random(state: number): (below: number) => number {
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) % below;
   };
 }
 
