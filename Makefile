@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help build run test test-unit lint format clean abi debian-run debian-test bpf bpf-objects wire tests
+.PHONY: help build run test test-unit fuzz lint format clean abi debian-run debian-test bpf bpf-objects wire tests
 
 # A real source to put the proxy in front of (default: the built-in test camera), and where to listen.
 URL ?=
@@ -35,6 +35,9 @@ test: debian-test build wire ## install what is missing and run every test
 
 test-unit: build ## only the tests that need neither root nor other programs
 	@$(MAKE) tests ONLY='$(or $(ONLY),test/unit/)'
+
+fuzz: debian-test build ## mutated input into the parsers and the kernel programs, FUZZ_SECONDS (30) each
+	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),30) $(MAKE) tests ONLY=test/fuzz/
 
 lint: build ## the house rules: formatting, import directions, file lengths, documents
 	@node_modules/.bin/prettier --check --log-level warn src tools test

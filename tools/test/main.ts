@@ -6,11 +6,13 @@
 import { closingReport, fileReport } from './report.js';
 import { runFile, type FileResult } from './run-file.js';
 
+/** What the fuzzers are asked for (make fuzz), beside what the rest of a file takes. */
+const FUZZ_SECONDS = Number(process.env['FUZZ_SECONDS'] ?? 0);
 /** Per folder below test/: seconds that one file may take, and whether it may run beside another one. */
 const FOLDERS: Readonly<Record<string, { limitSeconds: number; alone: boolean }>> = {
   unit: { limitSeconds: 60, alone: false },
   lint: { limitSeconds: 60, alone: false },
-  fuzz: { limitSeconds: 120, alone: false },
+  fuzz: { limitSeconds: 120 + FUZZ_SECONDS, alone: false },
   bpf: { limitSeconds: 120, alone: true },
   netns: { limitSeconds: 300, alone: true },
 };
