@@ -62,8 +62,10 @@ export async function makeVeth(port: number, use: VethUse): Promise<VethPair> {
   await command('ip', ['link', 'add', send, 'type', 'veth', 'peer', 'name', receive]);
   for (const name of [send, receive])
     await command('ip', ['link', 'set', name, 'addrgenmode', 'none', 'mtu', `${MTU[use]}`, 'up']);
-  // GRO at the receiving end gives it NAPI: a queue of its own instead of the CPU's shared backlog.
+  // GRO at the receiving end and no TSO at the sending one give it NAPI: one queue of its own, in order, that says when it is
+  // full. Otherwise frames go to the backlog of whichever CPU sends: shared with everybody, and silent.
   await command('ethtool', ['-K', receive, 'gro', 'on']);
+  await command('ethtool', ['-K', send, 'tso', 'off']);
   if (use === 'local') await acceptOwnAddresses(receive);
   if (use === 'queue') await pace(send);
   // XDP knows nothing of checksums that a device is to complete: have the kernel do it before.
