@@ -35,6 +35,8 @@ interface Outcome {
   readonly perViewer: readonly number[];
   readonly drops: Record<string, number>;
   readonly egressFull: number;
+  /** What the device behind the queue had no room for: more than 256 copies that nobody fetched. */
+  readonly spilt: number;
 }
 
 /** Why this queueing discipline cannot be tested here, or false. */
@@ -77,7 +79,8 @@ async function fanOut(discipline: string[], burst: number, change?: number): Pro
     const { rows } = JSON.parse(counter.stdout.trim().split('\n').at(-1)!) as { rows: Row[] };
     playing.forEach(leave);
     const { egressFull } = bench.state.passes();
-    return { sent, rows, queued: queue().packets, perViewer, drops: bench.drops(), egressFull };
+    const [queued, spilt] = [queue().packets, spiltPackets()];
+    return { sent, rows, queued, perViewer, drops: bench.drops(), egressFull, spilt };
   } finally {
     clearInterval(timer);
     await bench.close();
@@ -99,11 +102,18 @@ function queue(): { kind: string; packets: number; backlog: number } {
   return first;
 }
 
+function spiltPackets(): number {
+  const shown = execFileSync('ip', ['-s', '-j', 'link', 'show', 'dev', 'out0'], { encoding: 'utf8' });
+  const [link] = JSON.parse(shown) as [{ stats64: { tx: { dropped: number } } }];
+  return link.stats64.tx.dropped;
+}
+
 /** Each viewer has been sent, and has got, each packet once and in order. */
-function allThere(t: Test, { sent, rows, perViewer, drops, queued }: Outcome): void {
+function allThere(t: Test, { sent, rows, perViewer, drops, queued, spilt }: Outcome): void {
   t.ok(sent > 50, `${sent} packets sent`);
   t.same(new Set(perViewer), new Set([sent]), 'copies made, by viewer');
   t.same(drops, {});
+  t.equal(spilt, 0, 'the device takes what the queue lets out');
   t.equal(queued, sent * VIEWERS, 'all of them through the queue');
   t.equal(rows.length, VIEWERS);
   for (const { packets, lost, duplicated, reordered } of rows)
@@ -111,11 +121,11 @@ function allThere(t: Test, { sent, rows, perViewer, drops, queued }: Outcome): v
 }
 
 t.test('through fq', { skip: lacks('fq') }, async (t) => {
-  allThere(t, await fanOut(['fq'], 10));
+  allThere(t, await fanOut(['fq'], 8));
 });
 
 t.test('through a delay', { skip: lacks('netem') }, async (t) => {
-  allThere(t, await fanOut(['netem', 'delay', '20ms', 'limit', '10000'], 10));
+  allThere(t, await fanOut(['netem', 'delay', '20ms', 'limit', '10000'], 8));
 });
 
 t.test('through a queue much shorter than a burst', { skip: lacks('netem') }, async (t) => {
@@ -135,8 +145,9 @@ t.test('what the network loses is no drop of ours', { skip: lacks('netem') }, as
 });
 
 t.test('viewers who come and go meanwhile get all that is between', { skip: lacks('fq') }, async (t) => {
-  const { rows, perViewer, drops, queued } = await fanOut(['fq'], 10, 30);
+  const { rows, perViewer, drops, queued, spilt } = await fanOut(['fq'], 8, 30);
   t.same(drops, {});
+  t.equal(spilt, 0, 'the device takes what the queue lets out');
   t.ok(perViewer.length > VIEWERS + 20, `${perViewer.length} viewers`);
   for (const { lost, duplicated, reordered } of rows)
     t.same({ lost, duplicated, reordered }, { lost: 0, duplicated: 0, reordered: 0 });
