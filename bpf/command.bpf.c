@@ -68,6 +68,7 @@ static __always_inline void fill_slot(struct fanout_viewer *v, const struct fano
 	v->stream = c->stream;
 	v->generation = s->generation;
 	v->id = a->id;
+	v->ttl = a->ttl;
 	__builtin_memcpy(v->source, a->source, sizeof(v->source));
 	__builtin_memcpy(v->address, a->address, sizeof(v->address));
 	for (int i = 0; i < FANOUT_KINDS; i++) {

@@ -57,6 +57,7 @@ enum fanout_limit {
 	FANOUT_CACHED_BYTES = 1480,         /* RTP packet that the picture cache takes: IP packets of 1508 bytes */
 	FANOUT_CACHED_NOTHING = 1,          /* `length` of an entry whose ticket was no RTP packet's */
 };
+	FANOUT_TTL = 64,                    /* time to live of a copy: viewers see us as the sender, so they get a fresh one */
 
 /* ---- why a packet, or a copy of it, was not sent ------------------------------------------------------------- */
 enum fanout_drop {
@@ -184,7 +185,7 @@ struct fanout_viewer {
 	__u32 loss_fraction;                /* last receiver report: lost/256 since the one before */
 	__s32 loss_cumulative;              /* signed: duplicates make it negative (RFC 3550 6.4.1) */
 	__u32 loss_jitter;                  /* RTP timestamp units */
-	__u32 pad;
+	__u32 ttl;                          /* of its copies; 0: the usual, FANOUT_TTL */
 };
 
 enum fanout_ticket_state {
@@ -328,7 +329,9 @@ struct fanout_open {
 struct fanout_add {
 	__u32 id;
 	__u32 hold_ms;                      /* not 0: hold back until a picture begins, at most this long */
-	__u32 exact;                        /* not 0: EAGAIN unless the viewer gets every packet from ticket `from` on */
+	__u8 exact;                         /* not 0: EAGAIN unless the viewer gets every packet from ticket `from` on */
+	__u8 ttl;                           /* of a multicast group's copies; 0: FANOUT_TTL */
+	__u16 pad;
 	__u32 from;
 	__u8 source[16];
 	__u8 address[16];

@@ -137,6 +137,12 @@ static __always_inline bool is_rtp_or_rtcp(struct __sk_buff *skb, const struct p
 	return !bpf_skb_load_bytes(skb, HEADERS, &first, 1) && RTP_VERSION(first) == 2;
 }
 
+/* The source sends to an IPv4 multicast group, where others on this host may listen, too. */
+static __always_inline bool is_to_group(const struct fanout_stream *s)
+{
+	return s->local[10] == 0xff && s->local[12] >> 4 == 0xe;
+}
+
 /* Whether it comes from the address that was negotiated with the source, and the port where one was given. Anything
  * else to our ports is a stranger's, and would reach every viewer. */
 static __always_inline bool is_from_source(const struct fanout_stream *s, const struct packet *p)

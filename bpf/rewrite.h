@@ -6,8 +6,6 @@
 
 #include "packet.h"
 
-#define TTL 64 /* we are the sender that viewers see, so they get a fresh one */
-
 /* One's complement sum of 32-bit words, folded to 32 bits. */
 static __always_inline __u32 fold32(__u64 sum)
 {
@@ -33,6 +31,7 @@ static __always_inline struct header_change rewrite_headers(struct ethhdr *eth, 
 	__be32 source = address_v4(v->source), destination = address_v4(v->address);
 	__be16 source_port = v->source_port[kind % FANOUT_KINDS], port = v->port[kind % FANOUT_KINDS];
 	struct header_change change;
+	__u8 ttl = v->ttl ? v->ttl : FANOUT_TTL;
 	__u16 ttl_before, ttl_after;
 
 	__builtin_memcpy(eth->h_dest, v->mac, ETH_ALEN);
@@ -40,11 +39,11 @@ static __always_inline struct header_change rewrite_headers(struct ethhdr *eth, 
 
 	change.addresses = fold32((__u64)(__u32)~ip->saddr + (__u32)~ip->daddr + source + destination);
 	ttl_before = bpf_htons(ip->ttl << 8 | ip->protocol);
-	ttl_after = bpf_htons(TTL << 8 | IPPROTO_UDP);
+	ttl_after = bpf_htons(ttl << 8 | IPPROTO_UDP);
 	ip->check = ~fold16(fold32((__u64)(__u16)~ip->check + change.addresses + (__u16)~ttl_before + ttl_after));
 	ip->saddr = source;
 	ip->daddr = destination;
-	ip->ttl = TTL;
+	ip->ttl = ttl;
 
 	change.ports = fold32((__u64)(__u16)~udp->source + (__u16)~udp->dest + source_port + port);
 	udp->source = source_port;

@@ -8,12 +8,16 @@ import { defaultSocketPath } from './api/socket-path.js';
 import { ENGINES_WANTED, type EngineWanted } from './kernel/choose.js';
 import { DEFAULT_PICTURES, type PictureOptions } from './kernel/picture-options.js';
 import { LOG_LEVELS, type LogLevel } from './log.js';
+import { addMulticastOptions, readMulticast, type MulticastGiven } from './multicast-options.js';
+import type { MulticastOptions } from './path/proxy.js';
 import { parseRtspUrl, type RtspUrl } from './rtsp/url.js';
 
 export interface Options {
   readonly listen: { readonly host: string; readonly port: number };
   readonly datapath: EngineWanted;
   readonly pictures: PictureOptions;
+  /** Undefined: viewers get no multicast. */
+  readonly multicast: MulticastOptions | undefined;
   readonly apiSocket: string;
   readonly logLevel: LogLevel;
   readonly source: RtspUrl;
@@ -34,7 +38,7 @@ const LONGEST_WAIT_SECONDS = 3600;
 const { holdMs, cachePackets, cacheTotalPackets } = DEFAULT_PICTURES;
 
 /** As commander hands them over. */
-interface Given extends Omit<Options, 'source' | 'pictures'> {
+interface Given extends Omit<Options, 'source' | 'pictures' | 'multicast'>, MulticastGiven {
   readonly keyFrameWait: number;
   readonly pictureCache: number;
 }
@@ -64,20 +68,24 @@ export function parseCommandLine(argv: readonly string[]): Options {
       `kept of each video stream from its last key frame on, for viewers that join, at most ${cacheTotalPackets} in all; 0: none`,
       pictureCache,
       cachePackets,
-    )
+    );
+  addMulticastOptions(program)
     .option('--api-socket <path>', 'unix socket for proxyctl', defaultSocketPath())
     .addOption(new Option('--log-level <level>', 'on stderr').choices(LOG_LEVELS).default('info'))
     .version(version())
     .addHelpText('after', EXAMPLES);
   program.options.find((option) => option.long === '--listen')!.defaultValueDescription = '0.0.0.0:8554';
   program.parse(argv);
-  const { keyFrameWait: seconds, pictureCache: packets, ...given } = program.opts<Given>();
+  const options = program.opts<Given>();
+  const { keyFrameWait: seconds, pictureCache: packets, listen, datapath, apiSocket, logLevel } = options;
   const pictures = {
     holdMs: Math.round(seconds * 1000),
     cachePackets: packets,
     cacheTotalPackets: packets === 0 ? 0 : cacheTotalPackets,
   };
-  return { ...given, pictures, source: program.processedArgs[0] as RtspUrl };
+  const multicast = readMulticast(program, options);
+  const source = program.processedArgs[0] as RtspUrl;
+  return { listen, datapath, pictures, multicast, apiSocket, logLevel, source };
 }
 
 function sourceUrl(text: string): RtspUrl {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { serveApi } from './api/server.js';
 import { bannerText } from './banner.js';
 import { chooseDatapath } from './kernel/choose.js';
+import { checkMulticast } from './multicast-options.js';
 import { systemPorts } from './net/system-ports.js';
 import { version, type Options } from './options.js';
 import type { Parts } from './parts.js';
@@ -14,11 +15,12 @@ import { createProxy } from './path/proxy.js';
 
 /** Resolves to the banner when viewers are served. Rejects with a message for the command line. */
 export async function serve(options: Options, parts: Parts, log: Log): Promise<string> {
-  const { listen, source, apiSocket, pictures } = options;
+  const { listen, source, apiSocket, pictures, multicast } = options;
+  checkMulticast(multicast);
   const datapath = await chooseDatapath({ wanted: options.datapath, port: listen.port, pictures, log });
   parts.built('datapath', () => datapath.close());
 
-  const proxy = createProxy({ ...systemPorts({ log }), upstream: source, listen, datapath, log });
+  const proxy = createProxy({ ...systemPorts({ log }), upstream: source, listen, datapath, log, multicast });
   parts.built('proxy', () => proxy.close());
   const address = await proxy.listen();
 

@@ -5,6 +5,10 @@
 export interface UdpPacket {
   /** Number in the file, from 1, as tcpdump -# and Wireshark show it. */
   readonly number: number;
+  /** Twelve hexadecimal digits. */
+  readonly destinationMac: string;
+  /** Time to live, or hop limit. */
+  readonly ttl: number;
   readonly source: string;
   readonly sourcePort: number;
   readonly destination: string;
@@ -69,12 +73,15 @@ function readFrame(frame: Buffer, number: number): UdpPacket | 'other' | 'unread
   if (frame.length < ETHERNET_HEADER) return 'other';
   const type = frame.readUInt16BE(12);
   const packet = frame.subarray(ETHERNET_HEADER);
-  if (type === ETHERTYPE_IPV4) return readIpv4(packet, number);
-  if (type === ETHERTYPE_IPV6) return readIpv6(packet, number);
-  return 'other';
+  const read =
+    type === ETHERTYPE_IPV4 ? readIpv4(packet) : type === ETHERTYPE_IPV6 ? readIpv6(packet) : 'other';
+  if (typeof read === 'string') return read;
+  return { number, destinationMac: frame.toString('hex', 0, 6), ...read };
 }
 
-function readIpv4(packet: Buffer, number: number): UdpPacket | 'other' | 'unreadable' {
+type IpPacket = Omit<UdpPacket, 'number' | 'destinationMac'>;
+
+function readIpv4(packet: Buffer): IpPacket | 'other' | 'unreadable' {
   if (packet.length < 20 || packet[9] !== UDP) return 'other';
   const headerLength = (packet[0]! & 15) * 4;
   const total = packet.readUInt16BE(2);
@@ -84,39 +91,35 @@ function readIpv4(packet: Buffer, number: number): UdpPacket | 'other' | 'unread
   const header = onesComplementSum([packet.subarray(0, headerLength)]) === 0xffff ? 'right' : 'wrong';
   const addresses = packet.subarray(12, 20);
   const text = (at: number) => packet.subarray(at, at + 4).join('.');
-  return readUdp(packet.subarray(headerLength, total), addresses, number, header, text(12), text(16));
+  const udp = readUdp(packet.subarray(headerLength, total), addresses);
+  return udp ? { ...udp, header, ttl: packet[8]!, source: text(12), destination: text(16) } : 'unreadable';
 }
 
-function readIpv6(packet: Buffer, number: number): UdpPacket | 'other' | 'unreadable' {
+function readIpv6(packet: Buffer): IpPacket | 'other' | 'unreadable' {
   if (packet.length < 40 || packet[6] !== UDP) return 'other';
   const length = packet.readUInt16BE(4);
   if (packet.length < 40 + length || length < UDP_HEADER) return 'unreadable';
   const text = (at: number) => ipv6Text(packet.subarray(at, at + 16));
-  return readUdp(packet.subarray(40, 40 + length), packet.subarray(8, 40), number, 'none', text(8), text(24));
+  const udp = readUdp(packet.subarray(40, 40 + length), packet.subarray(8, 40));
+  return udp
+    ? { ...udp, header: 'none', ttl: packet[7]!, source: text(8), destination: text(24) }
+    : 'unreadable';
 }
 
-function readUdp(
-  datagram: Buffer,
-  addresses: Buffer,
-  number: number,
-  header: UdpPacket['header'],
-  source: string,
-  destination: string,
-): UdpPacket | 'unreadable' {
+type Datagram = Pick<UdpPacket, 'sourcePort' | 'destinationPort' | 'payload' | 'checksum'>;
+
+/** Undefined: its length is not that of what it is in. `addresses`: source and destination, as the IP header has them. */
+function readUdp(datagram: Buffer, addresses: Buffer): Datagram | undefined {
   const length = datagram.readUInt16BE(4);
-  if (length < UDP_HEADER || length > datagram.length) return 'unreadable';
+  if (length < UDP_HEADER || length > datagram.length) return undefined;
   const pseudo = Buffer.alloc(4);
   pseudo.writeUInt16BE(UDP, 0);
   pseudo.writeUInt16BE(length, 2);
   const sum = onesComplementSum([addresses, pseudo, datagram.subarray(0, length)]);
   return {
-    number,
-    source,
     sourcePort: datagram.readUInt16BE(0),
-    destination,
     destinationPort: datagram.readUInt16BE(2),
     payload: datagram.subarray(UDP_HEADER, length),
-    header,
     checksum: datagram.readUInt16BE(6) === 0 ? 'none' : sum === 0xffff ? 'right' : 'wrong',
   };
 }

@@ -33,6 +33,7 @@ const clientTrack = row<ClientTrackRow>({
   media: TEXT,
   rtpPort: COUNT,
   rtcpPort: COUNT,
+  group: orNull(TEXT),
   servedBy: orNull(oneOf('kernel', 'userspace')),
   packets: COUNT,
   bytes: COUNT,

@@ -24,9 +24,11 @@ export interface ClientRow {
 export interface ClientTrackRow {
   /** `video`, `audio`, `application` … (the m= line's first word). */
   readonly media: string;
-  /** The viewer's UDP ports. */
+  /** The viewer's UDP ports, or its group's. */
   readonly rtpPort: number;
   readonly rtcpPort: number;
+  /** The multicast group that it gets its copies by, with all others there; null: it has copies of its own. */
+  readonly group: string | null;
   /** Who makes its copies; null while nothing is sent (ready, paused). */
   readonly servedBy: 'kernel' | 'userspace' | null;
   /** Sent since the session's first PLAY, pauses included. */

@@ -59,6 +59,7 @@ export const Limit = {
   XDP_BATCH: 16,
   XDP_FRAME: 3400,
   CACHED_BYTES: 1480,
+  TTL: 64,
   CACHED_NOTHING: 1,
 } as const;
 
@@ -109,6 +110,8 @@ export const Add = {
   id: 0,
   holdMs: 4,
   exact: 8,
+  ttl: 9,
+  pad: 10,
   from: 12,
   source: 16,
   address: 32,
@@ -340,7 +343,7 @@ export const Viewer = {
   lossFraction: 144,
   lossCumulative: 148,
   lossJitter: 152,
-  pad: 156,
+  ttl: 156,
 } as const;
 
 /** struct locked_reception: byte offsets, and its size. */

@@ -66,6 +66,8 @@ export interface AddCommand {
   readonly hop: HopCommand;
   /** Held back until a picture begins, at most so long; 0: not at all. */
   readonly holdMs: number;
+  /** Time to live of its copies; undefined: the usual. */
+  readonly ttl?: number | undefined;
   /** The viewer must get every packet from this ticket on, or the command fails with EAGAIN; undefined: from now on. */
   readonly from?: number | undefined;
 }
@@ -140,7 +142,8 @@ export class Commands {
     this.#ports(Command.add + Add.port, command.ports);
     this.#hop(Command.add + Add.hop, command.hop);
     this.#u32(Command.add + Add.holdMs, command.holdMs);
-    this.#u32(Command.add + Add.exact, command.from === undefined ? 0 : 1);
+    this.#c.setUint8(Command.add + Add.exact, command.from === undefined ? 0 : 1);
+    this.#c.setUint8(Command.add + Add.ttl, command.ttl ?? 0);
     this.#u32(Command.add + Add.from, command.from ?? 0);
     this.#run('add');
     return this.#c.getUint32(Command.slot, true);

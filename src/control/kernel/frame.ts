@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A whole Ethernet frame with a UDP datagram over IPv4, as the kernel program's copies have it: for the packets that user
 // space sends in the kernel's stead.
+import { Limit } from './abi.gen.js';
 import { ipv4Bytes } from './address.js';
 import type { HopCommand } from './commands.js';
 
@@ -10,7 +11,6 @@ const UDP = 8;
 export const FRAME_HEADERS = ETHERNET + IP + UDP;
 const ETHERTYPE_IPV4 = 0x0800;
 const DONT_FRAGMENT = 0x4000;
-const TTL = 64;
 const PROTOCOL_UDP = 17;
 
 export interface FrameAddresses {
@@ -19,6 +19,8 @@ export interface FrameAddresses {
   readonly sourcePort: number;
   readonly address: string;
   readonly port: number;
+  /** Time to live; undefined: the usual. */
+  readonly ttl?: number | undefined;
 }
 
 /** One's complement sum of big-endian 16-bit words (RFC 1071), not folded; an odd last byte counts as if a zero followed. */
@@ -47,7 +49,7 @@ export function writeFrame(to: DataView, addresses: FrameAddresses, payload: Uin
   to.setUint8(ETHERNET, 0x45);
   to.setUint16(ETHERNET + 2, length - ETHERNET);
   to.setUint16(ETHERNET + 6, DONT_FRAGMENT);
-  to.setUint8(ETHERNET + 8, TTL);
+  to.setUint8(ETHERNET + 8, addresses.ttl ?? Limit.TTL);
   to.setUint8(ETHERNET + 9, PROTOCOL_UDP);
   bytes.set(ipv4Bytes(addresses.source), ETHERNET + 12);
   bytes.set(ipv4Bytes(addresses.address), ETHERNET + 16);

@@ -3,7 +3,9 @@
 // and kept until the kernel says that a route, a neighbour or a link has changed.
 import { createRtNetlink, rt, type RtNetlinkSocket } from 'netlink';
 import { isIPv4 } from 'node:net';
-import { ipv4Bytes } from './address.js';
+import type { ViewerSpec } from '../path/ports.js';
+import { isMulticastGroup } from '../state/multicast-addresses.js';
+import { ipv4Bytes, multicastMac } from './address.js';
 import { hearRouteEvents, type RouteEvents } from './route-events.js';
 import { portOfPrivateDevice } from './private-veth.js';
 
@@ -40,6 +42,11 @@ interface Known {
   readonly via: string | undefined;
 }
 
+/** What NextHops is asked for: an address, or a group with the device by which it is reached (`239.1.2.3%eth0`). */
+export function destinationOf({ address, multicast }: ViewerSpec): string {
+  return multicast ? `${address}%${multicast.device.name}` : address;
+}
+
 export class NextHops {
   readonly #socket: RtNetlinkSocket;
   readonly #known = new Map<string, Known>();
@@ -63,7 +70,7 @@ export class NextHops {
     this.#refresh.unref();
   }
 
-  /** Resolves an IPv4 address, waking the neighbour where its MAC is not known yet (at most RESOLVE_MS). */
+  /** Resolves an IPv4 address or a group (destinationOf), waking the neighbour where its MAC is not known yet (at most RESOLVE_MS). */
   async resolve(address: string): Promise<NextHop> {
     return (this.#known.get(address) ?? (await this.#ask(address))).hop;
   }
@@ -110,8 +117,11 @@ export class NextHops {
   }
 
   async #ask(address: string): Promise<Known> {
-    if (!isIPv4(address)) return nowhere('the kernel engine serves IPv4 viewers only');
+    const [group = '', device] = address.split('%');
+    const isGroup = device !== undefined && isMulticastGroup(group);
+    if (!isGroup && !isIPv4(address)) return nowhere('the kernel engine serves IPv4 viewers only');
     try {
+      if (isGroup) return await this.#askGroup(group, device);
       const route = await this.#route(address);
       const link = await this.#link(route.oif);
       if (route.local) return { hop: { to: 'local', link }, via: undefined };
@@ -122,6 +132,13 @@ export class NextHops {
     } catch (error) {
       return nowhere(`no route to ${address}: ${(error as Error).message}`);
     }
+  }
+
+  async #askGroup(group: string, device: string): Promise<Known> {
+    const link = (await this.devices()).find(({ name }) => name === device);
+    if (!link) return nowhere(`device ${device} is down, or no Ethernet device`);
+    if (link.type === 'loopback') return nowhere('multicast does not loop');
+    return { hop: { to: 'neighbour', link, mac: multicastMac(group) }, via: undefined };
   }
 
   /** One question at a time. */

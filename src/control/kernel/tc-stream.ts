@@ -13,6 +13,7 @@ import { Codec } from './abi.gen.js';
 import { codecOf } from './codec.js';
 import type { HopCommand, OpenCommand } from './commands.js';
 import type { CacheWindow } from './picture-cache.js';
+import { destinationOf } from './next-hop.js';
 import type { TcDatapath } from './tc.js';
 import { TcViewer, type ViewerStream } from './tc-viewer.js';
 import { UserspaceFanout } from './userspace-fanout.js';
@@ -74,24 +75,25 @@ export class TcStream implements StreamHandle {
 
   async add(viewer: ViewerSpec): Promise<ViewerHandle> {
     const { hops } = this.#engine;
-    const frame = this.#engine.frame(await hops.watch(viewer.address));
+    const to = destinationOf(viewer);
+    const frame = this.#engine.frame(await hops.watch(to));
     try {
       if (this.#closed) throw new Error('the stream has ended');
       if (typeof frame === 'string') return this.#addFallback(viewer, frame);
       const made: TcViewer = new TcViewer(this.#engine, this.#viewerStream, viewer, frame, () => {
         this.#viewers.delete(made);
-        hops.unwatch(viewer.address);
+        hops.unwatch(to);
       });
       this.#viewers.add(made);
       return made;
     } catch (error) {
-      hops.unwatch(viewer.address);
+      hops.unwatch(to);
       throw error;
     }
   }
 
-  hopChanged(address: string, frame: HopCommand): void {
-    for (const viewer of this.#viewers) if (viewer.address === address) viewer.moveTo(frame);
+  hopChanged(destination: string, frame: HopCommand): void {
+    for (const viewer of this.#viewers) if (viewer.destination === destination) viewer.moveTo(frame);
   }
 
   counters(): StreamCounters {
@@ -144,7 +146,7 @@ export class TcStream implements StreamHandle {
     this.#engine.log.warn({ viewer: viewer.address, why }, 'this viewer is served from user space');
     this.#engine.state.commands.passUp(this.#index, true);
     return this.#fallback.add(viewer, () => {
-      this.#engine.hops.unwatch(viewer.address);
+      this.#engine.hops.unwatch(destinationOf(viewer));
       if (!this.#closed && this.#fallback.viewers === 0)
         this.#engine.state.commands.passUp(this.#index, false);
     });

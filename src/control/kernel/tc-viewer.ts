@@ -7,6 +7,7 @@ import { writeFrame } from './frame.js';
 import type { Join } from './joins.js';
 import { KernelError } from './kernel-error.js';
 import type { CachedPacket, CacheWindow } from './picture-cache.js';
+import { destinationOf } from './next-hop.js';
 import type { TcDatapath } from './tc.js';
 
 /** What a viewer needs to know of its stream. */
@@ -66,8 +67,9 @@ export class TcViewer implements ViewerHandle, Join {
     else this.#goLive();
   }
 
-  get address(): string {
-    return this.#spec.address;
+  /** As NextHops knows it. */
+  get destination(): string {
+    return destinationOf(this.#spec);
   }
 
   get heldBack(): boolean {
@@ -113,7 +115,7 @@ export class TcViewer implements ViewerHandle, Join {
         left -= this.#advance(this.#ticket) ?? left;
     } catch (error) {
       this.#engine.log.error(
-        { viewer: this.address, err: error },
+        { viewer: this.#spec.address, err: error },
         'a viewer could not join the live packets',
       );
       this.#endJoin();
@@ -163,13 +165,18 @@ export class TcViewer implements ViewerHandle, Join {
   /** False: the device's queue took nothing. */
   #send(packet: Buffer): boolean {
     const { spec } = this.#stream;
-    const { localAddress, address, rtpPort } = this.#spec;
+    const { localAddress, address, rtpPort, multicast } = this.#spec;
+    const { rtpPort: sourcePort } = multicast?.pair ?? spec.downstream;
+    const to = {
+      hop: this.#frame,
+      source: localAddress,
+      sourcePort,
+      address,
+      port: rtpPort,
+      ttl: multicast?.ttl,
+    };
     if (packet.length + IP_UDP_HEADERS > this.#frame.mtu) return this.#drop('too-big');
-    const bytes = writeFrame(
-      this.#engine.sender.frame,
-      { hop: this.#frame, source: localAddress, sourcePort: spec.downstream.rtpPort, address, port: rtpPort },
-      packet,
-    );
+    const bytes = writeFrame(this.#engine.sender.frame, to, packet);
     const answer = this.#engine.sender.run(bytes, this.#frame.ifindex);
     if (answer === REFUSED) return false;
     if (answer < 0) return this.#drop('egress-error');
@@ -188,15 +195,17 @@ export class TcViewer implements ViewerHandle, Join {
    * begins. False: packets have come since `from`. */
   #goLive(from?: number): boolean {
     const { index, spec } = this.#stream;
+    const pair = this.#spec.multicast?.pair ?? spec.downstream;
     const holdMs = from === undefined ? this.#stream.holdMs : 0;
     try {
       this.#slot = this.#engine.state.commands.add(index, {
         id: this.#spec.id,
         source: this.#spec.localAddress,
-        sourcePorts: { rtp: spec.downstream.rtpPort, rtcp: spec.downstream.rtcpPort },
+        sourcePorts: { rtp: pair.rtpPort, rtcp: pair.rtcpPort },
         address: this.#spec.address,
         ports: { rtp: this.#spec.rtpPort, rtcp: this.#spec.rtcpPort },
         hop: this.#frame,
+        ttl: this.#spec.multicast?.ttl,
         holdMs,
         from,
       });

@@ -24,6 +24,7 @@ import {
 import { TcFilters } from './tc-filters.js';
 import { TcStream } from './tc-stream.js';
 import { Tally } from '../state/tally.js';
+import { isMulticastGroup } from '../state/multicast-addresses.js';
 import { UserspaceDatapath } from './userspace.js';
 import type { StreamPictures } from './userspace-pictures.js';
 
@@ -159,9 +160,10 @@ export class TcDatapath implements Datapath {
 
   async open(spec: StreamSpec): Promise<StreamHandle> {
     const hop = await this.hops.resolve(spec.source.address);
-    const device = hop.to === 'nowhere' ? undefined : hop.link; // where packets of it arrive; of our own host: the loopback
+    const loops = hop.to === 'local' && isMulticastGroup(spec.localAddress); // without Ethernet headers
+    const device = hop.to === 'nowhere' || loops ? undefined : hop.link; // where packets of it arrive; of our own host: the loopback
     if (!device) {
-      const why = hop.to === 'nowhere' ? hop.why : 'no device';
+      const why = hop.to === 'nowhere' ? hop.why : 'multicast of this host itself';
       this.log.warn(
         { stream: spec.name, why },
         'the kernel engine cannot take this source: served from user space',

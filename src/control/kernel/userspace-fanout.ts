@@ -103,7 +103,7 @@ export class UserspaceFanout {
         break;
       }
       viewer.next++;
-      this.#send(viewer, packet, (sent) => this.#senders.sendRtp(packet, viewer.rtp, sent));
+      this.#send(viewer, packet, (senders, sent) => senders.sendRtp(packet, viewer.rtp, sent));
     }
     return true;
   }
@@ -119,7 +119,7 @@ export class UserspaceFanout {
     for (let i = 0; i < viewers.length; i++) {
       const viewer = viewers[(first + i) % viewers.length]!;
       if (!viewer.takes(begins, nowNs)) continue;
-      this.#send(viewer, packet, (sent) => this.#senders.sendRtp(packet, viewer.rtp, sent));
+      this.#send(viewer, packet, (senders, sent) => senders.sendRtp(packet, viewer.rtp, sent));
     }
   }
 
@@ -129,7 +129,7 @@ export class UserspaceFanout {
     const first = this.#first;
     for (let i = 0; i < viewers.length; i++) {
       const viewer = viewers[(first + i) % viewers.length]!;
-      this.#send(viewer, undefined, (sent) => this.#senders.sendRtcp(packet, viewer.rtcp, sent));
+      this.#send(viewer, undefined, (senders, sent) => senders.sendRtcp(packet, viewer.rtcp, sent));
     }
   }
 
@@ -148,11 +148,15 @@ export class UserspaceFanout {
   }
 
   /** `rtp` is the packet where it is RTP, to be counted. */
-  #send(viewer: UserspaceViewer, rtp: Buffer | undefined, send: (sent: Parameters<Send>[2]) => void): void {
+  #send(
+    viewer: UserspaceViewer,
+    rtp: Buffer | undefined,
+    send: (senders: Senders, sent: Parameters<Send>[2]) => void,
+  ): void {
     if (viewer.removed) return;
     if (this.#full) return this.#refused(viewer, 'egress-refused');
     this.#outstanding++;
-    send((error) => {
+    send(viewer.senders ?? this.#senders, (error) => {
       this.#outstanding--;
       if (error) this.#refused(viewer, dropOf(error));
       else viewer.countSent(rtp);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One viewer that this process serves: where it listens, with what it begins, what it got, what it reported.
-import type { Endpoint, ViewerCounters, ViewerHandle, ViewerSpec } from '../path/ports.js';
+import type { Endpoint, UdpPair, ViewerCounters, ViewerHandle, ViewerSpec } from '../path/ports.js';
 
 type Loss = Parameters<ViewerHandle['loss']>[0];
 
@@ -18,6 +18,8 @@ export class UserspaceViewer implements ViewerHandle {
   readonly id: number;
   readonly rtp: Endpoint;
   readonly rtcp: Endpoint;
+  /** A multicast group's own; undefined: its stream's. */
+  readonly senders: UdpPair | undefined;
   readonly first: ViewerHandle['first'];
   /** The next packet to be sent to it from the cache; undefined: it gets the live ones. */
   next: number | undefined;
@@ -35,6 +37,7 @@ export class UserspaceViewer implements ViewerHandle {
     this.id = spec.id;
     this.rtp = { address: spec.address, port: spec.rtpPort };
     this.rtcp = { address: spec.address, port: spec.rtcpPort };
+    this.senders = spec.multicast?.pair;
     this.first = first;
     this.next = next;
     this.#holdUntilNs = holdUntilNs;

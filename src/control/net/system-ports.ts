@@ -3,9 +3,11 @@
 
 import { randomBytes } from 'node:crypto';
 
-import type { Clock, Log, Surroundings, Timers, UdpPair } from '../path/ports.js';
+import type { Clock, Log, Surroundings, Timers } from '../path/ports.js';
 import { PortPairs, type PortRange } from '../state/port-pairs.js';
 import { openListener } from './listener.js';
+import { deviceFor } from './multicast-device.js';
+import { joinGroup, toGroup } from './multicast-pair.js';
 import { connectSource } from './source-connection.js';
 import { bindUdpPair } from './udp-pair.js';
 
@@ -30,11 +32,13 @@ export interface SystemOptions {
 
 export function systemPorts({ log, ports }: SystemOptions = {}): Surroundings {
   const pairs = new PortPairs(ports);
-  const options = log && { onError: (error: unknown) => log.error({ err: error }, 'a UDP port failed') };
+  const options = log ? { onError: (error: unknown) => log.error({ err: error }, 'a UDP port failed') } : {};
   return {
     openListener,
     connect: connectSource,
-    bindUdpPair: (): Promise<UdpPair> => bindUdpPair(pairs, options),
+    bindUdpPair: (sender) => bindUdpPair(pairs, sender ? { ...options, ...toGroup(sender) } : options),
+    joinGroup: (receiver) => joinGroup(receiver, options),
+    deviceFor,
     clock: systemClock,
     timers: systemTimers,
     random: randomBytes,

@@ -2,7 +2,7 @@
 // Pairs of UDP sockets, RTP even and RTCP odd (RFC 3550 11), on ports that the allocator lends.
 import type { Endpoint, UdpPair } from '../path/ports.js';
 import type { PortPairs } from '../state/port-pairs.js';
-import { UdpPort, type DatagramHandler, type Sent } from './udp-port.js';
+import { UdpPort, type DatagramHandler, type Sent, type UdpPortOptions } from './udp-port.js';
 
 /** Pairs that strangers may hold before we give up. */
 const MAX_TRIES = 100;
@@ -14,6 +14,8 @@ export interface UdpPairOptions {
   readonly onSendError?: (error: NodeJS.ErrnoException, to: Endpoint) => void;
   /** A handler threw, or a socket failed to receive. By default a process warning. */
   readonly onError?: (error: unknown) => void;
+  readonly rtp?: UdpPortOptions;
+  readonly rtcp?: UdpPortOptions;
 }
 
 /**
@@ -24,7 +26,7 @@ export async function bindUdpPair(pairs: PortPairs, options: UdpPairOptions = {}
   for (let tries = Math.min(MAX_TRIES, pairs.free); ; tries--) {
     const rtpPort = pairs.take();
     try {
-      return await bindBoth(rtpPort, options, () => pairs.release(rtpPort));
+      return await bindPorts({ rtp: rtpPort, rtcp: rtpPort + 1 }, options, () => pairs.release(rtpPort));
     } catch (error) {
       pairs.release(rtpPort); // the walk goes on above it
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || tries <= 1) throw error;
@@ -32,12 +34,17 @@ export async function bindUdpPair(pairs: PortPairs, options: UdpPairOptions = {}
   }
 }
 
-async function bindBoth(rtpPort: number, options: UdpPairOptions, closed: () => void): Promise<UdpPair> {
+/** Binds just these ports; rejects with what the system says. `closed` is called when both are free again. */
+export async function bindPorts(
+  ports: { readonly rtp: number; readonly rtcp: number },
+  options: UdpPairOptions,
+  closed: () => void = () => {},
+): Promise<UdpPair> {
   const onError = options.onError ?? ((error) => process.emitWarning(error as Error));
-  const rtp = await new UdpPort(onError).bind(rtpPort, options.address);
+  const rtp = await new UdpPort(onError, options.rtp).bind(ports.rtp, options.address);
   try {
-    const rtcp = await new UdpPort(onError).bind(rtpPort + 1, options.address);
-    return new BoundPair(rtpPort, rtp, rtcp, options.onSendError, closed);
+    const rtcp = await new UdpPort(onError, options.rtcp).bind(ports.rtcp, options.address);
+    return new BoundPair(ports, { rtp, rtcp }, options.onSendError, closed);
   } catch (error) {
     await rtp.close();
     throw error;
@@ -53,14 +60,13 @@ class BoundPair implements UdpPair {
   #closed: (() => void) | undefined;
 
   constructor(
-    rtpPort: number,
-    rtp: UdpPort,
-    rtcp: UdpPort,
+    ports: { readonly rtp: number; readonly rtcp: number },
+    { rtp, rtcp }: { readonly rtp: UdpPort; readonly rtcp: UdpPort },
     onSendError: UdpPairOptions['onSendError'],
     closed: () => void,
   ) {
-    this.rtpPort = rtpPort;
-    this.rtcpPort = rtpPort + 1;
+    this.rtpPort = ports.rtp;
+    this.rtcpPort = ports.rtcp;
     this.#rtp = rtp;
     this.#rtcp = rtcp;
     this.#onSendError = onSendError;

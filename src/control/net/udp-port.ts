@@ -21,16 +21,28 @@ const noLookup: NonNullable<SocketOptions['lookup']> = (address, _options, callb
   callback(null, address, FAMILY.number);
 };
 
+export interface UdpPortOptions {
+  /** Instead of the usual family. */
+  readonly type?: 'udp4';
+  /** Other sockets may have the port as well: receivers of one multicast group. */
+  readonly reuseAddr?: boolean;
+  /** Called once the socket is bound and before anything is received; what it throws, bind() rejects with. */
+  readonly prepare?: (socket: Socket) => void;
+}
+
 export class UdpPort {
   readonly #socket: Socket;
   readonly #handlers: DatagramHandler[] = [];
   readonly #onError: (error: unknown) => void;
+  readonly #prepare: UdpPortOptions['prepare'];
   #closed: Promise<void> | undefined;
 
   /** `onError` hears of what a handler throws and of what fails in the socket; neither ends anything. */
-  constructor(onError: (error: unknown) => void) {
+  constructor(onError: (error: unknown) => void, options: UdpPortOptions = {}) {
+    const { type = FAMILY.type, reuseAddr = false, prepare } = options;
     this.#onError = onError;
-    this.#socket = createSocket({ type: FAMILY.type, lookup: noLookup });
+    this.#prepare = prepare;
+    this.#socket = createSocket({ type, reuseAddr, lookup: noLookup });
   }
 
   /** Rejects with the system's error (EADDRINUSE, EADDRNOTAVAIL, EACCES), closed. */
@@ -39,6 +51,7 @@ export class UdpPort {
       await new Promise<void>((resolve, reject) => {
         this.#socket.once('error', reject).once('listening', resolve).bind(port, address);
       });
+      this.#prepare?.(this.#socket);
       this.#socket.setRecvBufferSize(RECEIVE_BUFFER);
     } catch (error) {
       await this.close();

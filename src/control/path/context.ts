@@ -6,10 +6,21 @@ import type { Deadlines } from '../state/deadlines.js';
 import type { Destinations } from '../state/destinations.js';
 import type { ExpiringLru } from '../state/expiring-lru.js';
 import type { Limits } from '../state/limits.js';
+import type { MulticastAddresses } from '../state/multicast-addresses.js';
 import type { SessionTable } from '../state/session-table.js';
 import type { Tally } from '../state/tally.js';
 import type { Described } from './description.js';
-import type { BindUdpPair, Clock, ConnectSource, Datapath, Log, Random, ViewerLink } from './ports.js';
+import type {
+  BindUdpPair,
+  Clock,
+  ConnectSource,
+  Datapath,
+  DeviceFor,
+  JoinGroup,
+  Log,
+  Random,
+  ViewerLink,
+} from './ports.js';
 import type { Session } from './session.js';
 import type { ViewerTrack } from './viewer-track.js';
 
@@ -19,6 +30,10 @@ export interface Context {
   readonly datapath: Datapath;
   readonly connect: ConnectSource;
   readonly bindUdpPair: BindUdpPair;
+  readonly joinGroup: JoinGroup;
+  readonly deviceFor: DeviceFor;
+  /** How viewers are served by multicast; undefined: they are not. */
+  readonly multicast: MulticastService | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -35,6 +50,13 @@ export interface Context {
   readonly cname: string;
   /** Next ViewerSpec.id. */
   nextViewerId(): number;
+}
+
+export interface MulticastService {
+  readonly addresses: MulticastAddresses;
+  readonly ttl: number;
+  /** Name or address of the device by which it leaves; undefined: the one that leads to the viewer. */
+  readonly device: string | undefined;
 }
 
 export function nowMs(clock: Clock): number {

@@ -21,6 +21,8 @@ export interface MediaDescription {
   readonly clockRate: number;
   /** Of the first payload type whose encoding is told. */
   readonly encoding: StreamSpec['encoding'];
+  /** Where the description says that the media goes; the port 0: not told. */
+  readonly connection: { readonly address: string | undefined; readonly port: number };
 }
 
 export interface Description {
@@ -78,6 +80,7 @@ function readMedia(section: SdpMedia, aggregate: string): MediaDescription {
     payloadType: section.payloads[0]?.type,
     clockRate: section.clockRate,
     encoding: readEncoding(section),
+    connection: { address: section.address, port: section.port },
   };
 }
 

@@ -94,8 +94,44 @@ export interface SourceEvents {
 
 export type ConnectSource = (to: { host: string; port: number }, events: SourceEvents) => SourceLink;
 
-/** Binds a pair; rejects when no adjacent ports are left. */
-export type BindUdpPair = () => Promise<UdpPair>;
+/** Binds a pair; rejects when no adjacent ports are left. With `sender` it sends to that group and hears reports to it. */
+export type BindUdpPair = (sender?: MulticastSender) => Promise<UdpPair>;
+
+/** A device of this host, by which multicast (IPv4) goes or comes. */
+export interface Device {
+  readonly name: string;
+  /** Its IPv4 address that others there know us by. */
+  readonly address: string;
+}
+
+/** We send to the group: RTCP sent to it, to the pair's own RTCP port, is heard as well. */
+export interface MulticastSender {
+  readonly group: string;
+  readonly device: Device;
+  /** Routers that a packet may pass, and one more: 1 stays on the link. */
+  readonly ttl: number;
+}
+
+/** Somebody else sends to the group: only what comes from `source` is heard. */
+export interface MulticastReceiver {
+  readonly group: string;
+  readonly rtpPort: number;
+  readonly rtcpPort: number;
+  readonly source: string;
+  /** Our address on the device where the source is. */
+  readonly localAddress: string;
+  /** Of reports that we send to the group. */
+  readonly ttl: number;
+}
+
+/** Binds the group's ports and joins it; rejects with what the system says. close() leaves it. */
+export type JoinGroup = (receiver: MulticastReceiver) => Promise<UdpPair>;
+
+/**
+ * The device by which multicast is to leave for a viewer: the one that is wanted, by name or address, else the one that
+ * leads to the viewer. Undefined: there is none with an IPv4 address, or the viewer is on this host.
+ */
+export type DeviceFor = (viewer: string, wanted: string | undefined) => Promise<Device | undefined>;
 
 /** Two adjacent UDP ports of ours, RTP even and RTCP odd (RFC 3550 11), bound to all local addresses. */
 export interface UdpPair {
@@ -114,7 +150,7 @@ export interface UdpPair {
 export interface StreamSpec {
   /** For people: resource path and media, e.g. `/camera video`. */
   readonly name: string;
-  /** Where the source sends to: our address as the source knows it. RTP and RTCP ports are those of `upstream`. */
+  /** Where the source sends to: our address as the source knows it, or a multicast group. RTP and RTCP ports are those of `upstream`. */
   readonly localAddress: string;
   /** The only address that counts as the source, and its ports; 0: any port of it. */
   readonly source: { readonly address: string; readonly rtpPort: number; readonly rtcpPort: number };
@@ -129,16 +165,18 @@ export interface StreamSpec {
   readonly encoding?: { readonly name: string; readonly payloadType: number } | undefined;
 }
 
-/** A viewer of one stream as the datapath must know it. */
+/** A viewer of one stream, or all of a multicast group at once, as the datapath must know it. */
 export interface ViewerSpec {
   /** Our own number for it, unique for the life of the process, 1 to 2^32-1. */
   readonly id: number;
   /** Our address as this viewer knows it: the source address of its copies. */
   readonly localAddress: string;
-  /** The viewer's address: always that of its RTSP connection. */
+  /** The viewer's address: always that of its RTSP connection. Or the group's, which some viewer has asked for. */
   readonly address: string;
   readonly rtpPort: number;
   readonly rtcpPort: number;
+  /** `address` is a group: packets leave by this device, with this time to live, from these ports instead of the stream's. */
+  readonly multicast?: { readonly device: Device; readonly ttl: number; readonly pair: UdpPair } | undefined;
 }
 
 /** Counted by whoever makes the copies. All monotonic from the viewer's add on. */
@@ -236,6 +274,8 @@ export interface Surroundings {
   readonly openListener: OpenListener;
   readonly connect: ConnectSource;
   readonly bindUdpPair: BindUdpPair;
+  readonly joinGroup: JoinGroup;
+  readonly deviceFor: DeviceFor;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;

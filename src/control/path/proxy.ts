@@ -7,6 +7,7 @@ import { Deadlines, TICK_MS, type Deadline } from '../state/deadlines.js';
 import { Destinations } from '../state/destinations.js';
 import { ExpiringLru } from '../state/expiring-lru.js';
 import { DEFAULT_LIMITS, type Limits } from '../state/limits.js';
+import { MulticastAddresses, type MulticastNetwork } from '../state/multicast-addresses.js';
 import { SessionTable } from '../state/session-table.js';
 import { Tally } from '../state/tally.js';
 import { nowMs, type Context } from './context.js';
@@ -23,6 +24,16 @@ export interface ProxyOptions extends Surroundings {
   readonly datapath: Datapath;
   readonly log: Log;
   readonly limits?: Partial<Limits>;
+  /** Where viewers who ask for multicast get it; undefined: they do not. */
+  readonly multicast?: MulticastOptions | undefined;
+}
+
+export interface MulticastOptions {
+  readonly network: MulticastNetwork;
+  /** 1 to 255. */
+  readonly ttl: number;
+  /** Name or address of a device; undefined: the one that leads to the viewer. */
+  readonly device: string | undefined;
 }
 
 export interface Proxy extends ProxyView {
@@ -118,7 +129,8 @@ class FanOutProxy implements Proxy {
 }
 
 function buildContext(options: ProxyOptions): Context {
-  const { upstream, datapath, connect, bindUdpPair, clock, random, log } = options;
+  const { upstream, datapath, connect, bindUdpPair, joinGroup, deviceFor, clock, random, log } = options;
+  const { multicast } = options;
   const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
   let viewerId = 0;
   return {
@@ -126,6 +138,9 @@ function buildContext(options: ProxyOptions): Context {
     datapath,
     connect,
     bindUdpPair,
+    joinGroup,
+    deviceFor,
+    multicast: multicast && { ...multicast, addresses: new MulticastAddresses(multicast.network) },
     clock,
     random,
     log,

@@ -32,6 +32,7 @@ function clientTrackRow(viewer: ViewerTrack): ClientTrackRow {
     media: viewer.track.media.media,
     rtpPort,
     rtcpPort,
+    group: viewer.group?.address ?? null,
     servedBy,
     packets,
     bytes,

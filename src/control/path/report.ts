@@ -17,16 +17,26 @@ export function receiveViewerRtcp(context: Context, track: Track, packet: Buffer
     context.refused.add('viewer-rtcp-from-stranger');
     return;
   }
-  const compound = parseCompound(packet);
-  if (!compound.ok) {
-    context.refused.add(`viewer-rtcp-${compound.reason}`);
-    return;
-  }
+  const parts = parseViewerRtcp(context, packet);
+  if (!parts) return;
   viewer.session.heard();
-  for (const part of compound.packets) readPart(context, viewer, part, arrivalNs);
+  for (const part of parts) readViewerRtcp(context, viewer, part, arrivalNs);
 }
 
-function readPart(context: Context, viewer: ViewerTrack, part: RtcpPacket, arrivalNs: bigint): void {
+/** Undefined, and counted, when it is no compound packet. */
+export function parseViewerRtcp(context: Context, packet: Buffer): readonly RtcpPacket[] | undefined {
+  const compound = parseCompound(packet);
+  if (compound.ok) return compound.packets;
+  context.refused.add(`viewer-rtcp-${compound.reason}`);
+  return undefined;
+}
+
+export function readViewerRtcp(
+  context: Context,
+  viewer: ViewerTrack,
+  part: RtcpPacket,
+  arrivalNs: bigint,
+): void {
   switch (part.kind) {
     case 'rr':
     case 'sr': // a viewer that sends as well (two-way audio) reports in its sender reports

@@ -121,10 +121,8 @@ export class Session {
   #sayGoodbye(): void {
     for (const viewer of this.tracks.values()) {
       viewer.stop();
-      const { ssrc, downstream } = viewer.track;
-      if (ssrc === undefined) continue;
-      const to = { address: this.address, port: viewer.ports[1] };
-      downstream.sendRtcp(buildGoodbye(ssrc, this.#context.cname), to);
+      const { ssrc } = viewer.track;
+      if (ssrc !== undefined) viewer.sayGoodbye(buildGoodbye(ssrc, this.#context.cname));
     }
   }
 }

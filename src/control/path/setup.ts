@@ -6,20 +6,24 @@ import { response, type RtspResponse } from '../rtsp/message.js';
 import { formatTransport, parseTransport, type Transport } from '../rtsp/transport.js';
 import { formatRtspUrl, parseRtspUrl } from '../rtsp/url.js';
 import type { Described, MediaDescription } from './description.js';
+import type { Device } from './ports.js';
 import { Refusal } from './refusal.js';
 import type { Ask, Story } from './request.js';
 import type { Resource } from './resource.js';
 import { Session } from './session.js';
 import type { Track } from './track.js';
 import { placeOf } from './url-map.js';
-import { ViewerTrack } from './viewer-track.js';
+import { ViewerTrack, type Delivery } from './viewer-track.js';
 
-type Ports = readonly [rtp: number, rtcp: number];
+type Ports = Delivery['ports'];
+
+/** How a viewer is to be served, as far as that can be told without its track. */
+type Way = { readonly ports: Ports } | { readonly device: Device };
 
 const LAST_PORT = 65_535;
 
 export async function setUp(story: Story, ask: Ask): Promise<RtspResponse> {
-  const ports = choosePorts(ask);
+  const way = await chooseWay(story, ask);
   if (!ask.session) checkRoom(story, ask);
   const { resource: url, description, media } = await findTrack(story, ask);
   const resource = ask.session?.resource ?? story.resources.at(url, placeOf(parseRtspUrl(url)) || '/');
@@ -27,22 +31,36 @@ export async function setUp(story: Story, ask: Ask): Promise<RtspResponse> {
   if (resource.url !== url) throw new Refusal(459, 'the session is about another resource');
   return resource.use(async () => {
     const track = await resource.setUp(description, media);
-    return join(story, ask, resource, track, ports);
+    if ('ports' in way) return join(story, ask, resource, track, way);
+    const group = await track.groups.enter(way.device);
+    try {
+      return join(story, ask, resource, track, { ports: group.ports, group });
+    } catch (error) {
+      track.groups.leave(group);
+      throw error;
+    }
   });
 }
 
-/** The first alternative that we can serve. `destination` is ignored: media goes to where the connection comes from. */
-function choosePorts({ request }: Ask): Ports {
-  const offered = parseTransport(request.headers.getAll('Transport').join(','));
-  const chosen = offered.map(portsOf).find((ports) => ports !== undefined);
-  if (!chosen)
-    throw new Refusal(461, 'none of the transports is RTP/AVP over UDP, unicast, with usable client ports');
-  return chosen;
+/**
+ * The first alternative that we can serve. `destination` is ignored: media goes to where the connection comes from, or to
+ * a group of ours.
+ */
+async function chooseWay(story: Story, { request, link }: Ask): Promise<Way> {
+  for (const offer of parseTransport(request.headers.getAll('Transport').join(','))) {
+    if (offer.profile !== 'RTP/AVP' || offer.lower !== 'UDP' || offer.mode?.includes('PLAY') === false)
+      continue;
+    const ports = offer.delivery === 'multicast' ? undefined : portsOf(offer);
+    if (ports) return { ports };
+    if (offer.delivery !== 'multicast' || !story.multicast) continue;
+    const device = await story.deviceFor(link.remote.address, story.multicast.device);
+    if (device) return { device };
+  }
+  throw new Refusal(461, 'none of the transports is RTP/AVP over UDP that this viewer can be served by');
 }
 
-function portsOf({ profile, lower, delivery, mode, clientPort }: Transport): Ports | undefined {
-  if (profile !== 'RTP/AVP' || lower !== 'UDP' || delivery === 'multicast' || !clientPort) return undefined;
-  if (mode && !mode.includes('PLAY')) return undefined;
+function portsOf({ clientPort }: Transport): Ports | undefined {
+  if (!clientPort) return undefined;
   const { low, high = low + 1 } = clientPort;
   return high > low && high <= LAST_PORT ? [low, high] : undefined;
 }
@@ -63,20 +81,20 @@ async function findTrack(story: Story, ask: Ask): Promise<Described & { media: M
 }
 
 /** The source has agreed; while it was asked, the viewer may have gone, or the source after all. */
-function join(story: Story, ask: Ask, resource: Resource, track: Track, ports: Ports): RtspResponse {
+function join(story: Story, ask: Ask, resource: Resource, track: Track, delivery: Delivery): RtspResponse {
   const { link, url } = ask;
   if (!story.links.has(link)) throw new Refusal(454, 'the viewer is gone');
   if (ask.session?.closed) throw new Refusal(454, 'the session has ended');
   if (resource.state === 'ending') throw new Refusal(503, 'the source went away');
   const before = ask.session?.tracks.get(track.media.control);
   if (before?.servedBy !== undefined) throw new Refusal(455, 'a track that plays cannot be set up anew');
-  checkPorts(story, link.remote.address, ports, before);
+  if (!delivery.group) checkPorts(story, link.remote.address, delivery.ports, before);
   const session = ask.session ?? openSession(story, ask, resource);
   before?.close();
-  const viewer = new ViewerTrack(story, session, track, formatRtspUrl(url), ports);
+  const viewer = new ViewerTrack(story, session, track, formatRtspUrl(url), delivery);
   session.tracks.set(track.media.control, viewer);
   return response(200, [
-    ['Transport', answeredTransport(track, ports)],
+    ['Transport', answeredTransport(track, delivery)],
     ['Session', session.header],
   ]);
 }
@@ -102,10 +120,18 @@ function openSession(story: Story, ask: Ask, resource: Resource): Session {
   return session;
 }
 
-function answeredTransport({ downstream, ssrc }: Track, [low, high]: Ports): string {
+function answeredTransport({ downstream, ssrc }: Track, { ports: [low, high], group }: Delivery): string {
+  const protocol = { profile: 'RTP/AVP', lower: 'UDP' };
+  if (group) {
+    const { address: destination, ttl } = group;
+    const port = { low, high };
+    return formatTransport({
+      ...protocol,
+      ...{ delivery: 'multicast', destination, source: group.device.address, port, ttl },
+    });
+  }
   return formatTransport({
-    profile: 'RTP/AVP',
-    lower: 'UDP',
+    ...protocol,
     delivery: 'unicast',
     clientPort: { low, high },
     serverPort: { low: downstream.rtpPort, high: downstream.rtcpPort },

@@ -14,6 +14,8 @@ export interface SourceEndpoint {
   readonly address: string;
   /** 0: not told in SETUP; then wherever the source's own RTCP comes from. */
   readonly rtcpPort: number;
+  /** Where our reports go instead: the multicast group that it sends to. */
+  readonly reportTo?: Endpoint;
 }
 
 export class SourceReports {
@@ -71,17 +73,15 @@ export class SourceReports {
   }
 
   #send(): void {
-    if (this.#rtcpPort === 0) return;
+    const to = this.#source.reportTo ?? { address: this.#source.address, port: this.#rtcpPort };
+    if (to.port === 0) return;
     const now = this.#stream.reception();
     if (now?.ssrc === this.#ssrc) this.#ssrc = (this.#ssrc + 1) >>> 0; // a collision (RFC 3550 8.2)
     const blocks = now
       ? [reportBlock(this.#previous, now, this.#lastSr, this.#context.clock.monotonicNs())]
       : [];
     this.#previous = now;
-    this.#pair.sendRtcp(buildReceiverReport(this.#ssrc, this.#context.cname, blocks), {
-      address: this.#source.address,
-      port: this.#rtcpPort,
-    });
+    this.#pair.sendRtcp(buildReceiverReport(this.#ssrc, this.#context.cname, blocks), to);
   }
 
   /** The datapath has sent it on to the viewers already; here only what concerns ourselves is read. */

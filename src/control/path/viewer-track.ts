@@ -2,6 +2,7 @@
 // One track of one viewer: where its copies go, whether it gets any, and what it reported.
 
 import type { Context } from './context.js';
+import type { Group } from './group.js';
 import type { ViewerCounters, ViewerHandle, ViewerSpec } from './ports.js';
 import type { Session } from './session.js';
 import type { Track } from './track.js';
@@ -20,12 +21,24 @@ export interface ViewerLoss {
 
 const NOTHING: ViewerCounters = { packets: 0, bytes: 0, rtcpPackets: 0, drops: 0 };
 
+/** Where a viewer's copies go. */
+export interface Delivery {
+  /** Its own ports, or the group's. */
+  readonly ports: readonly [rtp: number, rtcp: number];
+  /** Entered already; the viewer leaves it. */
+  readonly group?: Group | undefined;
+}
+
 export class ViewerTrack {
   readonly session: Session;
   readonly track: Track;
   /** The control URL as the viewer names it: what its RTP-Info must say. */
   readonly url: string;
-  readonly ports: readonly [rtp: number, rtcp: number];
+  readonly ports: Delivery['ports'];
+  /** Served by multicast. */
+  readonly group: Group | undefined;
+  /** The SSRC that it reports as, where it takes that to tell it from others. */
+  reporter: number | undefined;
   loss: ViewerLoss | undefined;
   readonly #context: Context;
   #adding: Promise<void> | undefined;
@@ -34,20 +47,17 @@ export class ViewerTrack {
   #closed = false;
 
   /** Claims the ports, of which the caller has made sure that they are free; close() gives them back. */
-  constructor(
-    context: Context,
-    session: Session,
-    track: Track,
-    url: string,
-    ports: readonly [number, number],
-  ) {
+  constructor(context: Context, session: Session, track: Track, url: string, { ports, group }: Delivery) {
     this.#context = context;
     this.session = session;
     this.track = track;
     this.url = url;
     this.ports = ports;
+    this.group = group;
     track.viewers.add(this);
-    if (!context.destinations.claim(session.address, ports, this)) throw new Error('client ports taken');
+    group?.members.add(this);
+    if (!group && !context.destinations.claim(session.address, ports, this))
+      throw new Error('client ports taken');
   }
 
   get servedBy(): ViewerHandle['servedBy'] | undefined {
@@ -84,6 +94,12 @@ export class ViewerTrack {
   }
 
   async #add(): Promise<void> {
+    const handle = await (this.group ? this.group.play() : this.#playAlone());
+    if (this.#closed) handle.remove();
+    else this.#handle = handle;
+  }
+
+  #playAlone(): Promise<ViewerHandle> {
     const { session, ports } = this;
     const spec: ViewerSpec = {
       id: this.#context.nextViewerId(),
@@ -92,9 +108,7 @@ export class ViewerTrack {
       rtpPort: ports[0],
       rtcpPort: ports[1],
     };
-    const handle = await this.track.stream.add(spec);
-    if (this.#closed) handle.remove();
-    else this.#handle = handle;
+    return this.track.stream.add(spec);
   }
 
   /** When this has returned, the viewer gets no further copy. A start() under way must have been awaited. */
@@ -116,7 +130,19 @@ export class ViewerTrack {
     this.stop();
     this.#closed = true;
     this.track.viewers.delete(this);
-    this.#context.destinations.release(this.session.address, this.ports);
+    if (!this.group) {
+      this.#context.destinations.release(this.session.address, this.ports);
+      return;
+    }
+    this.group.members.delete(this);
+    this.track.groups.leave(this.group);
+  }
+
+  /** RTCP in the source's name. It gets no copies any more. */
+  sayGoodbye(packet: Buffer): void {
+    const to = { address: this.session.address, port: this.ports[1] };
+    if (this.group) this.group.sayGoodbye(packet);
+    else this.track.downstream.sendRtcp(packet, to);
   }
 }
 

@@ -15,8 +15,13 @@ export interface SdpTranslation {
 /** `text`: the body in latin1, so that its bytes survive. */
 export function translateSdp(text: string, translation: SdpTranslation): string {
   // The capturing group keeps the line endings, at the odd indexes.
-  const parts = text.split(/(\r\n|\r|\n)/);
+  const parts = withoutSourceFilters(text).split(/(\r\n|\r|\n)/);
   return parts.map((part, index) => (index % 2 === 0 ? translateLine(part, translation) : part)).join('');
+}
+
+/** Whom the source lets its own receivers listen to (RFC 4570) is not whom ours hear: a player would filter us out. */
+function withoutSourceFilters(text: string): string {
+  return text.replace(/^a=source-filter:[^\r\n]*(?:\r\n|\r|\n|$)/gm, '');
 }
 
 function translateLine(line: string, { address, family, rewriteControl }: SdpTranslation): string {
@@ -44,7 +49,7 @@ function translateLine(line: string, { address, family, rewriteControl }: SdpTra
   }
 }
 
-/** "Ask in SETUP" (RFC 2326 C.1.7). A multicast address is replaced: we send to each viewer by unicast. */
+/** "Ask in SETUP" (RFC 2326 C.1.7). A multicast address is replaced: ours are told in the answer to SETUP. */
 function isUnspecified(address: string): boolean {
   return address === '0.0.0.0' || address === '::';
 }

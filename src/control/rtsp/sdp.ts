@@ -21,6 +21,8 @@ export interface SdpPayload {
 export interface SdpMedia {
   /** `video`, `audio`, `application` ... */
   readonly media: string;
+  /** Where the media is sent to, or is recommended to be; 0: it is negotiated. */
+  readonly port: number;
   /** `RTP/AVP` ... */
   readonly protocol: string;
   readonly payloads: readonly SdpPayload[];
@@ -48,7 +50,7 @@ const MAX_PAYLOAD_TYPES = 128;
 /** What sdp-transform gets to see: not its problem is not our risk. */
 const OF_INTEREST = /^(?:m=|c=|a=(?:rtpmap|control):)/;
 /** Read here, because sdp-transform 3 cannot read `m=video 5004/2 ...` nor a media name with a hyphen. */
-const MEDIA = /^m=(\S+)[ \t]+\d+(?:\/\d+)?[ \t]+(\S+)(.*)$/;
+const MEDIA = /^m=(\S+)[ \t]+(\d+)(?:\/\d+)?[ \t]+(\S+)(.*)$/;
 const RANGE = /^a=range:(.*)$/m;
 
 /** `text` is bounded by the framer. @throws SdpError when it has no m= section, too many, or one that cannot be read. */
@@ -78,7 +80,7 @@ function readSections(lines: readonly string[]) {
 }
 
 function readSection(line: string, section: Media, sessionAddress: string | number | undefined): SdpMedia {
-  const [, media, protocol, payloads = ''] = MEDIA.exec(line) ?? [];
+  const [, media, port, protocol, payloads = ''] = MEDIA.exec(line) ?? [];
   if (!media || !protocol) throw new SdpError('A media section of the description cannot be read.');
   const { rtp, control, connection } = section;
   const types = payloads
@@ -89,6 +91,7 @@ function readSection(line: string, section: Media, sessionAddress: string | numb
   const address = connection?.ip ?? sessionAddress;
   return {
     media,
+    port: Number(port) <= 65_535 ? Number(port) : 0,
     protocol,
     payloads: known,
     clockRate: known[0]?.clockRate ?? 0,

@@ -20,14 +20,16 @@ export const clients: Register = (program, context) => {
 };
 
 export function clientsTable(rows: readonly ClientRow[], nowMs: number, width: number): string {
-  return rows.length === 0 ? 'No viewers.' : table(rows, columns(nowMs), width);
+  return rows.length === 0 ? 'No viewers.' : table(rows, columns(rows, nowMs), width);
 }
 
-function columns(nowMs: number): Column<ClientRow>[] {
+function columns(rows: readonly ClientRow[], nowMs: number): Column<ClientRow>[] {
+  const multicast = rows.some(({ tracks }) => tracks.some(({ group }) => group !== null));
   return [
     { title: 'ID', align: 'right', cell: (row) => String(row.id) },
     { title: 'VIEWER', atLeast: 9, cell: (row) => row.address },
     { title: 'PORT', align: 'right', optional: true, cell: (row) => String(row.port) },
+    ...(multicast ? [{ title: 'GROUP', cell: groups }] : []),
     { title: 'STREAM', atLeast: 6, cell: (row) => row.stream },
     { title: 'STATE', cell: (row) => row.state },
     { title: 'SINCE', align: 'right', cell: (row) => duration(nowMs - Date.parse(row.since)) },
@@ -56,6 +58,12 @@ type Loss = NonNullable<ClientRow['tracks'][number]['loss']>;
 function worst(row: ClientRow, of: (loss: Loss) => number | null, text: (value: number) => string): string {
   const values = row.tracks.flatMap(({ loss }) => (loss === null ? [] : (of(loss) ?? [])));
   return values.length === 0 ? '-' : text(Math.max(...values));
+}
+
+/** Those of the multicast groups that its tracks come by. */
+function groups(row: ClientRow): string {
+  const all = new Set(row.tracks.flatMap(({ group }) => group ?? []));
+  return all.size === 0 ? '-' : [...all].join(' ');
 }
 
 function sentBy(row: ClientRow): string {

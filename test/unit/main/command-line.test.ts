@@ -38,6 +38,11 @@ t.test('a wrong command line: one line that says what is wrong, exit code 2', as
     ['rtsp-fanout', ['--key-frame-wait', 'soon', SOURCE], /seconds from 0 to 3600/],
     ['rtsp-fanout', ['--picture-cache', '32769', SOURCE], /packets from 0 to 32768/],
     ['rtsp-fanout', ['--picture-cache', '1.5', SOURCE], /packets from 0 to 32768/],
+    ['rtsp-fanout', ['--multicast', '10.0.0.0/24', SOURCE], /224\.0\.0\.0\/4/],
+    ['rtsp-fanout', ['--multicast', '239.0.0.0/8', SOURCE], /65536 addresses/],
+    ['rtsp-fanout', ['--multicast', '239.0.0.0', '--multicast-ttl', '256', SOURCE], /1 to 255/],
+    ['rtsp-fanout', ['--multicast-ttl', '4', SOURCE], /'--multicast-ttl' needs --multicast/],
+    ['rtsp-fanout', ['--multicast-interface', 'eth0', SOURCE], /'--multicast-interface' needs --multicast/],
     ['rtsp-fanout', ['--log-level', 'loud', SOURCE], /Allowed choices/],
     ['rtsp-fanout', ['--lisen', '1', SOURCE], /Did you mean --listen/],
     ['proxyctl', [], /say what to do/],
@@ -66,6 +71,9 @@ t.test('--help teaches, --version is the package', async (t) => {
     '--datapath',
     '--key-frame-wait <seconds>',
     '--picture-cache <packets>',
+    '--multicast <network>',
+    '--multicast-ttl <hops>',
+    '--multicast-interface <name|address>',
     '--api-socket',
     '--log-level',
     'Examples:',
@@ -90,6 +98,31 @@ t.test('how viewers begin', async (t) => {
     cachePackets: 0,
     cacheTotalPackets: 0,
   });
+});
+
+t.test('multicast', async (t) => {
+  const multicast = (...args: string[]) =>
+    parseCommandLine(['node', 'rtsp-fanout', ...args, SOURCE]).multicast;
+  t.equal(multicast(), undefined);
+  const network = { first: 0xefc00000, size: 256 };
+  t.same(multicast('--multicast', '239.192.0.0/24'), { network, ttl: 16, device: undefined });
+  t.same(
+    multicast('--multicast', '239.192.0.0/24', '--multicast-ttl', '1', '--multicast-interface', '192.0.2.1'),
+    { network, ttl: 1, device: '192.0.2.1' },
+  );
+  const { code, err } = await run('rtsp-fanout', [
+    ...[
+      '--multicast',
+      '239.192.0.0/24',
+      '--multicast-interface',
+      'nowhere0',
+      '--listen',
+      '127.0.0.1:1',
+      SOURCE,
+    ],
+  ]);
+  t.equal(code, 1);
+  t.match(err, /^rtsp-fanout: --multicast-interface nowhere0: no device [^\n]+\n$/);
 });
 
 t.test('SIGTERM: exit code 0 within two seconds, nothing left; proxyctl while it runs', async (t) => {

@@ -17,6 +17,7 @@ const track = {
   media: 'video',
   rtpPort: 5000,
   rtcpPort: 5001,
+  group: null,
   servedBy: 'kernel',
   packets: 12_345,
   bytes: 5_678_901,
@@ -100,6 +101,11 @@ t.test('clients: one line per viewer, tracks taken together', async (t) => {
   );
   const quiet = { ...client, tracks: [{ ...track, loss: null, servedBy: null }] };
   t.match(clientsTable([quiet], NOW, Infinity), / - +- +- +-$/);
+  const groups = ['239.192.0.4', '239.192.0.5'];
+  const many = { ...client, tracks: groups.map((group) => ({ ...track, group })) };
+  const [title, one, two] = clientsTable([client, many], NOW, Infinity).split('\n');
+  t.match(title, / PORT +GROUP +STREAM /, 'groups are shown when anybody is in one');
+  t.match([one, two], [/ 51234 +- +\/camera /, / 51234 +239\.192\.0\.4 239\.192\.0\.5 +\/camera /]);
 });
 
 t.test('every table fits 80 columns, whatever the addresses and paths are', async (t) => {

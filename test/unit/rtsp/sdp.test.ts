@@ -47,6 +47,7 @@ t.test('describeSdp', (t) => {
     media: [
       {
         media: 'video',
+        port: 0,
         protocol: 'RTP/AVP',
         payloads: [
           { type: 96, encoding: 'H264', clockRate: 90_000 },
@@ -58,6 +59,7 @@ t.test('describeSdp', (t) => {
       },
       {
         media: 'audio',
+        port: 0,
         protocol: 'RTP/AVP',
         payloads: [{ type: 0, encoding: 'PCMU', clockRate: 8000 }],
         clockRate: 8000,
@@ -73,6 +75,8 @@ t.test('describeSdp', (t) => {
     { media: 'audio', protocol: 'RTP/SAVP', clockRate: 48_000, control: undefined, address: '::' },
     { media: 'x-application', protocol: 'TCP/X-Y', payloads: [], clockRate: 0, address: '224.2.1.1' },
   ]);
+  t.equal(odd.media[0]?.port, 49_170);
+  t.equal(describeSdp('m=video 65536 RTP/AVP 96\n').media[0]?.port, 0);
   t.equal(describeSdp('m=video 0 RTP/AVP 96\na=range:nonsense\n').live, true);
   t.equal(describeSdp('m=video 0 RTP/AVP 96\na=control:0\n').media[0]?.control, '0');
   t.equal(describeSdp('m=video 0 RTP/AVP 96\na=rtpmap:96 H264/99999999999\n').media[0]?.clockRate, 0);
@@ -106,6 +110,13 @@ t.test('translateSdp', (t) => {
       .replace('rtsp://10.0.0.1/x/1;a=b', '[2]'),
   );
   t.strictSame(asked, ['rtsp://10.0.0.1:8554/x?q=1', 'rtsp://10.0.0.1/x/1;a=b']);
+  t.equal(
+    translateSdp('a=source-filter: incl IN IP4 * 10.0.0.1\r\na=x\r\na=source-filter:y', {
+      ...{ address: '192.0.2.7', family: 4, rewriteControl },
+    }),
+    'a=x\r\n',
+    "who may send to the source's group is none of our viewers' business",
+  );
   t.end();
 });
 

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a track comes from the source (RFC 2326 12.39): by unicast, or by multicast where the source offers nothing else.
+// Ends with a pair of UDP ports that it arrives at.
+
+import { isIPv4 } from 'node:net';
+import { RtspError } from '../rtsp/errors.js';
+import type { RtspResponse } from '../rtsp/message.js';
+import { formatTransport, parseTransport, type Transport } from '../rtsp/transport.js';
+import { isMulticastGroup } from '../state/multicast-addresses.js';
+import type { Context } from './context.js';
+import type { MediaDescription } from './description.js';
+import type { Endpoint, MulticastSender, UdpPair } from './ports.js';
+import { Refusal } from './refusal.js';
+
+export interface SourceParts {
+  readonly media: MediaDescription;
+  /** Asks the source: SETUP of the track with that Transport. Resolves with a 200. */
+  readonly setUp: (transport: string) => Promise<RtspResponse>;
+  /** Our and the source's end of the RTSP connection, as soon as SETUP has been answered. */
+  readonly ends: () => { readonly local: Endpoint; readonly remote: Endpoint };
+}
+
+export interface Source {
+  readonly address: string;
+  /** 0: not told in SETUP; then any. */
+  readonly rtpPort: number;
+  readonly rtcpPort: number;
+  readonly ssrc: number | undefined;
+  /** Where our reports go, where that is the group and not the source. */
+  readonly reportTo?: Endpoint;
+}
+
+export interface Arrival {
+  readonly upstream: UdpPair;
+  /** Where the source sends to: our address, or the group. */
+  readonly localAddress: string;
+  readonly source: Source;
+}
+
+const MULTICAST = formatTransport({ profile: 'RTP/AVP', lower: 'UDP', delivery: 'multicast' });
+const LAST_PORT = 65_535;
+/** Of our reports, where the source tells no `ttl`. */
+const REPORT_TTL = 16;
+
+/**
+ * `offered` is where unicast would arrive; it is closed when it is not used, and stays the caller's when this fails.
+ * Rejects with a Refusal: the source's own, 502 for an answer that cannot be used, 503 for a group that cannot be joined.
+ */
+export async function arrangeSource(
+  context: Context,
+  parts: SourceParts,
+  offered: UdpPair,
+): Promise<Arrival> {
+  const answered = await askForUnicast(parts, offered);
+  if (answered && answered.delivery !== 'multicast') return arriveByUnicast(parts, offered, answered);
+  const transport = answered ?? readTransport(await parts.setUp(MULTICAST));
+  const arrival = await arriveByMulticast(context, parts, transport);
+  offered.close();
+  return arrival;
+}
+
+/** Rejects with Refusal 503. */
+export async function bindPair({ bindUdpPair }: Context, sender?: MulticastSender): Promise<UdpPair> {
+  return bindUdpPair(sender).catch((error: Error) => {
+    throw new Refusal(503, `no UDP ports: ${error.message}`);
+  });
+}
+
+/** Undefined: the source does not do that (461). Some servers answer with multicast at once. */
+async function askForUnicast({ setUp }: SourceParts, pair: UdpPair): Promise<Transport | undefined> {
+  const clientPort = { low: pair.rtpPort, high: pair.rtcpPort };
+  const offer = formatTransport({ profile: 'RTP/AVP', lower: 'UDP', delivery: 'unicast', clientPort });
+  try {
+    return readTransport(await setUp(offer));
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 461) return undefined;
+    throw error;
+  }
+}
+
+function arriveByUnicast({ ends }: SourceParts, upstream: UdpPair, transport: Transport): Arrival {
+  const { local, remote } = ends();
+  const { serverPort, ssrc } = transport;
+  const rtpPort = serverPort?.low ?? 0;
+  const rtcpPort = serverPort?.high ?? (rtpPort === 0 || rtpPort === LAST_PORT ? 0 : rtpPort + 1);
+  const source = { address: sourceAddress(transport, remote), rtpPort, rtcpPort, ssrc };
+  return { upstream, localAddress: local.address, source };
+}
+
+/** Which group: what the answer says, else what the description says. */
+async function arriveByMulticast(
+  context: Context,
+  { media, ends }: SourceParts,
+  transport: Transport,
+): Promise<Arrival> {
+  const { local, remote } = ends();
+  const { destination, port, ttl = REPORT_TTL, ssrc } = transport;
+  const group = destination || (media.connection.address ?? '');
+  const rtpPort = port?.low ?? media.connection.port;
+  const rtcpPort = port?.high !== undefined && port.high > rtpPort ? port.high : rtpPort + 1;
+  if (transport.delivery !== 'multicast' || !isMulticastGroup(group) || rtpPort === 0 || rtcpPort > LAST_PORT)
+    throw new Refusal(502, 'the source named no multicast group that can be joined');
+  const address = sourceAddress(transport, remote);
+  if (!isIPv4(local.address) || !isIPv4(address))
+    throw new Refusal(502, 'multicast from a source is IPv4 only');
+  const receiver = { group, rtpPort, rtcpPort, source: address, localAddress: local.address };
+  const upstream = await context.joinGroup({ ...receiver, ttl: Math.max(1, ttl) }).catch((error: Error) => {
+    throw new Refusal(503, `the source's multicast group cannot be joined: ${error.message}`);
+  });
+  const reportTo = { address: group, port: rtcpPort };
+  return { upstream, localAddress: group, source: { address, rtpPort: 0, rtcpPort: 0, ssrc, reportTo } };
+}
+
+/** Where the source sends from. `source=` counts only as an address; 0.0.0.0 tells nothing. */
+function sourceAddress({ source }: Transport, remote: Endpoint): string {
+  return source !== undefined && isIPv4(source) && source !== '0.0.0.0' ? source : remote.address;
+}
+
+function readTransport(answer: RtspResponse): Transport {
+  let transport: Transport;
+  try {
+    transport = parseTransport(answer.headers.get('Transport') ?? '')[0]!;
+  } catch (error) {
+    if (error instanceof RtspError) throw new Refusal(502, `the source's Transport: ${error.message}`);
+    throw error;
+  }
+  if (transport.lower !== 'UDP' || transport.interleaved)
+    throw new Refusal(502, 'the source chose another transport than the one it was offered');
+  return transport;
+}
