@@ -26,11 +26,14 @@ export class GstServer {
     namespace?: Namespace;
     sessionTimeout?: number;
     port?: number;
+    /** `239.9.0.1-239.9.0.8`: it offers nothing but multicast to these. */
+    multicast?: string;
   }): Promise<GstServer> {
-    const { file, address, namespace, sessionTimeout = 60, port = 0 } = options;
+    const { file, address, namespace, sessionTimeout = 60, port = 0, multicast } = options;
     const child = await startIn(namespace, PYTHON, [
       ...['test/fixtures/gst-server.py', file, '--address', address],
       ...['--session-timeout', String(sessionTimeout), '--port', String(port)],
+      ...(multicast === undefined ? [] : ['--multicast', multicast]),
     ]);
     const [, bound] = await child.output(/"listening".*"port": (\d+)/);
     return new GstServer(child, `rtsp://${address}:${bound}`);

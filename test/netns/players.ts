@@ -61,24 +61,37 @@ async function finished(child: Child, quirk?: RegExp): Promise<void> {
     throw new Error(`the player failed: ${child.describe()}`);
 }
 
+export type Delivery = 'unicast' | 'multicast';
+
 /** ffmpeg over UDP; leaves after `frames` frames, or plays until it is stopped. */
-export async function ffmpeg(where: Namespace | undefined, url: string, frames?: number): Promise<Player> {
+export async function ffmpeg(
+  where: Namespace | undefined,
+  url: string,
+  frames?: number,
+  delivery: Delivery = 'unicast',
+): Promise<Player> {
+  const transport = delivery === 'unicast' ? 'udp' : 'udp_multicast';
   const limit = frames === undefined ? [] : ['-frames:v', String(frames)];
   const child = await startIn(where, 'ffmpeg', [
-    ...['-nostdin', '-v', 'error', '-rtsp_transport', 'udp', '-i', url, '-an', ...limit, ...FRAMEMD5],
+    ...['-nostdin', '-v', 'error', '-rtsp_transport', transport, '-i', url, '-an', ...limit, ...FRAMEMD5],
   ]);
   return { child, frames: () => finished(child).then(() => hashes(child.stdout)) };
 }
 
 /** GStreamer's rtspsrc over UDP; leaves after `frames` frames. */
-export async function gstreamer(where: Namespace | undefined, url: string, frames: number): Promise<Player> {
+export async function gstreamer(
+  where: Namespace | undefined,
+  url: string,
+  frames: number,
+  delivery: Delivery = 'unicast',
+): Promise<Player> {
   const raw = join(temporaryFolder(), 'frames.yuv');
   const child = await startIn(where, 'gst-launch-1.0', [
     ...[
       '-q',
       'rtspsrc',
       `location=${url}`,
-      'protocols=udp',
+      `protocols=${delivery === 'unicast' ? 'udp' : 'udp-mcast'}`,
       'latency=200',
       '!',
       'rtph264depay',

@@ -56,6 +56,8 @@ export interface ProductOptions {
   /** Address to listen on (default all). */
   readonly host?: string;
   readonly port?: number;
+  /** Further words of the command line. */
+  readonly more?: readonly string[];
   /** Run without root. */
   readonly unprivileged?: boolean;
 }
@@ -69,7 +71,7 @@ export class Product {
     const command = [
       ...(options.unprivileged ? unprivileged() : []),
       ...['bin/rtsp-fanout', '--listen', `${host}:${port}`, '--datapath', engine],
-      ...['--api-socket', socket, '--log-level', 'debug', source],
+      ...['--api-socket', socket, '--log-level', 'debug', ...(options.more ?? []), source],
     ];
     const child = await startIn(namespace, command[0]!, command.slice(1));
     const product = new Product(child, port, socket);
