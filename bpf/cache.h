@@ -6,6 +6,14 @@
 
 #include "packet.h"
 
+/* A function of its own, for its registers: kernel 6.1's verifier forgets what was compared once it goes to the stack. */
+static __noinline long keep_bytes(struct __sk_buff *skb, struct fanout_cached *c, __u32 length)
+{
+	if (length > FANOUT_CACHED_BYTES || length < RTP_HEADER)
+		return -1;
+	return bpf_skb_load_bytes(skb, HEADERS, c->packet, length);
+}
+
 /* Keeps a packet that has just got its ticket. A GSO packet, or one larger than an entry, cannot be kept: then there is no
  * beginning to join at until the next. */
 static __always_inline void keep(struct __sk_buff *skb, struct fanout_stream *s, const struct packet *p, __u32 number)
@@ -25,8 +33,7 @@ static __always_inline void keep(struct __sk_buff *skb, struct fanout_stream *s,
 		__sync_lock_test_and_set(&c->length, FANOUT_CACHED_NOTHING);
 		return;
 	}
-	if (p->segments > 1 || length > FANOUT_CACHED_BYTES || length < RTP_HEADER ||
-	    bpf_skb_load_bytes(skb, HEADERS, c->packet, length)) {
+	if (p->segments > 1 || keep_bytes(skb, c, length)) {
 		s->cached = 0;
 		return;
 	}

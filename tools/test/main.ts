@@ -15,6 +15,7 @@ const FOLDERS: Readonly<Record<string, { limitSeconds: number; alone: boolean }>
   fuzz: { limitSeconds: 120 + FUZZ_SECONDS, alone: false },
   bpf: { limitSeconds: 120, alone: true },
   netns: { limitSeconds: 300, alone: true },
+  vm: { limitSeconds: 120, alone: true },
 };
 const BESIDE_EACH_OTHER = 2;
 

@@ -7,7 +7,7 @@ import { KernelError } from './kernel-error.js';
 
 /** The version whose symbols are used; Debian package libbpf1. */
 const LIBRARY = 'libbpf.so.1';
-const LOG_BYTES = 1 << 20;
+const LOG_BYTES = 1 << 24;
 const NOT_FOUND = -2;
 const EXISTS = -17;
 
@@ -40,6 +40,7 @@ koffi.struct('bpf_object_open_opts', {
   object_name: 'void *',
   relaxed_maps: 'bool',
   pin_root_path: 'void *',
+  removed_field: 'uint32_t',
   kconfig: 'void *',
   btf_custom_path: 'void *',
   kernel_log_buf: 'void *',
@@ -141,6 +142,7 @@ export class BpfObject {
         object_name: null,
         relaxed_maps: false,
         pin_root_path: null,
+        removed_field: 0,
         kconfig: null,
         btf_custom_path: null,
         kernel_log_buf: log,
