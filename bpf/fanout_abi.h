@@ -55,9 +55,9 @@ enum fanout_limit {
 	FANOUT_XDP_BATCH = 16,              /* frames the kernel hands to a driver at once (XDP_BULK_QUEUE_SIZE) */
 	FANOUT_XDP_FRAME = 3400,            /* bytes; a larger template waits in TC's queue: XDP wants it in one page */
 	FANOUT_CACHED_BYTES = 1480,         /* RTP packet that the picture cache takes: IP packets of 1508 bytes */
+	FANOUT_TTL = 64,                    /* time to live of a copy: viewers see us as the sender, so they get a fresh one */
 	FANOUT_CACHED_NOTHING = 1,          /* `length` of an entry whose ticket was no RTP packet's */
 };
-	FANOUT_TTL = 64,                    /* time to live of a copy: viewers see us as the sender, so they get a fresh one */
 
 /* ---- why a packet, or a copy of it, was not sent ------------------------------------------------------------- */
 enum fanout_drop {
