@@ -3,10 +3,12 @@
 // SIGTERM or SIGHUP, 1 when it cannot run, 2 when the command line is wrong; a second one ends it at once.
 
 import { constants } from 'node:os';
+import { KEEPER_VARIABLE } from './hold/store.js';
 import { createLog } from './log.js';
 import { parseCommandLine } from './options.js';
 import { Parts } from './parts.js';
 import { serve } from './serve.js';
+import { programCommand } from './upgrade.js';
 
 /** What closing may take: upstream TEARDOWNs are awaited for a while, a stuck part is not. */
 const CLOSE_MS = 5000;
@@ -15,6 +17,10 @@ const SAME_WISH_MS = 500;
 
 const options = parseCommandLine(process.argv);
 const log = createLog(options.logLevel);
+if (options.keep && process.env[KEEPER_VARIABLE] === undefined) {
+  const { keep } = await import('./hold/keeper.js');
+  process.exit(await keep({ command: [...programCommand(), ...process.argv.slice(2)], log }));
+}
 const parts = new Parts(log);
 let endingSince: number | undefined; // performance.now()
 

@@ -7,6 +7,7 @@ import { newProgram } from '../command-line.js';
 import { defaultSocketPath } from './api/socket-path.js';
 import { ENGINES_WANTED, type EngineWanted } from './kernel/choose.js';
 import { DEFAULT_PICTURES, type PictureOptions } from './kernel/picture-options.js';
+import { stateFormat } from './hold/state-format.js';
 import { LOG_LEVELS, type LogLevel } from './log.js';
 import { addMulticastOptions, readMulticast, type MulticastGiven } from './multicast-options.js';
 import type { MulticastOptions } from './path/proxy.js';
@@ -19,6 +20,10 @@ export interface Options {
   /** Undefined: viewers get no multicast. */
   readonly multicast: MulticastOptions | undefined;
   readonly apiSocket: string;
+  /** Under a keeper that holds the connections and starts the proxy again when it dies. */
+  readonly keep: boolean;
+  /** How long the kernel goes on sending without this process. */
+  readonly orphanLimitMs: number;
   readonly logLevel: LogLevel;
   readonly source: RtspUrl;
 }
@@ -32,13 +37,16 @@ Examples:
   rtsp-fanout --datapath userspace --log-level debug rtsp://192.0.2.7/camera
   proxyctl clients                               who is watching
 
-Exit code: 0 ended by SIGINT or SIGTERM, 1 it cannot run, 2 the command line is wrong.`;
+Signals: SIGINT, SIGTERM end it. SIGUSR2 makes way for the version that is installed now (needs --keep or systemd).
+Exit code: 0 ended by SIGINT or SIGTERM, 1 it cannot run, 2 the command line is wrong, 3 it has made way.`;
 
 const LONGEST_WAIT_SECONDS = 3600;
+const DEFAULT_ORPHAN_LIMIT_SECONDS = 60;
 const { holdMs, cachePackets, cacheTotalPackets } = DEFAULT_PICTURES;
 
 /** As commander hands them over. */
-interface Given extends Omit<Options, 'source' | 'pictures' | 'multicast'>, MulticastGiven {
+interface Given extends Omit<Options, 'source' | 'pictures' | 'multicast' | 'orphanLimitMs'>, MulticastGiven {
+  readonly orphanLimit: number;
   readonly keyFrameWait: number;
   readonly pictureCache: number;
 }
@@ -71,13 +79,30 @@ export function parseCommandLine(argv: readonly string[]): Options {
     );
   addMulticastOptions(program)
     .option('--api-socket <path>', 'unix socket for proxyctl', defaultSocketPath())
+    .option(
+      '--keep',
+      "hold the viewers' connections when the proxy dies, and start it again (docs/crash.md)",
+      false,
+    )
+    .option(
+      '--orphan-limit <seconds>',
+      'how long the kernel goes on sending after the proxy has died',
+      orphanLimit,
+      DEFAULT_ORPHAN_LIMIT_SECONDS,
+    )
+    .option('--takes-over', 'print what state of a running proxy this version can go on with, and exit')
     .addOption(new Option('--log-level <level>', 'on stderr').choices(LOG_LEVELS).default('info'))
     .version(version())
     .addHelpText('after', EXAMPLES);
   program.options.find((option) => option.long === '--listen')!.defaultValueDescription = '0.0.0.0:8554';
+  program.on('option:takes-over', () => {
+    process.stdout.write(`${stateFormat()}\n`);
+    process.exit(0);
+  });
   program.parse(argv);
   const options = program.opts<Given>();
-  const { keyFrameWait: seconds, pictureCache: packets, listen, datapath, apiSocket, logLevel } = options;
+  const { keyFrameWait: seconds, pictureCache: packets, orphanLimit: limit } = options;
+  const { listen, datapath, apiSocket, keep, logLevel } = options;
   const pictures = {
     holdMs: Math.round(seconds * 1000),
     cachePackets: packets,
@@ -85,7 +110,17 @@ export function parseCommandLine(argv: readonly string[]): Options {
   };
   const multicast = readMulticast(program, options);
   const source = program.processedArgs[0] as RtspUrl;
-  return { listen, datapath, pictures, multicast, apiSocket, logLevel, source };
+  return {
+    listen,
+    datapath,
+    pictures,
+    multicast,
+    apiSocket,
+    keep,
+    orphanLimitMs: limit * 1000,
+    logLevel,
+    source,
+  };
 }
 
 function sourceUrl(text: string): RtspUrl {
@@ -115,6 +150,12 @@ function keyFrameWait(text: string): number {
   const seconds = /^\d{1,4}(\.\d{1,3})?$/.test(text) ? Number(text) : NaN;
   if (seconds <= LONGEST_WAIT_SECONDS) return seconds;
   throw new InvalidArgumentError(`It is a number of seconds from 0 to ${LONGEST_WAIT_SECONDS}.`);
+}
+
+function orphanLimit(text: string): number {
+  const seconds = /^\d{1,4}$/.test(text) ? Number(text) : NaN;
+  if (seconds >= 1 && seconds <= LONGEST_WAIT_SECONDS) return seconds;
+  throw new InvalidArgumentError(`It is a number of whole seconds from 1 to ${LONGEST_WAIT_SECONDS}.`);
 }
 
 function pictureCache(text: string): number {

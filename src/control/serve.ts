@@ -8,25 +8,55 @@ import { bannerText } from './banner.js';
 import { chooseDatapath } from './kernel/choose.js';
 import { checkMulticast } from './multicast-options.js';
 import { systemPorts } from './net/system-ports.js';
+import { openFormer } from './hold/former.js';
 import { version, type Options } from './options.js';
 import type { Parts } from './parts.js';
 import type { Log } from './path/ports.js';
-import { createProxy } from './path/proxy.js';
+import { createProxy, type Proxy } from './path/proxy.js';
+import { makeWay } from './upgrade.js';
 
 /** Resolves to the banner when viewers are served. Rejects with a message for the command line. */
 export async function serve(options: Options, parts: Parts, log: Log): Promise<string> {
-  const { listen, source, apiSocket, pictures, multicast } = options;
+  const { listen, source, apiSocket, pictures, orphanLimitMs, multicast } = options;
   checkMulticast(multicast);
-  const datapath = await chooseDatapath({ wanted: options.datapath, port: listen.port, pictures, log });
+  const former = await openFormer(log);
+  if (former) parts.built('notebook', () => former.close());
+  const takeOver = (former?.records.size ?? 0) > 0;
+  const datapath = await chooseDatapath({
+    ...{
+      wanted: options.datapath,
+      port: listen.port,
+      pictures,
+      orphanLimitMs,
+      takeOver,
+      held: former !== undefined,
+      log,
+    },
+  });
   parts.built('datapath', () => datapath.close());
 
-  const proxy = createProxy({ ...systemPorts({ log }), upstream: source, listen, datapath, log, multicast });
+  const proxy = createProxy({
+    ...systemPorts({ log, holder: former?.store }),
+    ...(former && { notebook: former.notebook, records: former.records }),
+    ...{ upstream: source, listen, datapath, log, multicast },
+  });
   parts.built('proxy', () => proxy.close());
   const address = await proxy.listen();
+  onUpgrade(former !== undefined, proxy, log);
 
   const api = await serveApi(apiSocket, proxy);
   parts.built('api', () => api.close());
 
+  former?.takenOver();
   const proxyctl = relative(process.cwd(), fileURLToPath(new URL('../../../bin/proxyctl', import.meta.url)));
   return bannerText({ version: version(), listen: address, source, datapath, apiSocket, proxyctl });
+}
+
+function onUpgrade(held: boolean, proxy: Proxy, log: Log): void {
+  process.on('SIGUSR2', () => {
+    log.info({}, 'asked to make way for the installed version');
+    makeWay(held, () => proxy.quiesce()).catch((error: Error) =>
+      log.error({ why: error.message }, 'refused: this version goes on'),
+    );
+  });
 }

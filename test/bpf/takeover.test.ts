@@ -36,8 +36,9 @@ async function bound(): Promise<Socket & { port: number; numbers: number[] }> {
   return Object.assign(socket, { port: socket.address().port, numbers });
 }
 
-const open = (takeOver: boolean) =>
+const open = (takeOver: boolean, orphanLimitMs?: number) =>
   TcDatapath.open({
+    orphanLimitMs,
     port: PORT,
     objects: 'dist/bpf',
     log,
@@ -151,4 +152,29 @@ t.test('what does not fit is not taken over', { skip }, async (t) => {
   first.hops.close();
   close();
 });
+t.test(
+  'without a heartbeat the kernel goes on for as long as it was told, then sends nothing',
+  { skip },
+  async (t) => {
+    const { spec, viewer, players, send, close } = await world();
+    const engine = await open(false, 5000);
+    const stream = await engine.open(spec);
+    await stream.add(viewer(0));
+    const memory = shareMap(engine.state.maps.get('global')!, Global.SIZE);
+    const silentFor = (ms: number) =>
+      memory.view.setBigUint64(Global.heartbeatNs, process.hrtime.bigint() - BigInt(ms) * 1_000_000n, true);
+    silentFor(4500);
+    send();
+    await rest(30);
+    t.equal(players[0]!.numbers.length, 1);
+    silentFor(5100);
+    send();
+    await rest(30);
+    t.equal(players[0]!.numbers.length, 1);
+    t.ok(engine.drops().some(({ reason, count }) => reason === 'stale' && count === 1));
+    memory.close();
+    await engine.close();
+    close();
+  },
+);
 t.teardown(() => setTimeout(() => process.exit(), 100)); // the first engines are never closed: they are dead

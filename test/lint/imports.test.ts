@@ -12,7 +12,7 @@ import { typeScriptFiles } from './files.js';
  */
 const ALLOWED: Readonly<Record<string, { areas: readonly string[]; packages: readonly string[] }>> = {
   main: {
-    areas: ['path', 'net', 'kernel', 'api', 'state', 'rtsp', 'rtcp', 'rtp', 'shared'],
+    areas: ['path', 'net', 'kernel', 'hold', 'api', 'state', 'rtsp', 'rtcp', 'rtp', 'shared'],
     packages: ['commander', 'pino', 'node:*'],
   },
   path: {
@@ -23,6 +23,10 @@ const ALLOWED: Readonly<Record<string, { areas: readonly string[]; packages: rea
   kernel: {
     areas: ['rtp', 'rtcp', 'state', 'types:src/control/path/ports.ts'],
     packages: ['koffi', 'netlink', 'node:*'],
+  },
+  hold: {
+    areas: ['types:src/control/path/ports.ts', 'file:src/control/kernel/abi.gen.ts'],
+    packages: ['koffi', 'node:*'],
   },
   api: { areas: [], packages: ['fastify', 'node:*'] },
   state: {

@@ -20,19 +20,25 @@ export interface Choice {
   /** The proxy's listen port: the kernel engine's name in this network namespace. */
   readonly port: number;
   readonly pictures: PictureOptions;
+  /** How long the kernel goes on without this process. */
+  readonly orphanLimitMs: number;
+  /** Go on with what a killed process left in the kernel. */
+  readonly takeOver: boolean;
+  /** Somebody holds our sockets when we die. */
+  readonly held: boolean;
   readonly log: Log;
 }
 
 /** Rejects only when `tc` is wanted and cannot be had; the message is one sentence for the command line. */
 export async function chooseDatapath(choice: Choice): Promise<Datapath> {
-  const { wanted, port, pictures, log } = choice;
+  const { wanted, port, pictures, orphanLimitMs, takeOver, log } = choice;
   if (wanted === 'userspace') return new UserspaceDatapath({ why: 'it was asked for', pictures });
   const obstacle = obstacleToKernel();
   if (obstacle === undefined) {
     try {
       // Only here: without libbpf on this machine the module cannot be loaded.
       const { TcDatapath } = await import('./tc.js');
-      return await TcDatapath.open({ port, objects: OBJECTS, pictures, log });
+      return await TcDatapath.open({ port, objects: OBJECTS, pictures, orphanLimitMs, takeOver, log });
     } catch (error) {
       return without((error as Error).message, choice, error);
     }

@@ -61,7 +61,7 @@ export class TcViewer implements ViewerHandle, Join {
       this.moveTo(frame);
       return;
     }
-    const begin = stream.window.size ? this.#beginJoin() : undefined;
+    const begin = stream.window.size && !spec.goesOn ? this.#beginJoin() : undefined;
     this.first = begin && { seq: begin.sequence, timestamp: begin.timestamp };
     if (begin) engine.joins.begin(this);
     else this.#goLive();
@@ -196,7 +196,7 @@ export class TcViewer implements ViewerHandle, Join {
   #goLive(from?: number): boolean {
     const { index, spec } = this.#stream;
     const pair = this.#spec.multicast?.pair ?? spec.downstream;
-    const holdMs = from === undefined ? this.#stream.holdMs : 0;
+    const holdMs = from === undefined && !this.#spec.goesOn ? this.#stream.holdMs : 0;
     try {
       this.#slot = this.#engine.state.commands.add(index, {
         id: this.#spec.id,

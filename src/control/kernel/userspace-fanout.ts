@@ -74,7 +74,7 @@ export class UserspaceFanout {
       this.#drop(viewer);
       gone();
     };
-    const viewer = new UserspaceViewer(spec, left, this.#beginning());
+    const viewer = new UserspaceViewer(spec, left, spec.goesOn ? {} : this.#beginning());
     this.#viewers = [...this.#viewers, viewer];
     if (viewer.next !== undefined) joins.begin(join);
     return viewer;

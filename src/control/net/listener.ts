@@ -1,32 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 // The TCP port that viewers connect to: who is let in, and how many (limits.ts).
 
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer, Socket, type AddressInfo, type Server } from 'node:net';
 
-import type { Endpoint, Listener, ListenerOptions } from '../path/ports.js';
+import type { Endpoint, Listener, ListenerOptions, ViewerLink } from '../path/ports.js';
 import { Holders } from '../state/tally.js';
 import { plainAddress } from './address.js';
+import type { HeldSockets } from './held-sockets.js';
 import { ViewerConnection } from './viewer-connection.js';
 
 /** accept() that fails (EMFILE: no descriptors left) is told in the log at most this often. */
 const ACCEPT_LOG_MS = 1000;
 const KEEP_ALIVE_MS = 30_000;
+const HELD_NAME = 'listen';
 
 export async function openListener(
   at: { host: string; port: number },
   options: ListenerOptions,
+  held?: HeldSockets,
 ): Promise<Listener> {
   const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS });
-  await listen(server, at);
-  return new TcpListener(server, options);
+  await listen(server, at, held?.take(HELD_NAME));
+  held?.put(HELD_NAME, server);
+  return new TcpListener(server, options, held);
 }
 
-function listen(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
+/** `fd`: the socket of a former process of ours, with the viewers that wait in it. */
+function listen(
+  server: Server,
+  { host, port }: { host: string; port: number },
+  fd: number | undefined,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(new Error(`cannot listen on ${host}:${port}: ${reasonOf(error)}`, { cause: error })),
     );
-    server.listen({ host, port, backlog: 1024 }, () => {
+    server.listen(fd === undefined ? { host, port, backlog: 1024 } : { fd }, () => {
       server.removeAllListeners('error');
       resolve();
     });
@@ -46,13 +55,15 @@ class TcpListener implements Listener {
   readonly #options: ListenerOptions;
   readonly #open = new Set<ViewerConnection>();
   readonly #perAddress: Holders;
+  readonly #held: HeldSockets | undefined;
   #mayLog = true;
 
-  constructor(server: Server, options: ListenerOptions) {
+  constructor(server: Server, options: ListenerOptions, held: HeldSockets | undefined) {
     const { address, port } = server.address() as AddressInfo;
     this.address = { address, port };
     this.#server = server;
     this.#options = options;
+    this.#held = held;
     this.#perAddress = new Holders(options.limits.connectionsPerAddress);
     server.on('connection', (socket) => this.#accept(socket));
     server.on('error', (error) => this.#acceptFailed(error));
@@ -62,18 +73,29 @@ class TcpListener implements Listener {
     return this.#open.size;
   }
 
+  restore(name: string): ViewerLink | undefined {
+    const fd = this.#held?.take(name);
+    return fd === undefined ? undefined : this.#accept(new Socket({ fd }), name);
+  }
+
+  async quiesce(): Promise<void> {
+    await Promise.all([...this.#open].map((connection) => connection.quiesce()));
+  }
+
   close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#held?.remove(HELD_NAME);
     for (const connection of this.#open) connection.close();
     return closed;
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: Socket, name?: string): ViewerLink | undefined {
     const { limits, refused } = this.#options;
     // A client that has gone by now leaves a socket without addresses.
     if (socket.remoteAddress === undefined || socket.localAddress === undefined) {
       socket.destroy();
-      return;
+      if (name !== undefined) this.#held?.remove(name);
+      return undefined;
     }
     const address = plainAddress(socket.remoteAddress);
     const full = this.#open.size >= limits.connections;
@@ -81,13 +103,16 @@ class TcpListener implements Listener {
       refused.add(full ? 'connection-too-many' : 'connection-too-many-of-address');
       socket.on('error', () => undefined);
       socket.resetAndDestroy();
-      return;
+      if (name !== undefined) this.#held?.remove(name);
+      return undefined;
     }
-    const connection = new ViewerConnection(socket, this.#options, () => {
+    const gone = () => {
       this.#open.delete(connection);
       this.#perAddress.leave(address);
-    });
+    };
+    const connection: ViewerConnection = new ViewerConnection(socket, this.#options, gone, this.#held, name);
     this.#open.add(connection);
+    return connection;
   }
 
   #acceptFailed(error: Error): void {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The RTSP connection to a source: bytes in, messages up. Whatever goes wrong below ends it with one event.
 
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, Socket } from 'node:net';
 
 import type { SourceEvents, SourceLink } from '../path/ports.js';
 import { RtspError } from '../rtsp/errors.js';
@@ -9,37 +9,64 @@ import { Framer } from '../rtsp/framer.js';
 import type { RtspMessage } from '../rtsp/message.js';
 import { serialize } from '../rtsp/serialize.js';
 import { plainAddress } from './address.js';
+import type { HeldSockets } from './held-sockets.js';
 
 const KEEP_ALIVE_MS = 10_000;
 /** Requests that the source does not take. They are small and few (limits.ts, pendingRequests), so this is a fault. */
 const MAX_UNSENT = 4 * 1024 * 1024;
 
-export function connectSource(to: { host: string; port: number }, events: SourceEvents): SourceLink {
-  return new SourceConnection(to, events);
+export function connectSource(
+  { host, port }: { host: string; port: number },
+  events: SourceEvents,
+  held?: HeldSockets,
+): SourceLink {
+  // Media is asked for over UDP and IPv4: so is signalling.
+  const socket = connectTcp({
+    host,
+    port,
+    family: 4,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_MS,
+  });
+  return new SourceConnection(socket, events, held);
+}
+
+/** The connection that a former process of ours had; undefined: nobody has held it. */
+export function restoreSource(name: string, events: SourceEvents, held: HeldSockets): SourceLink | undefined {
+  const fd = held.take(name);
+  return fd === undefined ? undefined : new SourceConnection(new Socket({ fd }), events, held, name);
 }
 
 class SourceConnection implements SourceLink {
   readonly #socket: Socket;
   readonly #events: SourceEvents;
   readonly #framer = new Framer();
+  readonly #held: HeldSockets | undefined;
+  #name: string | undefined;
   #closed = false;
 
-  constructor({ host, port }: { host: string; port: number }, events: SourceEvents) {
+  constructor(socket: Socket, events: SourceEvents, held?: HeldSockets, name?: string) {
     this.#events = events;
-    // Media is asked for over UDP and IPv4: so is signalling.
-    const socket = connectTcp({
-      host,
-      port,
-      family: 4,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: KEEP_ALIVE_MS,
-    });
+    this.#held = held;
+    this.#name = name;
     this.#socket = socket;
+    if (name !== undefined) this.#opened();
     socket.on('connect', () => this.#opened());
     socket.on('data', (chunk) => this.#receive(chunk));
     socket.on('error', (error) => this.#fail(error));
-    socket.on('close', () => this.#fail(new Error('closed by the source')));
+    socket.on('close', () => {
+      if (this.#name !== undefined) this.#held?.remove(this.#name);
+      this.#fail(new Error('closed by the source'));
+    });
+  }
+
+  hold(): string | undefined {
+    if (this.#name === undefined && this.#held && !this.#closed) {
+      this.#name = this.#held.newName('source');
+      this.#held.put(this.#name, this.#socket);
+    }
+    return this.#name;
   }
 
   send(message: RtspMessage): void {

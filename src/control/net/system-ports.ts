@@ -3,13 +3,14 @@
 
 import { randomBytes } from 'node:crypto';
 
-import type { Clock, Log, Surroundings, Timers } from '../path/ports.js';
+import type { Clock, FormerSockets, Log, Surroundings, Timers } from '../path/ports.js';
 import { PortPairs, type PortRange } from '../state/port-pairs.js';
+import { HeldSockets, type Holder } from './held-sockets.js';
 import { openListener } from './listener.js';
 import { deviceFor } from './multicast-device.js';
 import { joinGroup, toGroup } from './multicast-pair.js';
-import { connectSource } from './source-connection.js';
-import { bindUdpPair } from './udp-pair.js';
+import { connectSource, restoreSource } from './source-connection.js';
+import { bindUdpPair, takeUdpPair } from './udp-pair.js';
 
 export const systemClock: Clock = {
   monotonicNs: () => process.hrtime.bigint(), // CLOCK_MONOTONIC on Linux
@@ -28,19 +29,43 @@ export interface SystemOptions {
   readonly log?: Log;
   /** Where UDP pairs are taken from; state/port-pairs.ts has the default. */
   readonly ports?: PortRange;
+  /** Whoever keeps our sockets beyond our life, and what it kept of a former process. */
+  readonly holder?: Holder | undefined;
 }
 
-export function systemPorts({ log, ports }: SystemOptions = {}): Surroundings {
+export function systemPorts({ log, ports, holder }: SystemOptions = {}): Surroundings {
   const pairs = new PortPairs(ports);
-  const options = log ? { onError: (error: unknown) => log.error({ err: error }, 'a UDP port failed') } : {};
+  const held = holder && new HeldSockets(holder);
+  const onError = (error: unknown) => log?.error({ err: error }, 'a UDP port failed');
+  const heard = log ? { onError } : {};
+  const options = { held, ...heard };
   return {
-    openListener,
-    connect: connectSource,
-    bindUdpPair: (sender) => bindUdpPair(pairs, sender ? { ...options, ...toGroup(sender) } : options),
-    joinGroup: (receiver) => joinGroup(receiver, options),
+    openListener: (at, forListener) => openListener(at, forListener, held),
+    connect: (to, events) => connectSource(to, events, held),
+    bindUdpPair: (sender) => bindUdpPair(pairs, sender ? { ...heard, ...toGroup(sender) } : options),
+    joinGroup: (receiver) => joinGroup(receiver, heard),
     deviceFor,
+    former: formerSockets(held, (rtpPort, held) => takeUdpPair(pairs, rtpPort, { ...options, held })),
     clock: systemClock,
     timers: systemTimers,
     random: randomBytes,
+  };
+}
+
+function formerSockets(
+  held: HeldSockets | undefined,
+  takePair: (rtpPort: number, held: HeldSockets) => ReturnType<typeof takeUdpPair>,
+): FormerSockets {
+  const waiting: (() => void)[] = [];
+  return {
+    source: (name, events) => held && restoreSource(name, events, held),
+    udpPair: async (rtpPort) => {
+      const taken = held && (await takePair(rtpPort, held));
+      if (taken) waiting.push(() => taken.deliver());
+      return taken?.pair;
+    },
+    deliver: () => {
+      for (const deliver of waiting.splice(0)) deliver();
+    },
   };
 }

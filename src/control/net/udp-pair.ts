@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pairs of UDP sockets, RTP even and RTCP odd (RFC 3550 11), on ports that the allocator lends.
+import { closeSync } from 'node:fs';
 import type { Endpoint, UdpPair } from '../path/ports.js';
 import type { PortPairs } from '../state/port-pairs.js';
+import type { HeldSockets } from './held-sockets.js';
 import { UdpPort, type DatagramHandler, type Sent, type UdpPortOptions } from './udp-port.js';
 
 /** Pairs that strangers may hold before we give up. */
@@ -16,6 +18,8 @@ export interface UdpPairOptions {
   readonly onError?: (error: unknown) => void;
   readonly rtp?: UdpPortOptions;
   readonly rtcp?: UdpPortOptions;
+  /** The pair outlives this process. */
+  readonly held?: HeldSockets | undefined;
 }
 
 /**
@@ -34,16 +38,49 @@ export async function bindUdpPair(pairs: PortPairs, options: UdpPairOptions = {}
   }
 }
 
+/** The pair that a former process of ours had on these ports; what comes to it waits for deliver(). Undefined: nobody has
+ * held both. */
+export async function takeUdpPair(
+  pairs: PortPairs,
+  rtpPort: number,
+  options: UdpPairOptions & { readonly held: HeldSockets },
+): Promise<{ readonly pair: UdpPair; deliver(): void } | undefined> {
+  const fds = [options.held.take(heldName(rtpPort)), options.held.take(heldName(rtpPort + 1))];
+  if (fds.some((fd) => fd === undefined) || !pairs.claim(rtpPort)) {
+    for (const fd of fds) if (fd !== undefined) closeSync(fd);
+    return undefined;
+  }
+  const onError = options.onError ?? warn;
+  const [rtp, rtcp] = await Promise.all(fds.map((fd) => new UdpPort(onError).adopt(fd!)));
+  rtp!.hold(options.held, heldName(rtpPort), true);
+  rtcp!.hold(options.held, heldName(rtpPort + 1), true);
+  const ports = { rtp: rtpPort, rtcp: rtpPort + 1 };
+  return {
+    pair: new BoundPair(ports, { rtp: rtp!, rtcp: rtcp! }, options.onSendError, () => pairs.release(rtpPort)),
+    deliver: () => {
+      rtp!.deliver();
+      rtcp!.deliver();
+    },
+  };
+}
+
+const heldName = (port: number) => `udp-${port}`;
+const warn = (error: unknown) => process.emitWarning(error as Error);
+
 /** Binds just these ports; rejects with what the system says. `closed` is called when both are free again. */
 export async function bindPorts(
   ports: { readonly rtp: number; readonly rtcp: number },
   options: UdpPairOptions,
   closed: () => void = () => {},
 ): Promise<UdpPair> {
-  const onError = options.onError ?? ((error) => process.emitWarning(error as Error));
+  const onError = options.onError ?? warn;
   const rtp = await new UdpPort(onError, options.rtp).bind(ports.rtp, options.address);
   try {
     const rtcp = await new UdpPort(onError, options.rtcp).bind(ports.rtcp, options.address);
+    if (options.held) {
+      rtp.hold(options.held, heldName(ports.rtp));
+      rtcp.hold(options.held, heldName(ports.rtcp));
+    }
     return new BoundPair(ports, { rtp, rtcp }, options.onSendError, closed);
   } catch (error) {
     await rtp.close();

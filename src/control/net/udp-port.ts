@@ -2,12 +2,16 @@
 // One bound UDP port: datagrams to several handlers, sends that never throw. The address family is decided here.
 import { createSocket, type Socket, type SocketOptions } from 'node:dgram';
 import type { Endpoint } from '../path/ports.js';
+import type { HeldSockets } from './held-sockets.js';
 
 /** IPv4 for now; IPv6 is `udp6` and `::` with ipv6Only false, and the mapped form of IPv4 addresses in `from`. */
 const FAMILY = { type: 'udp4', any: '0.0.0.0', number: 4 } as const;
 
 /** Room for a key frame that comes back to back; the kernel gives at most net.core.rmem_max, silently. */
 const RECEIVE_BUFFER = 1024 * 1024;
+
+/** Datagrams of an adopted socket that wait: more than a socket's buffer holds. */
+const MOST_WAITING = 4096;
 
 export type DatagramHandler = (packet: Buffer, from: Endpoint) => void;
 /** Called once per send: the datagram was handed to the kernel, or why not. */
@@ -35,6 +39,9 @@ export class UdpPort {
   readonly #handlers: DatagramHandler[] = [];
   readonly #onError: (error: unknown) => void;
   readonly #prepare: UdpPortOptions['prepare'];
+  #release: (() => void) | undefined;
+  /** Of an adopted socket, until deliver(). */
+  #waiting: [packet: Buffer, from: Endpoint][] | undefined;
   #closed: Promise<void> | undefined;
 
   /** `onError` hears of what a handler throws and of what fails in the socket; neither ends anything. */
@@ -57,6 +64,36 @@ export class UdpPort {
       await this.close();
       throw error;
     }
+    return this.#listening();
+  }
+
+  /** Takes the bound socket of a former process of ours; what comes waits for deliver(). Rejects when it is none. */
+  async adopt(fd: number): Promise<this> {
+    this.#waiting = [];
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#socket.once('error', reject).once('listening', resolve).bind({ fd });
+      });
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    return this.#listening();
+  }
+
+  deliver(): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    for (const [packet, from] of waiting) this.#deliver(packet, from);
+  }
+
+  /** It outlives this process under that name, until it is closed. */
+  hold(held: HeldSockets, name: string, isThere = false): void {
+    if (!isThere) held.put(name, this.#socket);
+    this.#release = () => held.remove(name);
+  }
+
+  #listening(): this {
     this.#socket.removeAllListeners('error').on('error', this.#onError);
     this.#socket.on('message', (packet, { address, port }) => this.#deliver(packet, { address, port }));
     return this;
@@ -78,11 +115,17 @@ export class UdpPort {
 
   /** Nothing is delivered from now on. Resolves when the port is free again. */
   close(): Promise<void> {
+    this.#release?.();
+    this.#release = undefined;
     this.#closed ??= new Promise((resolve) => this.#socket.close(resolve));
     return this.#closed;
   }
 
   #deliver(packet: Buffer, from: Endpoint): void {
+    if (this.#waiting) {
+      if (this.#waiting.length < MOST_WAITING) this.#waiting.push([packet, from]);
+      return;
+    }
     for (const handler of this.#handlers) {
       if (this.#closed) return;
       try {

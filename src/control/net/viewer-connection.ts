@@ -11,6 +11,7 @@ import { response, type InterleavedFrame, type RtspMessage, type RtspRequest } f
 import { serialize } from '../rtsp/serialize.js';
 import type { Deadline } from '../state/deadlines.js';
 import { plainAddress } from './address.js';
+import type { HeldSockets } from './held-sockets.js';
 
 /** After our FIN the viewer gets so long to read and to close; then it is cut off. */
 const FAREWELL_MS = 2000;
@@ -26,10 +27,16 @@ export class ViewerConnection implements ViewerLink {
   #ahead = 0; // bytes that came while a request was being worked on
   #closing = false;
   #timer: Deadline;
+  readonly #held: HeldSockets | undefined;
+  /** Its name with whoever holds it beyond our life. */
+  #name: string | undefined;
+  #quiet: (() => void) | undefined;
 
-  /** `gone` is called once, when nothing is left of it. */
-  constructor(socket: Socket, options: ListenerOptions, gone: () => void) {
+  /** `gone` is called once, when nothing is left of it. `name`: it is held under that name already. */
+  constructor(socket: Socket, options: ListenerOptions, gone: () => void, held?: HeldSockets, name?: string) {
     this.#socket = socket;
+    this.#held = held;
+    this.#name = name;
     this.#options = options;
     this.#gone = gone;
     this.remote = { address: plainAddress(socket.remoteAddress!), port: socket.remotePort! };
@@ -38,6 +45,28 @@ export class ViewerConnection implements ViewerLink {
     socket.on('data', (chunk) => this.#receive(chunk));
     socket.on('error', () => undefined); // reset, timed out: 'close' follows
     socket.on('close', () => this.#closed());
+  }
+
+  hold(): string | undefined {
+    if (this.#name === undefined && this.#held && !this.#closing) {
+      this.#name = this.#held.newName('viewer');
+      this.#held.put(this.#name, this.#socket);
+    }
+    return this.#name;
+  }
+
+  /** Reads no more; resolves when no request is under way. What is in half stays with us: it is waited for. */
+  quiesce(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#quiet = resolve;
+      this.#lookWhetherQuiet();
+    });
+  }
+
+  #lookWhetherQuiet(): void {
+    if (!this.#quiet || this.#busy || (this.#framer.buffered > 0 && !this.#closing)) return;
+    this.#socket.pause();
+    this.#quiet();
   }
 
   /** What has been written goes out first. */
@@ -52,6 +81,8 @@ export class ViewerConnection implements ViewerLink {
   #closed(): void {
     this.#closing = true;
     this.#timer.cancel();
+    if (this.#name !== undefined) this.#held?.remove(this.#name);
+    this.#lookWhetherQuiet();
     this.#options.requests.closed(this);
     this.#gone();
   }
@@ -89,7 +120,8 @@ export class ViewerConnection implements ViewerLink {
     }
     this.#busy = false;
     this.#ahead = 0;
-    this.#socket.resume();
+    if (this.#quiet) this.#lookWhetherQuiet();
+    else this.#socket.resume();
   }
 
   /** The next message that can be read; faults on the way are answered. */

@@ -16,8 +16,10 @@ import type {
   ConnectSource,
   Datapath,
   DeviceFor,
+  FormerSockets,
   JoinGroup,
   Log,
+  Notebook,
   Random,
   ViewerLink,
 } from './ports.js';
@@ -34,6 +36,8 @@ export interface Context {
   readonly deviceFor: DeviceFor;
   /** How viewers are served by multicast; undefined: they are not. */
   readonly multicast: MulticastService | undefined;
+  readonly former: FormerSockets;
+  readonly notebook: Notebook;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

@@ -53,10 +53,14 @@ export function readDescription(url: string, response: RtspResponse): Descriptio
   const type = response.headers.get('Content-Type')?.split(';', 1)[0]?.trim().toLowerCase();
   if (type !== undefined && type !== 'application/sdp')
     throw new Refusal(502, 'the source described the resource in another format than SDP');
-  const sdp = response.body.toString('latin1');
+  const base = absolute(response, 'Content-Base') ?? absolute(response, 'Content-Location') ?? url;
+  return descriptionOf(response.body.toString('latin1'), base);
+}
+
+/** @throws Refusal 502 */
+export function descriptionOf(sdp: string, base: string): Description {
   try {
     const { control, live, range, media } = describeSdp(sdp);
-    const base = absolute(response, 'Content-Base') ?? absolute(response, 'Content-Location') ?? url;
     // Players hang the tracks' relative URLs on the session's own where it has one: so do servers, so do we.
     const aggregate = resolveControl(base, control);
     return { sdp, base, aggregate, live, range, media: media.map((m) => readMedia(m, aggregate)) };

@@ -44,6 +44,8 @@ export interface ViewerLink {
   readonly local: Endpoint;
   /** Closes it at once; an answer that is being written still goes out. */
   close(): void;
+  /** Sees to it that the connection outlives this process, if anybody holds it. Returns its name for the next one. */
+  hold(): string | undefined;
 }
 
 /** Who answers viewers: story 1. */
@@ -70,6 +72,10 @@ export interface Listener {
   readonly connections: number;
   /** Accepts no more, closes what is open. */
   close(): Promise<void>;
+  /** A connection that a former process of ours has held. Undefined: it is gone. */
+  restore(name: string): ViewerLink | undefined;
+  /** Takes no further request; resolves when those under way have been answered. */
+  quiesce(): Promise<void>;
 }
 
 /** Rejects when the address cannot be had (in use, not ours, not allowed): one sentence for the command line. */
@@ -83,6 +89,8 @@ export interface SourceLink {
   send(message: RtspMessage): void;
   /** No event comes after this. */
   close(): void;
+  /** As ViewerLink.hold. */
+  hold(): string | undefined;
 }
 
 export interface SourceEvents {
@@ -177,6 +185,8 @@ export interface ViewerSpec {
   readonly rtcpPort: number;
   /** `address` is a group: packets leave by this device, with this time to live, from these ports instead of the stream's. */
   readonly multicast?: { readonly device: Device; readonly ttl: number; readonly pair: UdpPair } | undefined;
+  /** A former process has served it already: it goes on in the middle of a picture. */
+  readonly goesOn?: boolean;
 }
 
 /** Counted by whoever makes the copies. All monotonic from the viewer's add on. */
@@ -269,6 +279,20 @@ export interface Datapath {
   close(): Promise<void>;
 }
 
+/** Sockets that a former process of ours has held; undefined: it is gone. */
+export interface FormerSockets {
+  source(name: string, events: SourceEvents): SourceLink | undefined;
+  udpPair(rtpPort: number): Promise<UdpPair | undefined>;
+  /** Datagrams that came meanwhile, and wait since the pairs were taken, are delivered now. */
+  deliver(): void;
+}
+
+/** What the next process must know of this one is noted here: JSON by key. A key has no blank. */
+export interface Notebook {
+  put(key: string, record: unknown): void;
+  remove(key: string): void;
+}
+
 /** All of the surroundings but the datapath; net/system-ports.ts has the real ones. */
 export interface Surroundings {
   readonly openListener: OpenListener;
@@ -276,6 +300,7 @@ export interface Surroundings {
   readonly bindUdpPair: BindUdpPair;
   readonly joinGroup: JoinGroup;
   readonly deviceFor: DeviceFor;
+  readonly former: FormerSockets;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;

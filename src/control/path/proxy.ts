@@ -11,10 +11,12 @@ import { MulticastAddresses, type MulticastNetwork } from '../state/multicast-ad
 import { SessionTable } from '../state/session-table.js';
 import { Tally } from '../state/tally.js';
 import { nowMs, type Context } from './context.js';
-import type { Datapath, Endpoint, Listener, Log, Surroundings } from './ports.js';
+import type { Datapath, Endpoint, Listener, Log, Notebook, Surroundings } from './ports.js';
 import { clientRow, statusRow, streamRow } from './read-model.js';
+import { NO_NOTEBOOK, recordsOf, type ProxyRecord, type Records, type SessionRecord } from './records.js';
 import { Requests, type Story } from './request.js';
 import { Resources } from './resources.js';
+import { restoreResources, restoreSessions } from './restore.js';
 
 export interface ProxyOptions extends Surroundings {
   /** The source: its server, and the path that our root URL stands for. */
@@ -24,6 +26,9 @@ export interface ProxyOptions extends Surroundings {
   readonly datapath: Datapath;
   readonly log: Log;
   readonly limits?: Partial<Limits>;
+  /** Where the next process reads what it must know of this one, and what a former one has noted. */
+  readonly notebook?: Notebook;
+  readonly records?: Records;
   /** Where viewers who ask for multicast get it; undefined: they do not. */
   readonly multicast?: MulticastOptions | undefined;
 }
@@ -39,6 +44,8 @@ export interface MulticastOptions {
 export interface Proxy extends ProxyView {
   /** Resolves with the address that viewers can connect to; rejects with one sentence for the command line. */
   listen(): Promise<Endpoint>;
+  /** Takes no further request; resolves when those under way are answered: the next process can go on from here. */
+  quiesce(): Promise<void>;
   /** Tells viewers and source, closes everything. */
   close(): Promise<void>;
 }
@@ -70,10 +77,37 @@ class FanOutProxy implements Proxy {
     const { openListener, listen, timers, log } = this.#options;
     const { deadlines, limits, refused } = this.#story;
     const requests = new Requests(this.#story);
+    const records = this.#formerRecords();
+    const resources = await restoreResources(this.#story, records);
     this.#listener = await openListener(listen, { requests, deadlines, limits, refused, log });
     this.#stopTimer = timers.every(TICK_MS, () => deadlines.advance());
     this.#summariseLater();
+    const viewers = await restoreSessions(this.#story, this.#listener, resources, records);
+    this.#options.datapath.settled?.();
+    this.#options.former.deliver();
+    if (records.size > 0)
+      log.info({ viewers, resources: resources.size }, 'took over from the former process');
     return this.#listener.address;
+  }
+
+  async quiesce(): Promise<void> {
+    await this.#listener?.quiesce();
+  }
+
+  /** Also notes what this process is. Another address or source than before is another proxy: nothing is taken over. */
+  #formerRecords(): Records {
+    const { records = new Map(), notebook, log, listen } = this.#options;
+    const { source, cname } = this.#story;
+    const mine: ProxyRecord = {
+      listen: `${listen.host}:${listen.port}`,
+      source: formatRtspUrl(source),
+      cname,
+    };
+    notebook?.put('proxy', mine);
+    const former = records.get('proxy') as ProxyRecord | undefined;
+    if (!former || (former.listen === mine.listen && former.source === mine.source)) return records;
+    log.warn({ former, mine }, 'the former process served something else: its viewers are not taken over');
+    return new Map();
   }
 
   /** From above: no newcomers, then the viewers, then what they watched, last the clock. */
@@ -129,10 +163,14 @@ class FanOutProxy implements Proxy {
 }
 
 function buildContext(options: ProxyOptions): Context {
-  const { upstream, datapath, connect, bindUdpPair, joinGroup, deviceFor, clock, random, log } = options;
-  const { multicast } = options;
+  const { upstream, datapath, connect, bindUdpPair, joinGroup, deviceFor, former } = options;
+  const { clock, random, log, multicast, records } = options;
   const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
-  let viewerId = 0;
+  // Numbers that are still in the kernel are not given again.
+  const sessions = recordsOf<SessionRecord>(records ?? new Map(), 'session');
+  let viewerId = sessions
+    .flatMap(({ tracks }) => tracks)
+    .reduce((most, { id }) => Math.max(most, id ?? 0), 0);
   return {
     source: withoutCredentials(upstream),
     datapath,
@@ -141,6 +179,8 @@ function buildContext(options: ProxyOptions): Context {
     joinGroup,
     deviceFor,
     multicast: multicast && { ...multicast, addresses: new MulticastAddresses(multicast.network) },
+    former,
+    notebook: options.notebook ?? NO_NOTEBOOK,
     clock,
     random,
     log,
@@ -151,7 +191,7 @@ function buildContext(options: ProxyOptions): Context {
     links: new Map(),
     destinations: new Destinations(),
     described: new ExpiringLru(limits.descriptions, limits.descriptionMs),
-    cname: random(12).toString('base64'),
+    cname: (records?.get('proxy') as ProxyRecord | undefined)?.cname ?? random(12).toString('base64'),
     nextViewerId: () => (viewerId = viewerId === 0xffff_ffff ? 1 : viewerId + 1),
   };
 }

@@ -8,6 +8,7 @@ import { RtspError } from '../rtsp/errors.js';
 import type { Deadline } from '../state/deadlines.js';
 import { isoTime, nowMs, type Context } from './context.js';
 import {
+  descriptionOf,
   placesOf,
   readDescription,
   type Described,
@@ -15,10 +16,11 @@ import {
   type MediaDescription,
 } from './description.js';
 import { KeepAlive } from './keep-alive.js';
+import type { ResourceRecord } from './records.js';
 import { Refusal, refusedBySource } from './refusal.js';
 import type { Session } from './session.js';
 import { SourcePlay, type PlayAnswer } from './source-play.js';
-import { openTrack, type Track } from './track.js';
+import { openTrack, restoreTrack, type Track } from './track.js';
 import { inSession, Upstream } from './upstream.js';
 import type { ViewerTrack } from './viewer-track.js';
 
@@ -33,7 +35,7 @@ export class Resource {
   readonly url: string;
   /** Path and query, for people. */
   readonly path: string;
-  readonly since: string;
+  since: string;
   readonly sessions = new Set<Session>();
   /** Set up upstream, by control URL. */
   readonly tracks = new Map<string, Track>();
@@ -52,6 +54,10 @@ export class Resource {
   #users = 0;
   #linger: Deadline | undefined;
   #ending = false;
+  /** It takes no newcomers. */
+  #left = false;
+  /** Its key in the notebook. */
+  #noted: string | undefined;
 
   /** Nothing is sent before `after`: the end of the one before it, so that the source never sees two sessions. */
   constructor(context: Context, owner: ResourceOwner, url: string, path: string, after: Promise<void>) {
@@ -156,7 +162,50 @@ export class Resource {
       throw new Refusal(503, 'the source went away');
     }
     this.tracks.set(media.control, track);
+    this.#note();
     return track;
+  }
+
+  /** The name of its held connection to the source, where there is a session upstream to go on with. */
+  get link(): string | undefined {
+    return this.#sessionId === undefined || this.#ending ? undefined : this.#upstream.hold();
+  }
+
+  /** For the next process, after each change. */
+  #note(): void {
+    const { link, url, path, since } = this;
+    const { description } = this.#play;
+    if (link === undefined || this.#sessionId === undefined || !description) return;
+    this.#noted = `resource/${link}`;
+    const record: ResourceRecord = {
+      ...{ url, path, since, link, sessionId: this.#sessionId, timeoutSeconds: this.#timeoutSeconds },
+      ...{ sdp: description.sdp, base: description.base, left: this.#left },
+      start: this.#play.record,
+      tracks: [...this.tracks.values()].map((track) => track.record),
+    };
+    this.#context.notebook.put(this.#noted, record);
+  }
+
+  /** Goes on with what a former process has begun. Rejects with a Refusal when a part of it is gone. */
+  async restore(record: ResourceRecord, cseq: number): Promise<void> {
+    this.#noted = `resource/${record.link}`;
+    this.since = record.since;
+    this.#sessionId = record.sessionId;
+    this.#timeoutSeconds = record.timeoutSeconds;
+    const description = descriptionOf(record.sdp, record.base);
+    this.#play.description = description;
+    if (!this.#upstream.restore(record.link, cseq))
+      throw new Refusal(503, 'its connection to the source is gone');
+    for (const part of record.tracks) {
+      const media = description.media.find(({ control }) => control === part.control);
+      if (!media) throw new Refusal(503, 'its description does not fit');
+      const name = `${this.path} ${media.media}`;
+      this.tracks.set(media.control, await restoreTrack(this.#context, { media, name }, part));
+    }
+    if (record.start) this.#play.restore(record.start, this.tracks);
+    this.#keepAlive = this.#beginKeepAlive(record.sessionId);
+    if (record.left) this.#leave();
+    this.#note();
   }
 
   async #setUpAtSource(control: string, transport: string): Promise<RtspResponse> {
@@ -201,6 +250,7 @@ export class Resource {
         ]);
         if (answer.status !== 200) throw refusedBySource(this.#context.source, 'PLAY', answer);
         this.#play.started(answer, wanted);
+        this.#note();
       }),
     );
   }
@@ -211,8 +261,10 @@ export class Resource {
       if (this.sessions.size > 1 || this.#play.description?.live !== false) return;
       if (!this.#play.playing(this.tracks.values())) return;
       const answer = await this.#upstream.request('PAUSE', this.#aggregate, this.#session());
-      if (answer.status === 200) this.#play.stopped(this.tracks.values());
-      else
+      if (answer.status === 200) {
+        this.#play.stopped(this.tracks.values());
+        this.#note();
+      } else
         this.#context.log.info({ resource: this.path, status: answer.status }, 'the source does not pause');
     });
   }
@@ -234,6 +286,12 @@ export class Resource {
   #finished(): void {
     this.#play.stopped(this.tracks.values());
     this.#context.log.info({ resource: this.path }, 'the source has ended what it played');
+    this.#leave();
+    this.#note();
+  }
+
+  #leave(): void {
+    this.#left = true;
     this.#owner.leaving(this, Promise.resolve());
   }
 
@@ -264,6 +322,7 @@ export class Resource {
     if (this.#sessionId !== undefined && !this.#upstream.closed) await this.#tearDown(why);
     for (const track of this.tracks.values()) track.close();
     this.tracks.clear();
+    if (this.#noted !== undefined) this.#context.notebook.remove(this.#noted);
     this.#upstream.close();
   }
 

@@ -8,6 +8,7 @@ import type { Deadline } from '../state/deadlines.js';
 import { isoTime, nowMs, type Context } from './context.js';
 import type { ViewerLink } from './ports.js';
 import { Refusal } from './refusal.js';
+import type { SessionRecord } from './records.js';
 import type { Resource } from './resource.js';
 import type { ViewerTrack } from './viewer-track.js';
 
@@ -23,26 +24,42 @@ export class Session {
   readonly since: string;
   /** By upstream control URL. */
   readonly tracks = new Map<string, ViewerTrack>();
-  state: 'ready' | 'playing' | 'paused' = 'ready';
   readonly #context: Context;
   readonly #links = new Set<ViewerLink>();
   #heardMs: number;
   #expiry: Deadline;
+  #state: 'ready' | 'playing' | 'paused' = 'ready';
   #closed = false;
 
-  constructor(context: Context, id: string, number: number, resource: Resource, link: ViewerLink) {
+  /** It depends on no connection yet: see usedBy(). */
+  constructor(
+    context: Context,
+    id: string,
+    number: number,
+    resource: Resource,
+    from: Pick<ViewerLink, 'remote' | 'local'>,
+    since = isoTime(context.clock.wallMs()),
+  ) {
     this.#context = context;
     this.id = id;
     this.number = number;
     this.resource = resource;
-    this.address = link.remote.address;
-    this.port = link.remote.port;
-    this.localAddress = link.local.address;
-    this.since = isoTime(context.clock.wallMs());
+    this.address = from.remote.address;
+    this.port = from.remote.port;
+    this.localAddress = from.local.address;
+    this.since = since;
     this.#heardMs = nowMs(context.clock);
     this.#expiry = this.#watch(context.limits.sessionMs);
     resource.sessions.add(this);
-    this.usedBy(link);
+  }
+
+  get state(): 'ready' | 'playing' | 'paused' {
+    return this.#state;
+  }
+
+  set state(state: 'ready' | 'playing' | 'paused') {
+    this.#state = state;
+    this.note();
   }
 
   get closed(): boolean {
@@ -61,13 +78,33 @@ export class Session {
 
   /** The session lives as long as one of the connections that have used it. */
   usedBy(link: ViewerLink): void {
+    if (this.#links.has(link)) return;
     this.#links.add(link);
     this.#context.links.get(link)?.add(this);
+    this.note();
+  }
+
+  /** For the next process, after each change. */
+  note(): void {
+    if ([...this.tracks.values()].some(({ group }) => group)) {
+      this.#context.notebook.remove(`session/${this.id}`); // groups are not taken over
+      return;
+    }
+    const { id, number, address, port, localAddress, since, state } = this;
+    const links = [...this.#links].flatMap((link) => link.hold() ?? []);
+    const resource = this.resource.link;
+    if (this.#closed || links.length === 0 || resource === undefined) return;
+    const tracks = [...this.tracks.values()].map((track) => track.record);
+    const record: SessionRecord = {
+      ...{ id, number, address, port, localAddress, since, state, resource, links, tracks },
+    };
+    this.#context.notebook.put(`session/${id}`, record);
   }
 
   linkClosed(link: ViewerLink): void {
     this.#links.delete(link);
     if (this.#links.size === 0) this.close('its connection was closed');
+    else this.note();
   }
 
   /** One look per expiry, not one timer per sign of life. */
@@ -80,8 +117,17 @@ export class Session {
   }
 
   /** Resolves with those that get copies only now; when it rejects, none of those does. */
-  async start(): Promise<ViewerTrack[]> {
-    const idle = [...this.tracks.values()].filter((track) => track.servedBy === undefined);
+  start(): Promise<ViewerTrack[]> {
+    return this.#start([...this.tracks.values()]);
+  }
+
+  /** Those that got copies in a former process get them again. */
+  async resume(): Promise<void> {
+    await this.#start([...this.tracks.values()].filter((track) => track.wasServed));
+  }
+
+  async #start(tracks: readonly ViewerTrack[]): Promise<ViewerTrack[]> {
+    const idle = tracks.filter((track) => track.servedBy === undefined);
     const added = await Promise.allSettled(idle.map((track) => track.start()));
     const failed = added.find((result) => result.status === 'rejected');
     if (!failed) return idle;
@@ -98,6 +144,7 @@ export class Session {
   close(why: string): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#context.notebook.remove(`session/${this.id}`);
     this.#expiry.cancel();
     for (const track of this.tracks.values()) track.close();
     for (const link of this.#links) this.#context.links.get(link)?.delete(this);

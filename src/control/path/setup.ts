@@ -93,6 +93,7 @@ function join(story: Story, ask: Ask, resource: Resource, track: Track, delivery
   before?.close();
   const viewer = new ViewerTrack(story, session, track, formatRtspUrl(url), delivery);
   session.tracks.set(track.media.control, viewer);
+  session.note();
   return response(200, [
     ['Transport', answeredTransport(track, delivery)],
     ['Session', session.header],
@@ -115,6 +116,7 @@ function checkPorts(
 function openSession(story: Story, ask: Ask, resource: Resource): Session {
   checkRoom(story, ask);
   const session = story.sessions.open((id, number) => new Session(story, id, number, resource, ask.link))!;
+  session.usedBy(ask.link);
   const { number: viewer, address, port } = session;
   story.log.info({ viewer, address, port, resource: resource.path }, 'viewer came');
   return session;

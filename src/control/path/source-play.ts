@@ -9,6 +9,7 @@ import { parseRtpInfo, type RtpInfo } from '../rtsp/rtp-info.js';
 import { nptOf } from '../state/position.js';
 import { nowMs, type Context } from './context.js';
 import type { Description } from './description.js';
+import type { StartRecord } from './records.js';
 import type { Track } from './track.js';
 import { placeOfText } from './url-map.js';
 import type { ViewerTrack } from './viewer-track.js';
@@ -84,6 +85,26 @@ export class SourcePlay {
         info.set(track, { ...(seq !== undefined && { seq }), ...(rtptime !== undefined && { rtptime }) });
     }
     this.#start = { range: readRange(answer), info, atNs: this.#context.clock.monotonicNs() };
+  }
+
+  /** The source's answer, for the next process. */
+  get record(): StartRecord | null {
+    if (!this.#start) return null;
+    const { range, info, atNs } = this.#start;
+    const byControl = [...info].map(([track, start]) => [track.media.control, start] as const);
+    return { range: range ? formatRange(range) : null, atNs: `${atNs}`, info: byControl };
+  }
+
+  restore({ range, atNs, info }: StartRecord, tracks: ReadonlyMap<string, Track>): void {
+    const known = info.flatMap(([control, start]) => {
+      const track = tracks.get(control);
+      return track ? [[track, start] as const] : [];
+    });
+    this.#start = {
+      range: range === null ? undefined : parseRange(range),
+      info: new Map(known),
+      atNs: BigInt(atNs),
+    };
   }
 
   stopped(tracks: Iterable<Track>): void {

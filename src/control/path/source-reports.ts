@@ -31,13 +31,21 @@ export class SourceReports {
   #heardMs: number;
   #byeAtMs: number | undefined;
 
-  constructor(context: Context, pair: UdpPair, source: SourceEndpoint, stream: StreamHandle) {
+  /** `ssrc`: ours, where a former process has reported under it already. */
+  constructor(
+    context: Context,
+    pair: UdpPair,
+    source: SourceEndpoint,
+    stream: StreamHandle,
+    ssrc = context.random(4).readUInt32BE(),
+  ) {
     this.#context = context;
     this.#pair = pair;
     this.#source = source;
     this.#stream = stream;
     this.#rtcpPort = source.rtcpPort;
-    this.#ssrc = context.random(4).readUInt32BE();
+    this.#ssrc = ssrc;
+    this.#previous = stream.reception();
     this.#heardMs = nowMs(context.clock);
     this.#next = this.#schedule();
     pair.onRtcp((packet, from) => this.#receive(packet, from));
@@ -56,6 +64,11 @@ export class SourceReports {
   /** The source begins anew. */
   forgetBye(): void {
     this.#byeAtMs = undefined;
+  }
+
+  /** Under which we report. */
+  get ssrc(): number {
+    return this.#ssrc;
   }
 
   close(): void {

@@ -14,6 +14,7 @@ export function tearDown(_story: Story, { session, url }: Ask): RtspResponse {
     // Tracks may be left singly; the others of the session play on.
     track.close();
     session.tracks.delete(track.track.media.control);
+    session.note();
     return response(200, [['Session', session.header]]);
   }
   session.close('TEARDOWN');

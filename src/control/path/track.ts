@@ -6,6 +6,7 @@ import { nowMs, type Context } from './context.js';
 import type { MediaDescription } from './description.js';
 import { Groups } from './groups.js';
 import type { StreamHandle, UdpPair } from './ports.js';
+import type { TrackRecord } from './records.js';
 import { Refusal } from './refusal.js';
 import { receiveViewerRtcp } from './report.js';
 import { SourceReports } from './source-reports.js';
@@ -34,24 +35,42 @@ export class Track {
   readonly #announcedSsrc: number | undefined;
   #mediaMs: number;
   #packets = 0;
+  readonly #source: Source;
+  readonly #localAddress: string;
   #started = false;
 
-  constructor(context: Context, parts: TrackParts, pairs: Pairs, source: Source, stream: StreamHandle) {
+  constructor(context: Context, media: MediaDescription, pairs: Pairs, parts: StreamParts) {
+    const { source, stream } = parts;
     this.#context = context;
-    this.media = parts.media;
+    this.media = media;
+    this.#source = source;
+    this.#localAddress = parts.localAddress;
     this.upstream = pairs.upstream;
     this.downstream = pairs.downstream;
     this.stream = stream;
     this.groups = new Groups(context, this);
     this.#announcedSsrc = source.ssrc;
     this.#mediaMs = nowMs(context.clock);
-    this.#reports = new SourceReports(context, pairs.upstream, source, stream);
+    this.#reports = new SourceReports(context, pairs.upstream, source, stream, parts.reportSsrc);
     pairs.downstream.onRtcp((packet, from) => receiveViewerRtcp(context, this, packet, from));
   }
 
   /** The source's SSRC: what its packets say, until then what SETUP said. */
   get ssrc(): number | undefined {
     return this.stream.reception()?.ssrc ?? this.#announcedSsrc;
+  }
+
+  /** For the next process. */
+  get record(): TrackRecord {
+    return {
+      control: this.media.control,
+      upstream: this.upstream.rtpPort,
+      downstream: this.downstream.rtpPort,
+      localAddress: this.#localAddress,
+      source: this.#source,
+      started: this.#started,
+      reportSsrc: this.#reports.ssrc,
+    };
   }
 
   /** The source has been asked to PLAY it, and has agreed. */
@@ -97,6 +116,13 @@ export class Track {
   }
 }
 
+interface StreamParts {
+  readonly source: Source;
+  readonly localAddress: string;
+  readonly stream: StreamHandle;
+  readonly reportSsrc?: number;
+}
+
 /** Rejects with a Refusal: the source's own, 502 for an answer that cannot be used, 503 for no ports or no room. */
 export async function openTrack(context: Context, parts: TrackParts): Promise<Track> {
   const pairs = await bindPairs(context);
@@ -106,18 +132,49 @@ export async function openTrack(context: Context, parts: TrackParts): Promise<Tr
     upstream = arrival.upstream;
     const { localAddress, source } = arrival;
     const { downstream } = pairs;
-    const { clockRate, encoding } = parts.media;
-    const stream = await context.datapath
-      .open({ name: parts.name, localAddress, source, upstream, downstream, clockRate, encoding })
-      .catch((error: Error) => {
-        throw new Refusal(503, `the datapath refused the stream: ${error.message}`);
-      });
-    return new Track(context, parts, { upstream, downstream }, source, stream);
+    const stream = await openStream(context, parts, { upstream, downstream }, arrival);
+    return new Track(context, parts.media, { upstream, downstream }, { source, localAddress, stream });
   } catch (error) {
     pairs.downstream.close();
     upstream.close();
     throw error;
   }
+}
+
+/** A track that a former process has opened. Rejects with a Refusal when its ports are gone, or the datapath refuses. */
+export async function restoreTrack(
+  context: Context,
+  parts: Pick<TrackParts, 'media' | 'name'>,
+  record: TrackRecord,
+): Promise<Track> {
+  const { localAddress, started, reportSsrc } = record;
+  const source: Source = { ...record.source, ssrc: record.source.ssrc };
+  const upstream = await context.former.udpPair(record.upstream);
+  const downstream = await context.former.udpPair(record.downstream);
+  try {
+    if (!upstream || !downstream) throw new Refusal(503, 'its UDP ports are gone');
+    const pairs = { upstream, downstream };
+    const stream = await openStream(context, parts, pairs, { source, localAddress });
+    const track = new Track(context, parts.media, pairs, { source, localAddress, stream, reportSsrc });
+    if (started) track.begin();
+    return track;
+  } catch (error) {
+    downstream?.close();
+    upstream?.close();
+    throw error;
+  }
+}
+
+function openStream(
+  { datapath }: Context,
+  { media, name }: Pick<TrackParts, 'media' | 'name'>,
+  pairs: Pairs,
+  ends: { readonly source: Source; readonly localAddress: string },
+): Promise<StreamHandle> {
+  const { clockRate, encoding } = media;
+  return datapath.open({ name, ...ends, ...pairs, clockRate, encoding }).catch((error: Error) => {
+    throw new Refusal(503, `the datapath refused the stream: ${error.message}`);
+  });
 }
 
 /** Both before the source is asked: without ports there is nothing to ask for. */

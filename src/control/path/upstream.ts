@@ -7,7 +7,7 @@ import { request, response, type RtspMessage, type RtspRequest, type RtspRespons
 import type { Deadline } from '../state/deadlines.js';
 import { PendingRequests, type PendingRequest } from '../state/pending.js';
 import { nowMs, type Context } from './context.js';
-import type { Endpoint, SourceLink } from './ports.js';
+import type { Endpoint, SourceEvents, SourceLink } from './ports.js';
 import { Refusal } from './refusal.js';
 
 export const USER_AGENT = 'rtsp-fanout';
@@ -28,6 +28,10 @@ export class Upstream {
   #closed: Refusal | undefined;
   #cseq = 0;
   #heardMs: number;
+  /** The connection's name where it is held for the next process. */
+  #name: string | undefined;
+  /** Answers up to this CSeq were awaited by a former process. */
+  #formerCseq = 0;
 
   /** `gone` is called once if the connection ends from below; not after close(). */
   constructor(context: Context, gone: (why: Refusal) => void) {
@@ -45,6 +49,26 @@ export class Upstream {
   /** Nothing can be asked any more. */
   get closed(): boolean {
     return this.#closed !== undefined;
+  }
+
+  /** The connection outlives this process. Returns its name, if anybody holds it. */
+  hold(): string | undefined {
+    this.#name ??= this.#link?.hold();
+    this.#noteCseq();
+    return this.#name;
+  }
+
+  /** Goes on with the connection of a former process. False: it is gone. */
+  restore(name: string, cseq: number): boolean {
+    this.#cseq = this.#formerCseq = cseq;
+    this.#name = name;
+    this.#link = this.#context.former.source(name, this.#events);
+    this.#noteCseq();
+    return this.#link !== undefined && !this.#closed;
+  }
+
+  #noteCseq(): void {
+    if (this.#name !== undefined) this.#context.notebook.put(`cseq/${this.#name}`, this.#cseq);
   }
 
   /** When the last message came, monotonic milliseconds. */
@@ -65,6 +89,7 @@ export class Upstream {
     if (this.#closed) return Promise.reject(this.#closed);
     return new Promise((resolve, reject) => {
       const cseq = ++this.#cseq;
+      this.#noteCseq();
       const message = request(method, uri, [['CSeq', `${cseq}`], ['User-Agent', USER_AGENT], ...headers]);
       const deadline = this.#context.deadlines.in(withinMs, () => this.#timeOut(waiting));
       const waiting: Waiting = { cseq, optional, message, deadline, resolve, reject };
@@ -81,6 +106,7 @@ export class Upstream {
   close(why = new Refusal(503, 'the connection to the source was closed')): void {
     if (this.#closed) return;
     this.#closed = why;
+    if (this.#name !== undefined) this.#context.notebook.remove(`cseq/${this.#name}`);
     this.#link?.close();
     for (const waiting of this.#pending.drain()) {
       waiting.deadline.cancel();
@@ -88,18 +114,17 @@ export class Upstream {
     }
   }
 
+  readonly #events: SourceEvents = {
+    opened: (local, remote) => {
+      this.#ends = { local, remote };
+    },
+    message: (message) => this.#receive(message),
+    closed: (error) => this.#fail(new Refusal(502, `the source's connection is gone: ${error.message}`)),
+  };
+
   #flush(): void {
     const { host, port } = this.#context.source;
-    this.#link ??= this.#context.connect(
-      { host, port },
-      {
-        opened: (local, remote) => {
-          this.#ends = { local, remote };
-        },
-        message: (message) => this.#receive(message),
-        closed: (error) => this.#fail(new Refusal(502, `the source's connection is gone: ${error.message}`)),
-      },
-    );
+    this.#link ??= this.#context.connect({ host, port }, this.#events);
     for (let next = this.#pending.takeUnsent(); next; next = this.#pending.takeUnsent())
       this.#link.send(next.message);
   }
@@ -113,6 +138,7 @@ export class Upstream {
   #match(answer: RtspResponse): void {
     const text = answer.headers.get('CSeq');
     const cseq = text === undefined ? undefined : /^\d{1,10}$/.test(text) ? Number(text) : NaN;
+    if (cseq !== undefined && cseq <= this.#formerCseq) return;
     const waiting = this.#pending.answer(cseq);
     if (!waiting) {
       this.#fail(

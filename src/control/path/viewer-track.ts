@@ -4,6 +4,7 @@
 import type { Context } from './context.js';
 import type { Group } from './group.js';
 import type { ViewerCounters, ViewerHandle, ViewerSpec } from './ports.js';
+import type { ViewerTrackRecord } from './records.js';
 import type { Session } from './session.js';
 import type { Track } from './track.js';
 
@@ -45,19 +46,40 @@ export class ViewerTrack {
   #handle: ViewerHandle | undefined;
   #before = NOTHING; // sent before the last pause
   #closed = false;
+  #id: number | undefined;
+  /** Its number in the datapath while a former process served it, until it is started again. */
+  #formerId: number | undefined;
 
   /** Claims the ports, of which the caller has made sure that they are free; close() gives them back. */
-  constructor(context: Context, session: Session, track: Track, url: string, { ports, group }: Delivery) {
+  constructor(
+    context: Context,
+    session: Session,
+    track: Track,
+    url: string,
+    { ports, group }: Delivery,
+    former?: Pick<ViewerTrackRecord, 'id' | 'before'>,
+  ) {
     this.#context = context;
     this.session = session;
     this.track = track;
     this.url = url;
     this.ports = ports;
     this.group = group;
+    if (former) this.#before = former.before;
+    this.#formerId = former?.id ?? undefined;
     track.viewers.add(this);
     group?.members.add(this);
     if (!group && !context.destinations.claim(session.address, ports, this))
       throw new Error('client ports taken');
+  }
+
+  get wasServed(): boolean {
+    return this.#formerId !== undefined;
+  }
+
+  get record(): ViewerTrackRecord {
+    const id = (this.#handle ? this.#id : this.#formerId) ?? null;
+    return { control: this.track.media.control, url: this.url, ports: this.ports, id, before: this.#before };
   }
 
   get servedBy(): ViewerHandle['servedBy'] | undefined {
@@ -101,12 +123,16 @@ export class ViewerTrack {
 
   #playAlone(): Promise<ViewerHandle> {
     const { session, ports } = this;
+    const goesOn = this.#formerId !== undefined;
+    this.#id = this.#formerId ?? this.#context.nextViewerId();
+    this.#formerId = undefined;
     const spec: ViewerSpec = {
-      id: this.#context.nextViewerId(),
+      id: this.#id,
       localAddress: session.localAddress,
       address: session.address,
       rtpPort: ports[0],
       rtcpPort: ports[1],
+      ...(goesOn && { goesOn }),
     };
     return this.track.stream.add(spec);
   }

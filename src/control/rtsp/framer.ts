@@ -93,6 +93,11 @@ export class Framer {
     this.#buffer = buffer;
   }
 
+  /** Bytes of a message that has begun and not ended. */
+  get buffered(): number {
+    return this.#waiting;
+  }
+
   get #waiting(): number {
     return this.#end - this.#start;
   }

@@ -58,6 +58,15 @@ export class PortPairs {
     return this.#first + 2 * index;
   }
 
+  /** Takes this pair, by its even port. False: it is taken, or not one of ours. */
+  claim(rtpPort: number): boolean {
+    const index = (rtpPort - this.#first) / 2;
+    if (this.#taken[index] !== 0) return false;
+    this.#taken[index] = 1;
+    this.#free--;
+    return true;
+  }
+
   /** Gives a pair back by its even port. Throws a RangeError when it was not taken. */
   release(rtpPort: number): void {
     const index = (rtpPort - this.#first) / 2;

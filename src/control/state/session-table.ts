@@ -38,6 +38,13 @@ export class SessionTable<S extends Numbered> {
     return session;
   }
 
+  /** A session that has its identifier and number already. */
+  restore(session: S): void {
+    this.#last = Math.max(this.#last, session.number);
+    this.#byId.set(session.id, session);
+    this.#byNumber.set(session.number, session);
+  }
+
   get(id: string): S | undefined {
     return this.#byId.get(id);
   }
