@@ -49,7 +49,7 @@ static __always_inline __u32 waiting_room(const struct __sk_buff *skb, const str
 }
 
 /* Sends a clone of the packet round through a private veth. False: it could not be queued. `departure` (0: at once) is heeded
- * where that has an fq queue, which user space sees to; a token bucket slows down all templates elsewhere. */
+ * where that has an fq queue, which user space sees to where the kernel has one. */
 static __always_inline bool send_round(struct __sk_buff *skb, const struct fanout_global *g, __u32 stream,
 				       __u32 number, __u64 departure)
 {

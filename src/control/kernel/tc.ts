@@ -219,7 +219,7 @@ export class TcDatapath implements Datapath {
     const viewers = [...this.#streams].reduce((sum, stream) => sum + stream.userspaceViewers, 0);
     return {
       devices: this.#filters.devices.join(' '),
-      queue: `${this.#queue.send.name} (paced by ${this.#pacing})`,
+      queue: `${this.#queue.send.name} (${this.#pacing})`,
       'tickets out': this.state.ticketsOut(),
       'kernel streams': this.#streams.size,
       'viewers served by user space': viewers,
