@@ -200,7 +200,7 @@ int tc_again(struct __sk_buff *skb)
 	p.s = stream_at(p.stream);
 	p.t = ticket_at(p.stream, p.number);
 	if (!p.s || !p.t || p.t->number != p.number || p.t->state != FANOUT_TICKET_OUT)
-		return drop(FANOUT_DROP_TICKET_LATE);
+		return is_done(p.t, p.number) ? TC_ACT_SHOT : drop(FANOUT_DROP_TICKET_LATE);
 	p.payload = payload_of(skb);
 	p.segment = p.payload;
 	if (skb->gso_size && skb->gso_segs > 1) {

@@ -33,6 +33,8 @@ enum fanout_version {
 #define FANOUT_XDP_FULL_NS 10000ull
 /* XDP: a device that does not take frames is TC's for this long: its link may be down, or its driver cannot do it. */
 #define FANOUT_XDP_OFF_NS 1000000000ull
+/* XDP: ... and for this long when nobody said what it took. */
+#define FANOUT_XDP_UNTOLD_NS 10000000ull
 
 /* ---- limits ------------------------------------------------------------------------------------------------- */
 enum fanout_limit {
@@ -259,6 +261,7 @@ struct fanout_device {
 	__u64 full_ns;                      /* when it had no room last */
 	__u64 copies;                       /* that it took */
 	__u64 refused;                      /* that it did not: made again later */
+	__u64 untold;                       /* of `copies`, those of which nobody said whether it took them */
 };
 
 /* Map `global` (array of one, mmapable). */
@@ -374,7 +377,7 @@ FANOUT_ASSERT_SIZE(fanout_viewer, 160);
 FANOUT_ASSERT_SIZE(fanout_ticket, 64);
 FANOUT_ASSERT_SIZE(fanout_reception, 176);
 FANOUT_ASSERT_SIZE(fanout_cached, 1488);
-FANOUT_ASSERT_SIZE(fanout_device, 40);
+FANOUT_ASSERT_SIZE(fanout_device, 48);
 FANOUT_ASSERT_SIZE(fanout_global, 192);
 FANOUT_ASSERT_SIZE(fanout_command, 100);
 

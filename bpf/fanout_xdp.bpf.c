@@ -89,17 +89,9 @@ int xdp_again(struct xdp_md *x)
 		return XDP_DROP;
 	if (!read_frame(x, g, &a))
 		return xdp_drop(FANOUT_DROP_FOREIGN_TEMPLATE);
-	if (b->egress) {
-		/* Nobody settles: the control plane has died and its tracepoint with it. What the driver was given went out;
-		 * from now on all is TC's. */
-		settle(b, b->made, 0);
-		g->xdp_ifindex = 0;
-	}
-	if (!begin_pass(&p, a.stream, a.number)) {
-		if (p.t && p.t->number == a.number && p.t->state == FANOUT_TICKET_DONE)
-			return XDP_DROP; /* its copies were settled after it had left */
-		return xdp_drop(FANOUT_DROP_TICKET_LATE);
-	}
+	settle_untold(b);
+	if (!begin_pass(&p, a.stream, a.number))
+		return is_done(p.t, a.number) ? XDP_DROP : xdp_drop(FANOUT_DROP_TICKET_LATE);
 	if (!g->xdp_ifindex)
 		return XDP_PASS;
 	p.now = bpf_ktime_get_ns();
@@ -121,19 +113,26 @@ int xdp_again(struct xdp_md *x)
 SEC("xdp/devmap")
 int xdp_copy(struct xdp_md *x)
 {
-	void *data = (void *)(long)x->data, *end = (void *)(long)x->data_end;
+	struct copying c = { .slot = -1, .egress = x->egress_ifindex };
 	struct fanout_global *g = the_global();
 	struct batch *b = the_batch();
 	struct template_address a = {};
-	struct copying c = { .slot = -1, .egress = x->egress_ifindex };
 	struct fanout_viewer *v;
-	struct udphdr *udp = data + UDP_OFFSET;
+	struct udphdr *udp;
 	struct made *made;
+	void *data, *end;
 	__s32 slot;
 
-	if (!g || !b || data + HEADERS > end || !read_frame(x, g, &a))
+	if (!g || !b)
+		return XDP_PASS;
+	note_frame(b, c.egress);
+	data = (void *)(long)x->data;
+	end = (void *)(long)x->data_end;
+	udp = data + UDP_OFFSET;
+	if (data + HEADERS > end || !read_frame(x, g, &a)) {
+		next_made(b)->slot = NO_SLOT;
 		return XDP_PASS; /* somebody else's, who shares the batch */
-	b->egress = c.egress;
+	}
 	if (!begin_pass(&c.p, a.stream, a.number))
 		return XDP_DROP;
 	c.p.payload = c.p.segment = bpf_ntohs(udp->len) - sizeof(*udp);
@@ -141,7 +140,7 @@ int xdp_copy(struct xdp_md *x)
 	v = slot < 0 ? NULL : bpf_map_lookup_elem(&viewers, &slot);
 	if (!v)
 		return XDP_DROP; /* one clone too many */
-	made = &b->copy[b->made++ % FANOUT_XDP_BATCH];
+	made = next_made(b);
 	made->slot = slot;
 	made->stream = a.stream;
 	made->number = a.number;
@@ -155,10 +154,14 @@ SEC("xdp/devmap")
 int xdp_round(struct xdp_md *x)
 {
 	struct fanout_global *g = the_global();
+	struct batch *b = the_batch();
 	struct template_address a = {};
 	struct pass p = {};
 
-	if (!g || !read_frame(x, g, &a))
+	if (!g || !b)
+		return XDP_DROP;
+	settle_untold(b);
+	if (!read_frame(x, g, &a))
 		return XDP_DROP;
 	return begin_pass(&p, a.stream, a.number) ? XDP_PASS : XDP_DROP;
 }

@@ -92,6 +92,12 @@ static __always_inline void reap(struct fanout_stream *s, __u32 stream, struct f
 		count_drop(FANOUT_DROP_TICKET_LOST);
 }
 
+/* The packet's last copies may be made while its template is on its way: then that has nothing left to do. */
+static __always_inline bool is_done(const struct fanout_ticket *t, __u32 number)
+{
+	return t && t->number == number && t->state == FANOUT_TICKET_DONE;
+}
+
 struct take {
 	struct fanout_stream *s;
 	__u32 number;

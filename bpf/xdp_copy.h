@@ -8,7 +8,11 @@
  *   the driver  takes some of the frames that are left, in order: all, or those that it has room for
  *   xdp_settle  is told how many: their viewers have been served, the others try again; all locks are let go
  *
- * So a copy counts when the driver has taken it, as in TC, and is made exactly once for the same reasons. */
+ * So a copy counts when the driver has taken it, as in TC, and is made exactly once for the same reasons.
+ *
+ * Where xdp_settle was not run (its process has been killed; a kernel may keep tracing programs out of some contexts) that is
+ * noticed before anything else is made on this CPU: the frames were given to the driver, so they count as taken, and as
+ * untold; the device is TC's for a while, which is told by the device's queue itself. */
 #ifndef FANOUT_XDP_COPY_H
 #define FANOUT_XDP_COPY_H
 
@@ -16,8 +20,13 @@
 #include "template.h"
 #include "ticket.h"
 
+#define NO_SLOT 0xffffffffu
+
+/* `error` of settle(): nobody said what the driver took. */
+#define UNTOLD 1
+
 struct made {
-	__u32 slot; /* locked */
+	__u32 slot; /* locked; NO_SLOT: not ours */
 	__u32 stream;
 	__u32 number;
 	__u32 offset; /* of the slot's position in the ticket's order */
@@ -26,15 +35,15 @@ struct made {
 
 /* What has been made of the batch that is leaving. */
 struct batch {
-	__u32 egress; /* ifindex; 0: no copy has run since the last settling */
-	__u32 made;
+	__u32 egress; /* ifindex; 0: none is, the last one has been settled */
+	__u32 frames; /* seen of it */
+	__u32 made;   /* of these: copies, and frames of other programs that share the batch */
 	/* The packet that the last frame was a copy of, and how far its viewers have been gone through. */
 	__u32 stream;
 	__u32 number;
 	__u32 offset;
 	__u32 running; /* ... is valid */
 	__u32 stopped; /* no more of it in this batch */
-	__u32 pad;
 	struct made copy[FANOUT_XDP_BATCH];
 };
 
@@ -141,7 +150,7 @@ static __always_inline __s32 next_viewer(struct batch *b, struct copying *c)
 		b->running = 1;
 		b->stopped = 0;
 	}
-	if (b->stopped || b->made >= FANOUT_XDP_BATCH)
+	if (b->stopped)
 		return -1;
 	c->p.offset = b->offset;
 	c->p.now = bpf_ktime_get_ns();
@@ -190,15 +199,15 @@ static long settle_one(__u32 i, void *context)
 	struct pass p = { .now = c->now, .kind = FANOUT_RTP, .segments = 1 };
 	enum served result;
 
-	if (!v)
-		return 1; /* cannot be: it was found there */
+	if (slot == NO_SLOT || !v)
+		return 0;
 	p.stream = made->stream;
 	p.number = made->number;
 	p.payload = made->payload;
 	p.s = stream_at(p.stream);
 	p.t = ticket_at(p.stream, p.number);
 	if (!p.s || !p.t)
-		return 1;
+		return 0; /* cannot be: it was found by them */
 	p.kind = p.t->kind;
 	result = settle_viewer(v, &p, c, i);
 	__sync_lock_test_and_set(&v->state, FANOUT_VIEWER_ACTIVE);
@@ -223,6 +232,10 @@ static __always_inline void note_device(const struct settling *c, int error)
 	if (!d)
 		return;
 	d->fruitless = 0;
+	if (error == UNTOLD) {
+		COUNT(d->untold, c->taken);
+		d->off_until_ns = c->now + FANOUT_XDP_UNTOLD_NS;
+	}
 	if (c->taken)
 		COUNT(d->copies, c->taken);
 	if (c->b->made > c->taken) {
@@ -253,9 +266,32 @@ static __noinline int settle(struct batch *b, int taken, int error)
 		reach(s, b->stream, t, b->number, c.refused ? 0 : b->offset);
 	note_device(&c, error);
 	b->made = 0;
+	b->frames = 0;
 	b->running = 0;
 	b->egress = 0;
 	return 0;
+}
+
+/* Before anything else is made on this CPU: a batch that is still there was not settled when it left. */
+static __always_inline void settle_untold(struct batch *b)
+{
+	if (b->egress)
+		settle(b, b->made, UNTOLD);
+}
+
+/* A frame of a batch for that device. */
+static __always_inline void note_frame(struct batch *b, __u32 egress)
+{
+	if (b->egress != egress || b->frames >= FANOUT_XDP_BATCH)
+		settle_untold(b);
+	b->egress = egress;
+	b->frames++;
+}
+
+/* Where the next one of the batch is written down. There are no more than frames, hence FANOUT_XDP_BATCH. */
+static __always_inline struct made *next_made(struct batch *b)
+{
+	return &b->copy[b->made++ % FANOUT_XDP_BATCH];
 }
 
 #endif

@@ -137,21 +137,22 @@ async function comeAndGo(t: Test, engine: 'tc' | 'xdp'): Promise<void> {
   for (const row of rows) {
     const name = `${row.address}:${row.port}`;
     arrived.set(name, (arrived.get(name) ?? 0) + row.packets);
-    if (row.lost || row.duplicated || row.reordered || row.old)
+    if (row.lost > refused || row.duplicated || row.reordered || row.old)
       problems.push(`${name}: ${JSON.stringify(row)}`);
   }
   for (const [name, count] of expected)
     if (arrived.get(name) !== count) problems.push(`${name}: ${count} sent, ${arrived.get(name)} arrived`);
   t.equal(arrived.size, expected.size, 'nobody else got anything');
   t.same(problems.slice(0, 10), []);
-  t.same(bench.drops(), {});
+  // A processor that others are using may run out: then packets are refused, whole, at the entrance.
+  t.same(bench.drops(), refused ? { 'no-ticket': refused } : {});
   t.ok(made > 2000, `${made} viewers joined`);
   const { passes, waits } = bench.state.passes();
   t.comment(
     `${packets} packets, ${refused} refused, ${made} viewers, ${passes} passes of which ${waits} waited`,
   );
   for (const stay of residents)
-    t.equal(expected.get(`10.1.1.${stay.n}:${10000 + 2 * stay.n}`), packets, 'a resident got all');
+    t.equal(expected.get(`10.1.1.${stay.n}:${10000 + 2 * stay.n}`), packets - refused, 'a resident got all');
   tcDetach(placeOn(ifindex('lo'), 1));
   await bench.close();
 }

@@ -146,13 +146,14 @@ export const Command = {
 
 /** struct fanout_device: byte offsets, and its size. */
 export const Device = {
-  SIZE: 40,
+  SIZE: 48,
   index: 0,
   fruitless: 4,
   offUntilNs: 8,
   fullNs: 16,
   copies: 24,
   refused: 32,
+  untold: 40,
 } as const;
 
 /** struct fanout_global: byte offsets, and its size. */
