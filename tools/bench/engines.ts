@@ -14,6 +14,8 @@ export interface EngineOptions {
 const OPEN = {
   tc: async (options: EngineOptions) =>
     (await import('../../src/control/kernel/tc.js')).TcDatapath.open(options),
+  xdp: async (options: EngineOptions) =>
+    (await import('../../src/control/kernel/tc.js')).TcDatapath.open({ ...options, xdp: 'must' }),
 } satisfies Record<string, (options: EngineOptions) => Promise<Datapath>>;
 
 export type EngineName = keyof typeof OPEN;

@@ -9,7 +9,7 @@ import { missingCapabilities } from './capabilities.js';
 import type { PictureOptions } from './picture-options.js';
 import { UserspaceDatapath } from './userspace.js';
 
-export const ENGINES_WANTED = ['auto', 'tc', 'userspace'] as const;
+export const ENGINES_WANTED = ['auto', 'xdp', 'tc', 'userspace'] as const;
 export type EngineWanted = (typeof ENGINES_WANTED)[number];
 
 /** dist/bpf, seen from dist/src/control/kernel. */
@@ -29,16 +29,21 @@ export interface Choice {
   readonly log: Log;
 }
 
-/** Rejects only when `tc` is wanted and cannot be had; the message is one sentence for the command line. */
+const XDP = { auto: 'try', xdp: 'must', tc: 'never' } as const;
+/** XDP's copies stop with the process: who wants to outlive it is served by TC, unless XDP is asked for by name. */
+const XDP_HELD = { ...XDP, auto: 'never' } as const;
+
+/** Rejects only when `tc` or `xdp` is wanted and cannot be had; the message is one sentence for the command line. */
 export async function chooseDatapath(choice: Choice): Promise<Datapath> {
-  const { wanted, port, pictures, orphanLimitMs, takeOver, log } = choice;
+  const { wanted, port, pictures, orphanLimitMs, takeOver, held, log } = choice;
   if (wanted === 'userspace') return new UserspaceDatapath({ why: 'it was asked for', pictures });
   const obstacle = obstacleToKernel();
   if (obstacle === undefined) {
     try {
       // Only here: without libbpf on this machine the module cannot be loaded.
       const { TcDatapath } = await import('./tc.js');
-      return await TcDatapath.open({ port, objects: OBJECTS, pictures, orphanLimitMs, takeOver, log });
+      const xdp = held ? XDP_HELD[wanted] : XDP[wanted];
+      return await TcDatapath.open({ port, objects: OBJECTS, pictures, xdp, orphanLimitMs, takeOver, log });
     } catch (error) {
       return without((error as Error).message, choice, error);
     }
@@ -47,7 +52,7 @@ export async function chooseDatapath(choice: Choice): Promise<Datapath> {
 }
 
 function without(obstacle: string, { wanted, pictures }: Choice, cause?: unknown): Datapath {
-  if (wanted === 'tc') throw new Error(`--datapath tc: ${obstacle}`, { cause });
+  if (wanted !== 'auto') throw new Error(`--datapath ${wanted}: ${obstacle}`, { cause });
   return new UserspaceDatapath({ why: `no kernel engine: ${obstacle}`, pictures });
 }
 

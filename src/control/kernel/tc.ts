@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The TC engine: the kernel programs attached to the devices that sources' packets come in on, and the state that they
 // share with us. What the kernel cannot serve (a viewer behind a device without Ethernet frames) goes through the
-// user-space engine, stream by stream or viewer by viewer, and says so.
+// user-space engine, stream by stream or viewer by viewer, and says so. With the XDP stage (xdp.ts) behind it, it is the
+// XDP engine: the entrance stays, the copies are made there.
 import type { Datapath, DropCount, Log, StreamHandle, StreamSpec } from '../path/ports.js';
 import type { HopCommand } from './commands.js';
 import { Inheritance } from './inheritance.js';
@@ -23,10 +24,11 @@ import {
 } from './private-veth.js';
 import { TcFilters } from './tc-filters.js';
 import { TcStream } from './tc-stream.js';
-import { Tally } from '../state/tally.js';
 import { isMulticastGroup } from '../state/multicast-addresses.js';
+import { Tally } from '../state/tally.js';
 import { UserspaceDatapath } from './userspace.js';
 import type { StreamPictures } from './userspace-pictures.js';
+import { retireXdp, XdpStage } from './xdp.js';
 
 export interface TcOptions {
   /** The proxy's listen port: the engine's name in this network namespace. */
@@ -39,11 +41,13 @@ export interface TcOptions {
   /** Go on with what a killed predecessor left, where that can be: its streams and viewers are claimed by opening and
    * adding them again, until settled(). */
   readonly takeOver?: boolean;
+  /** Whether XDP makes the copies: where it can, must it, or not at all (the default). */
+  readonly xdp?: 'try' | 'must' | 'never';
   readonly log: Log;
 }
 
 export class TcDatapath implements Datapath {
-  readonly engine = 'tc';
+  readonly engine: 'tc' | 'xdp';
   readonly why: string;
   readonly state: KernelState;
   readonly hops: NextHops;
@@ -63,6 +67,8 @@ export class TcDatapath implements Datapath {
   readonly #ownDrops = new Tally();
   readonly #userspace: UserspaceDatapath;
   readonly #streams = new Set<TcStream>();
+  /** A string: why there is none. */
+  readonly #xdp: XdpStage | string;
   #watchesAll = false;
   #inheritance: Inheritance | undefined;
 
@@ -72,6 +78,7 @@ export class TcDatapath implements Datapath {
     queue: VethPair;
     local: VethPair;
     filters: TcFilters;
+    xdp: XdpStage | string;
     inheritance: Inheritance | undefined;
     options: TcOptions;
     pictures: PictureOptions;
@@ -90,7 +97,12 @@ export class TcDatapath implements Datapath {
     this.cachePackets = parts.pictures.cachePackets;
     this.#userspace = new UserspaceDatapath({ pictures: parts.pictures });
     this.sender = new FrameProgram(parts.program.programFd('tc_send'));
-    this.why = 'the kernel takes our TC programs';
+    this.#xdp = parts.xdp;
+    this.engine = typeof parts.xdp === 'string' ? 'tc' : 'xdp';
+    this.why =
+      typeof parts.xdp === 'string'
+        ? `the kernel takes our TC programs; ${parts.xdp}`
+        : 'the kernel takes our XDP programs; TC serves devices whose drivers take no XDP frames';
     this.hops = new NextHops((address, hop) => this.#hopChanged(address, hop));
   }
 
@@ -124,6 +136,9 @@ export class TcDatapath implements Datapath {
       // The former programs run until this moment, on the same maps.
       for (const device of predecessor?.devices ?? [])
         filters.attach(device, program.programFd('tc_ingress'));
+      if (predecessor) await retireXdp(state, options.port);
+      const xdp = await openXdp(options, state, program.programFd('tc_again'), filters);
+      if (typeof xdp !== 'string') undo.push(() => xdp.close());
       const inheritance = predecessor && new Inheritance(state);
       const pacing = await pacingOf(queue.send);
       return new TcDatapath({
@@ -132,6 +147,7 @@ export class TcDatapath implements Datapath {
         queue,
         local,
         filters,
+        xdp,
         inheritance,
         options,
         pictures,
@@ -191,6 +207,7 @@ export class TcDatapath implements Datapath {
   /** The frame for a viewer's copies, or why there is none. */
   frame(hop: NextHop): HopCommand | string {
     if (hop.to === 'nowhere') return hop.why;
+    if (typeof this.#xdp !== 'string') void this.#xdp.serve(hop.to === 'local' ? this.#local.send : hop.link);
     if (hop.to === 'neighbour')
       return { ifindex: hop.link.ifindex, mtu: hop.link.mtu, sourceMac: hop.link.mac, mac: hop.mac };
     const { send, receive } = this.#local;
@@ -226,6 +243,7 @@ export class TcDatapath implements Datapath {
       passes,
       'passes that waited': waits,
       'passes that met a full egress': egressFull,
+      ...(typeof this.#xdp === 'string' ? { XDP: this.#xdp } : this.#xdp.facts()),
     };
   }
 
@@ -234,6 +252,7 @@ export class TcDatapath implements Datapath {
     this.joins.close();
     for (const stream of [...this.#streams]) stream.close();
     await this.#userspace.close();
+    if (typeof this.#xdp !== 'string') await this.#xdp.close();
     this.#filters.close();
     await removeVeth(this.#port, 'queue');
     await removeVeth(this.#port, 'local');
@@ -251,6 +270,22 @@ export class TcDatapath implements Datapath {
       return;
     }
     for (const stream of this.#streams) stream.hopChanged(address, frame);
+  }
+}
+
+/** A string: why there is none. Throws KernelError when there must be. */
+async function openXdp(
+  { xdp = 'never', port, objects }: TcOptions,
+  state: KernelState,
+  againFd: number,
+  filters: TcFilters,
+): Promise<XdpStage | string> {
+  if (xdp === 'never') return 'XDP was not asked for';
+  try {
+    return await XdpStage.open({ port, objects, state, againFd, filters });
+  } catch (error) {
+    if (xdp === 'must' || !(error instanceof KernelError)) throw error;
+    return `no XDP: ${error.message}`;
   }
 }
 

@@ -19,6 +19,9 @@ import {
 /** Copies that the device maps of a device are for, as chunk_map() in bpf/xdp_chunk.h picks them. */
 const CHUNKS = Array.from({ length: Limit.XDP_CHUNKS }, (_, i) => (i < 3 ? 1 << i : 8 * (i - 2)));
 
+/** A queue of 256 templates is gone through in less than a millisecond. */
+const DRAIN_MS = 50;
+
 export interface XdpOptions {
   /** The proxy's listen port. */
   readonly port: number;
@@ -40,7 +43,15 @@ interface Egress {
 interface DeviceReading {
   readonly copies: number;
   readonly refused: number;
+  readonly untold: number;
   readonly off: boolean;
+}
+
+/** What waits in a former process's queue goes on to TC's; then its programs go, with the queue. */
+export async function retireXdp(state: KernelState, port: number): Promise<void> {
+  state.useXdp(0);
+  await new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
+  await removeVeth(port, 'xdp');
 }
 
 export class XdpStage {
@@ -101,7 +112,8 @@ export class XdpStage {
       'devices served by XDP': names(rows.filter((row) => !row.off)),
       'devices that take no XDP frames': names(rows.filter((row) => row.off)),
       'copies made by XDP': rows.reduce((sum, row) => sum + row.copies, 0),
-      'copies that a full driver left': rows.reduce((sum, row) => sum + row.refused, 0),
+      'copies that a full driver left for later': rows.reduce((sum, row) => sum + row.refused, 0),
+      'copies of unknown fate': rows.reduce((sum, row) => sum + row.untold, 0),
     };
   }
 
@@ -137,10 +149,11 @@ export class XdpStage {
   #read(ifindex: number): DeviceReading {
     const value = Buffer.alloc(Device.SIZE);
     if (!mapLookup(this.#options.state.maps.get('devices')!, keyOf(ifindex), value))
-      return { copies: 0, refused: 0, off: true };
+      return { copies: 0, refused: 0, untold: 0, off: true };
     return {
       copies: Number(value.readBigUInt64LE(Device.copies)),
       refused: Number(value.readBigUInt64LE(Device.refused)),
+      untold: Number(value.readBigUInt64LE(Device.untold)),
       off: value.readBigUInt64LE(Device.offUntilNs) > process.hrtime.bigint(),
     };
   }
