@@ -11,7 +11,7 @@ import { MulticastAddresses, type MulticastNetwork } from '../state/multicast-ad
 import { SessionTable } from '../state/session-table.js';
 import { Tally } from '../state/tally.js';
 import { nowMs, type Context } from './context.js';
-import type { Datapath, Endpoint, Listener, Log, Notebook, Surroundings } from './ports.js';
+import type { Datapath, Endpoint, Listener, Log, Notebook, Random, Surroundings } from './ports.js';
 import { clientRow, statusRow, streamRow } from './read-model.js';
 import { NO_NOTEBOOK, recordsOf, type ProxyRecord, type Records, type SessionRecord } from './records.js';
 import { Requests, type Story } from './request.js';
@@ -162,6 +162,11 @@ class FanOutProxy implements Proxy {
   }
 }
 
+/** From a random one on: the former process's viewers may still be in groups. */
+function addressesOf({ network }: MulticastOptions, random: Random): MulticastAddresses {
+  return new MulticastAddresses(network, random(2).readUInt16BE());
+}
+
 function buildContext(options: ProxyOptions): Context {
   const { upstream, datapath, connect, bindUdpPair, joinGroup, deviceFor, former } = options;
   const { clock, random, log, multicast, records } = options;
@@ -178,7 +183,7 @@ function buildContext(options: ProxyOptions): Context {
     bindUdpPair,
     joinGroup,
     deviceFor,
-    multicast: multicast && { ...multicast, addresses: new MulticastAddresses(multicast.network) },
+    multicast: multicast && { ...multicast, addresses: addressesOf(multicast, random) },
     former,
     notebook: options.notebook ?? NO_NOTEBOOK,
     clock,

@@ -64,11 +64,13 @@ export class MulticastAddresses {
   readonly #taken = new Set<number>();
   /** When each was given back, the longest ago first. */
   readonly #resting = new Map<number, number>();
-  #next = 0;
+  #next: number;
 
-  constructor(network: MulticastNetwork, restMs = REST_MS) {
+  /** `start`: any whole number from 0 on; where the walk begins, for who was served by a former process may still listen. */
+  constructor(network: MulticastNetwork, start = 0, restMs = REST_MS) {
     this.#network = network;
     this.#restMs = restMs;
+    this.#next = start % network.size;
   }
 
   get inUse(): number {

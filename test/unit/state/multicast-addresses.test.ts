@@ -57,6 +57,7 @@ t.test('an address rests after use', async (t) => {
   t.equal(addresses.take(1000 + REST_MS), '239.1.0.1');
   t.equal(addresses.inUse, 4);
   t.throws(() => addresses.release('239.1.0.4', 0), { message: /not taken/ });
+  t.equal(new MulticastAddresses(parseMulticastNetwork('239.1.0.0/30'), 6).take(0), '239.1.0.2');
   addresses.release('239.1.0.2', 0);
   t.throws(() => addresses.release('239.1.0.2', 0), { message: /not taken/ }, 'once');
   t.throws(() => addresses.release('rubbish', 0), { message: /not taken/ });
@@ -68,7 +69,7 @@ t.test('never two at once, never too soon, whatever comes and goes', async () =>
   });
   fc.assert(
     fc.property(steps, fc.constantFrom(1, 4, 16), (list, size) => {
-      const addresses = new MulticastAddresses({ first: 0xef010000, size }, 100);
+      const addresses = new MulticastAddresses({ first: 0xef010000, size }, 5, 100);
       const held: string[] = [];
       const left = new Map<string, number>();
       let now = 0;
