@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The source behind a stream changes while viewers play: they see one SSRC, and numbers that go on.
 import { fileURLToPath } from 'node:url';
-import t from 'tap';
+
 import { KernelBench } from '../fixtures/kernel-bench.js';
+import { onBothEngines } from '../fixtures/engines.js';
 import { enterOwnNamespace } from '../fixtures/own-namespace.js';
 import { LOCAL, rtp, senderReport, SOURCE, udpFrame } from '../fixtures/packets.js';
 
@@ -27,8 +28,8 @@ function retarget(bench: KernelBench, stream: number): void {
   });
 }
 
-t.test('sequence numbers, timestamps and SSRC go on; checksums hold', { skip }, async (t) => {
-  const bench = await KernelBench.create();
+onBothEngines('sequence numbers, timestamps and SSRC go on; checksums hold', { skip }, async (t, engine) => {
+  const bench = await KernelBench.create(engine);
   const stream = bench.open();
   const viewers = [1, 2].map((n) => bench.add(stream, n));
   const copies = await bench.capture(async () => {
@@ -70,60 +71,68 @@ t.test('sequence numbers, timestamps and SSRC go on; checksums hold', { skip }, 
   await bench.close();
 });
 
-t.test('sender reports are rewritten alike, whatever is in the compound', { skip }, async (t) => {
-  const bench = await KernelBench.create();
-  const stream = bench.open();
-  bench.add(stream, 1);
-  const rtcp = { from: SECOND.from, sourcePort: SECOND.sourcePort + 1, port: SECOND.port + 1 };
-  const report = senderReport(1, 2);
-  report.writeUInt32BE(OTHER, 4);
-  report.writeUInt32BE(777, 16);
-  const sdes = Buffer.from('81ca0003000000000104616161610000', 'hex');
-  sdes.writeUInt32BE(OTHER, 4);
-  const goodbye = Buffer.from('81cb000100000000', 'hex');
-  goodbye.writeUInt32BE(OTHER, 4);
-  const foreign = Buffer.from('81cb000155555555', 'hex');
-  let up: Buffer = Buffer.alloc(0);
-  const copies = await bench.capture(async () => {
-    bench.ingress(udpFrame(rtp({ seq: 1, timestamp: 90000 })));
-    retarget(bench, stream);
-    bench.ingress(udpFrame(rtp({ seq: 50, timestamp: 777, ssrc: OTHER }), SECOND));
-    const run = bench.ingress(udpFrame(Buffer.concat([report, sdes, goodbye, foreign]), rtcp));
-    t.equal(run.verdict, -1, 'it goes up as well');
-    up = run.packet.subarray(42);
-  });
-  const media = copies.filter((c) => isRtp(c.payload)).map((c) => c.payload);
-  const got = copies.find((c) => !isRtp(c.payload))!;
-  t.equal(got.checksum, 'right');
-  t.equal(got.payload.readUInt32BE(4), SSRC);
-  t.equal(
-    got.payload.readUInt32BE(16),
-    timestampOf(media[1]!),
-    'the same instant as the packet with its timestamp',
-  );
-  t.equal(got.payload.readUInt32BE(28 + 4), SSRC);
-  t.equal(got.payload.readUInt32BE(28 + 16 + 4), SSRC);
-  t.equal(got.payload.readUInt32BE(28 + 16 + 8 + 4), 0x55555555, "another's stays");
-  t.ok(up.equals(got.payload), 'interleaved viewers are given the same');
-  t.equal(got.payload.readUInt32BE(8), 1, 'wall-clock time is the source’s');
-  await bench.close();
-});
+onBothEngines(
+  'sender reports are rewritten alike, whatever is in the compound',
+  { skip },
+  async (t, engine) => {
+    const bench = await KernelBench.create(engine);
+    const stream = bench.open();
+    bench.add(stream, 1);
+    const rtcp = { from: SECOND.from, sourcePort: SECOND.sourcePort + 1, port: SECOND.port + 1 };
+    const report = senderReport(1, 2);
+    report.writeUInt32BE(OTHER, 4);
+    report.writeUInt32BE(777, 16);
+    const sdes = Buffer.from('81ca0003000000000104616161610000', 'hex');
+    sdes.writeUInt32BE(OTHER, 4);
+    const goodbye = Buffer.from('81cb000100000000', 'hex');
+    goodbye.writeUInt32BE(OTHER, 4);
+    const foreign = Buffer.from('81cb000155555555', 'hex');
+    let up: Buffer = Buffer.alloc(0);
+    const copies = await bench.capture(async () => {
+      bench.ingress(udpFrame(rtp({ seq: 1, timestamp: 90000 })));
+      retarget(bench, stream);
+      bench.ingress(udpFrame(rtp({ seq: 50, timestamp: 777, ssrc: OTHER }), SECOND));
+      const run = bench.ingress(udpFrame(Buffer.concat([report, sdes, goodbye, foreign]), rtcp));
+      t.equal(run.verdict, -1, 'it goes up as well');
+      up = run.packet.subarray(42);
+    });
+    const media = copies.filter((c) => isRtp(c.payload)).map((c) => c.payload);
+    const got = copies.find((c) => !isRtp(c.payload))!;
+    t.equal(got.checksum, 'right');
+    t.equal(got.payload.readUInt32BE(4), SSRC);
+    t.equal(
+      got.payload.readUInt32BE(16),
+      timestampOf(media[1]!),
+      'the same instant as the packet with its timestamp',
+    );
+    t.equal(got.payload.readUInt32BE(28 + 4), SSRC);
+    t.equal(got.payload.readUInt32BE(28 + 16 + 4), SSRC);
+    t.equal(got.payload.readUInt32BE(28 + 16 + 8 + 4), 0x55555555, "another's stays");
+    t.ok(up.equals(got.payload), 'interleaved viewers are given the same');
+    t.equal(got.payload.readUInt32BE(8), 1, 'wall-clock time is the source’s');
+    await bench.close();
+  },
+);
 
-t.test('the old source is a stranger from then on, and its port is free', { skip }, async (t) => {
-  const bench = await KernelBench.create();
-  const stream = bench.open();
-  const viewer = bench.add(stream, 1);
-  retarget(bench, stream);
-  t.equal(bench.ingress(udpFrame(rtp())).verdict, -1, 'its packets are no longer ours');
-  t.equal(bench.ingress(udpFrame(rtp(), { ...SECOND, from: SOURCE.address })).verdict, 2);
-  t.same(bench.drops(), { 'not-source': 1 });
-  t.equal(bench.state.viewer(viewer.slot).packets, 0);
-  t.doesNotThrow(() => bench.state.commands.close(bench.open()));
-  bench.ingress(udpFrame(rtp({ seq: 9, ssrc: OTHER }), SECOND));
-  t.match(
-    bench.state.reception(stream),
-    { sent: { ssrc: OTHER, seqOffset: 0, timestampOffset: 0 } },
-    'nothing to continue',
-  );
-  await bench.close();
-});
+onBothEngines(
+  'the old source is a stranger from then on, and its port is free',
+  { skip },
+  async (t, engine) => {
+    const bench = await KernelBench.create(engine);
+    const stream = bench.open();
+    const viewer = bench.add(stream, 1);
+    retarget(bench, stream);
+    t.equal(bench.ingress(udpFrame(rtp())).verdict, -1, 'its packets are no longer ours');
+    t.equal(bench.ingress(udpFrame(rtp(), { ...SECOND, from: SOURCE.address })).verdict, 2);
+    t.same(bench.drops(), { 'not-source': 1 });
+    t.equal(bench.state.viewer(viewer.slot).packets, 0);
+    t.doesNotThrow(() => bench.state.commands.close(bench.open()));
+    bench.ingress(udpFrame(rtp({ seq: 9, ssrc: OTHER }), SECOND));
+    t.match(
+      bench.state.reception(stream),
+      { sent: { ssrc: OTHER, seqOffset: 0, timestampOffset: 0 } },
+      'nothing to continue',
+    );
+    await bench.close();
+  },
+);

@@ -2,7 +2,8 @@
 // Packets in, verdicts and copies out, counters after: every reason for which the TC programs drop, and everything that
 // must pass them untouched.
 import { fileURLToPath } from 'node:url';
-import t from 'tap';
+
+import { onBothEngines } from '../fixtures/engines.js';
 import { enterOwnNamespace } from '../fixtures/own-namespace.js';
 import { KernelBench, TC_ACT_SHOT, TC_ACT_UNSPEC } from '../fixtures/kernel-bench.js';
 import { LOCAL, rtp, senderReport, SOURCE, udpFrame, type UdpFields } from '../fixtures/packets.js';
@@ -75,8 +76,8 @@ const UNTOUCHED: Case[] = [
   copies: 0,
 }));
 
-t.test('each packet of the table', { skip }, async (t) => {
-  const bench = await KernelBench.create();
+onBothEngines('each packet of the table', { skip }, async (t, engine) => {
+  const bench = await KernelBench.create(engine);
   const stream = bench.open();
   const viewers = [1, 2, 3].map((n) => bench.add(stream, n));
   let before = bench.drops();
@@ -98,23 +99,28 @@ t.test('each packet of the table', { skip }, async (t) => {
   await bench.close();
 });
 
-t.test('a packet cut short at every length changes nothing but counters', { skip }, async (t) => {
-  const bench = await KernelBench.create();
-  const viewer = bench.add(bench.open(), 1);
-  for (const whole of [media(), report(), media({ headerWords: 8 })])
-    for (let length = SHORTEST; length < whole.length; length++) {
-      const cut = whole.subarray(0, length);
-      const { verdict, packet } = bench.ingress(cut);
-      if (verdict !== TC_ACT_SHOT && !packet.equals(cut)) t.fail(`${length} bytes: changed`);
-      if (verdict !== TC_ACT_SHOT && verdict !== TC_ACT_UNSPEC) t.fail(`${length} bytes: verdict ${verdict}`);
-    }
-  t.equal(sent(bench, viewer.slot), 0);
-  t.equal(bench.state.ticketsOut(), 0);
-  await bench.close();
-});
+onBothEngines(
+  'a packet cut short at every length changes nothing but counters',
+  { skip },
+  async (t, engine) => {
+    const bench = await KernelBench.create(engine);
+    const viewer = bench.add(bench.open(), 1);
+    for (const whole of [media(), report(), media({ headerWords: 8 })])
+      for (let length = SHORTEST; length < whole.length; length++) {
+        const cut = whole.subarray(0, length);
+        const { verdict, packet } = bench.ingress(cut);
+        if (verdict !== TC_ACT_SHOT && !packet.equals(cut)) t.fail(`${length} bytes: changed`);
+        if (verdict !== TC_ACT_SHOT && verdict !== TC_ACT_UNSPEC)
+          t.fail(`${length} bytes: verdict ${verdict}`);
+      }
+    t.equal(sent(bench, viewer.slot), 0);
+    t.equal(bench.state.ticketsOut(), 0);
+    await bench.close();
+  },
+);
 
-t.test('what a copy looks like on the wire', { skip }, async (t) => {
-  const bench = await KernelBench.create();
+onBothEngines('what a copy looks like on the wire', { skip }, async (t, engine) => {
+  const bench = await KernelBench.create(engine);
   const stream = bench.open();
   for (const n of [1, 2, 300]) bench.add(stream, n);
   const payload = rtp({ seq: 7 }, 321);
@@ -144,8 +150,8 @@ t.test('what a copy looks like on the wire', { skip }, async (t) => {
   await bench.close();
 });
 
-t.test('checksums hold for every value they can take', { skip }, async (t) => {
-  const bench = await KernelBench.create();
+onBothEngines('checksums hold for every value they can take', { skip }, async (t, engine) => {
+  const bench = await KernelBench.create(engine);
   const stream = bench.open();
   for (const n of [1, 77, 513]) bench.add(stream, n);
   const packets = Array.from({ length: 600 }, (_, i) =>
@@ -160,8 +166,8 @@ t.test('checksums hold for every value they can take', { skip }, async (t) => {
   await bench.close();
 });
 
-t.test('reasons that are not in the packet', { skip }, async (t) => {
-  const bench = await KernelBench.create();
+onBothEngines('reasons that are not in the packet', { skip }, async (t, engine) => {
+  const bench = await KernelBench.create(engine);
   const stream = bench.open();
 
   t.equal(bench.ingress(media()).verdict, TC_ACT_SHOT);
@@ -191,8 +197,8 @@ t.test('reasons that are not in the packet', { skip }, async (t) => {
   await bench.close();
 });
 
-t.test('one source port negotiated, or any', { skip }, async (t) => {
-  const bench = await KernelBench.create();
+onBothEngines('one source port negotiated, or any', { skip }, async (t, engine) => {
+  const bench = await KernelBench.create(engine);
   const viewer = bench.add(bench.open({}, { rtp: 0, rtcp: 0 }), 1);
   bench.ingress(media({ sourcePort: 1234 }));
   bench.ingress(media({ sourcePort: 4321 }));

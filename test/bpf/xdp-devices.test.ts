@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which device XDP serves and which not, and that nobody notices: drivers that take no XDP frames, devices in turn, a
+// kernel that no longer tells what drivers took.
+import { execFileSync } from 'node:child_process';
+import { closeSync, readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { XdpStage } from '../../src/control/kernel/xdp.js';
+import { ifindex, ip, KernelBench } from '../fixtures/kernel-bench.js';
+import { enterOwnNamespace } from '../fixtures/own-namespace.js';
+import { LOCAL, rtp, senderReport, SOURCE, udpFrame } from '../fixtures/packets.js';
+
+const skip = enterOwnNamespace(fileURLToPath(import.meta.url)) ?? false;
+const VIEWERS = 150;
+const PACKETS = 30;
+
+/** A second outlet, whose far end polls (takes XDP frames) or does not. */
+function addOutlet(bench: KernelBench, polls: boolean): KernelBench['outlet'] {
+  ip('link', 'add', 'alt0', 'type', 'veth', 'peer', 'name', 'alt1');
+  for (const end of ['alt0', 'alt1']) ip('link', 'set', end, 'addrgenmode', 'none', 'up');
+  execFileSync('ethtool', ['-K', 'alt1', 'gro', polls ? 'on' : 'off']);
+  return { ...bench.outlet, ifindex: ifindex('alt0') };
+}
+
+async function settled(bench: KernelBench): Promise<void> {
+  for (let i = 0; i < 1000 && bench.state.ticketsOut(); i++)
+    await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+/** Sends, and returns how many copies XDP made of them. */
+async function send(bench: KernelBench): Promise<number> {
+  const before = Number(bench.xdp.facts()['copies made by XDP']);
+  for (let seq = 0; seq < PACKETS; seq++) bench.ingress(udpFrame(rtp({ seq })));
+  await settled(bench);
+  return Number(bench.xdp.facts()['copies made by XDP']) - before;
+}
+
+function served(bench: KernelBench, slots: readonly { slot: number }[]): Set<number> {
+  return new Set(slots.map(({ slot }) => bench.state.viewer(slot).packets));
+}
+
+for (const [what, polls, share] of [
+  ['both take XDP frames', true, 1],
+  ['one takes none: TC serves it', false, 0.5],
+] as const)
+  t.test(`viewers behind two devices in turn; ${what}`, { skip }, async (t) => {
+    const bench = await KernelBench.create('xdp');
+    const other = addOutlet(bench, polls);
+    await bench.xdp.serve({ ifindex: other.ifindex, name: 'alt0' });
+    const stream = bench.open();
+    const all = Array.from({ length: VIEWERS }, (_, n) => bench.add(stream, n, n % 2 ? other : bench.outlet));
+    const byXdp = await send(bench);
+    t.same(served(bench, all), new Set([PACKETS]), 'everybody got every packet');
+    t.same(bench.drops(), {});
+    t.equal(bench.state.ticketsOut(), 0);
+    if (share === 1) t.equal(byXdp, VIEWERS * PACKETS);
+    else t.ok(byXdp <= share * VIEWERS * PACKETS, `${byXdp} copies by XDP`);
+    ip('link', 'del', 'alt0');
+    await bench.close();
+  });
+
+t.test('a device that nobody told XDP of is served by TC', { skip }, async (t) => {
+  const bench = await KernelBench.create('xdp');
+  const other = addOutlet(bench, true);
+  const stream = bench.open();
+  const all = Array.from({ length: VIEWERS }, (_, n) => bench.add(stream, n, other));
+  t.equal(await send(bench), 0);
+  t.same(served(bench, all), new Set([PACKETS]));
+  await bench.xdp.serve({ ifindex: other.ifindex, name: 'alt0' });
+  t.equal(await send(bench), VIEWERS * PACKETS, 'and by XDP from then on');
+  t.same(served(bench, all), new Set([2 * PACKETS]));
+  ip('link', 'del', 'alt0');
+  t.match(bench.xdp.facts(), { 'devices served by XDP': 'out0 alt0' });
+  bench.ingress(udpFrame(rtp({ seq: 99 })));
+  await settled(bench);
+  t.same(bench.drops(), { 'egress-error': VIEWERS }, 'a device that is gone: the same drops as in TC');
+  await bench.close();
+});
+
+t.test('a sender report is copied by XDP, and passes up', { skip }, async (t) => {
+  const bench = await KernelBench.create('xdp');
+  const viewer = bench.add(bench.open(), 1);
+  const report = udpFrame(senderReport(), { sourcePort: SOURCE.rtcpPort, port: LOCAL.rtcpPort });
+  const { verdict, packet } = bench.ingress(report);
+  t.equal(verdict, -1);
+  t.ok(packet.equals(report));
+  await settled(bench);
+  t.equal(bench.state.viewer(viewer.slot).rtcpPackets, 1);
+  t.equal(bench.xdp.facts()['copies made by XDP'], 1);
+  await bench.close();
+});
+
+t.test(
+  'the kernel no longer tells what drivers took: copies go on, no viewer stays locked',
+  { skip },
+  async (t) => {
+    const bench = await KernelBench.create('xdp');
+    const stream = bench.open();
+    const all = Array.from({ length: VIEWERS }, (_, n) => bench.add(stream, n));
+    closeSync(tracepoint());
+    await send(bench);
+    t.equal(bench.state.ticketsOut(), 0);
+    t.same(served(bench, all), new Set([PACKETS]));
+    t.ok(Number(bench.xdp.facts()['copies of unknown fate']) > 0, 'and is honest about it');
+    for (const { remove } of all) remove(); // EBUSY if its slot were locked
+    t.same(bench.drops(), {});
+    await bench.close().catch(() => undefined); // it closes the descriptor that we closed
+    ip('link', 'del', 'out0');
+  },
+);
+
+t.test('what cannot be had is said', { skip }, async (t) => {
+  const bench = await KernelBench.create('tc');
+  const { state } = bench;
+  const open = XdpStage.open({ port: 9, objects: 'no-such-folder', state, againFd: 0, filters: undefined! });
+  await t.rejects(open, { name: 'KernelError', message: /no-such-folder/ });
+  await bench.close();
+});
+
+/** This process's descriptor of the tracepoint. */
+function tracepoint(): number {
+  const found = readdirSync('/proc/self/fdinfo').find((fd) => {
+    try {
+      return readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8').includes('xdp_devmap_xmit');
+    } catch {
+      return false; // closed meanwhile
+    }
+  });
+  if (found === undefined) throw new Error('no tracepoint is attached');
+  return Number(found);
+}
