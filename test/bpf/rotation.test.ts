@@ -22,8 +22,8 @@ onBothEngines(
     t.equal(viewers.length, VIEWERS, 'between them, places that others have left');
     for (let i = 0; i < PACKETS; i++) bench.ingress(udpFrame(rtp({ seq: i })));
     for (let i = 0; i < 400 && bench.state.ticketsOut(); i++)
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  const read = viewers.map((viewer) => bench.state.viewer(viewer.slot));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    const read = viewers.map((viewer) => bench.state.viewer(viewer.slot));
     t.same(new Set(read.map((r) => r.first)), new Set([PACKETS / VIEWERS]));
     t.same(new Set(read.map((r) => r.packets)), new Set([PACKETS]));
     t.same(bench.drops(), {});
