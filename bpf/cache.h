@@ -7,11 +7,11 @@
 #include "packet.h"
 
 /* A function of its own, for its registers: kernel 6.1's verifier forgets what was compared once it goes to the stack. */
-static __noinline long keep_bytes(struct __sk_buff *skb, struct fanout_cached *c, __u32 length)
+static __noinline long keep_bytes(struct __sk_buff *skb, struct fanout_cached *c, __u32 at, __u32 length)
 {
 	if (length > FANOUT_CACHED_BYTES || length < RTP_HEADER)
 		return -1;
-	return bpf_skb_load_bytes(skb, HEADERS, c->packet, length);
+	return bpf_skb_load_bytes(skb, at, c->packet, length);
 }
 
 /* Keeps a packet that has just got its ticket. A GSO packet, or one larger than an entry, cannot be kept: then there is no
@@ -33,7 +33,7 @@ static __always_inline void keep(struct __sk_buff *skb, struct fanout_stream *s,
 		__sync_lock_test_and_set(&c->length, FANOUT_CACHED_NOTHING);
 		return;
 	}
-	if (p->segments > 1 || keep_bytes(skb, c, length)) {
+	if (p->segments > 1 || keep_bytes(skb, c, p->payload_at, length)) {
 		s->cached = 0;
 		return;
 	}

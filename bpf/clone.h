@@ -66,7 +66,7 @@ static __always_inline enum served sent(struct fanout_viewer *v, struct pass *p)
 	p->t->refused_ns = 0;
 	v->refusing = 0;
 	v->next = p->number + 1;
-	p->copies++;
+	p->copies += p->segments; /* a GSO packet takes that many places in the egress's ring */
 	if (p->kind == FANOUT_RTCP) {
 		v->rtcp_packets++;
 		return SERVED;
@@ -81,13 +81,15 @@ static __always_inline enum served sent(struct fanout_viewer *v, struct pass *p)
 
 static __always_inline bool too_big(const struct fanout_viewer *v, const struct pass *p)
 {
-	return p->segment + sizeof(struct iphdr) + sizeof(struct udphdr) > v->mtu;
+	__u32 ip = is_v6(v->address) ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+
+	return p->segment + ip + sizeof(struct udphdr) > v->mtu;
 }
 
 /* Bytes behind the datagram (padding of short frames, or worse) are nobody's, and may be more than the egress takes. */
 static __always_inline void trim(const struct pass *p)
 {
-	__u32 length = HEADERS + p->payload;
+	__u32 length = headers_of(p->skb) + p->payload;
 
 	if (p->segments == 1 && p->skb->len > length)
 		bpf_skb_change_tail(p->skb, length, 0);

@@ -13,6 +13,7 @@
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/pkt_cls.h>
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
@@ -178,10 +179,11 @@ int tc_ingress(struct __sk_buff *skb)
 
 static __always_inline __u32 payload_of(struct __sk_buff *skb)
 {
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	struct udphdr *udp = data + UDP_OFFSET;
+	struct udphdr udp;
 
-	return data + HEADERS > end ? 0 : bpf_ntohs(udp->len) - sizeof(*udp);
+	if (bpf_skb_load_bytes(skb, headers_of(skb) - sizeof(udp), &udp, sizeof(udp)))
+		return 0;
+	return bpf_ntohs(udp.len) - sizeof(udp);
 }
 
 SEC("tc")

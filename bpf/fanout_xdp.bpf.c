@@ -8,14 +8,15 @@
  *   xdp_round    for each template as it leaves for another round
  *   xdp_settle   on the tracepoint where the kernel says how many frames a driver took
  *
- * A template whose next viewer is behind a device that takes no XDP frames passes up to tc_again on the same device: TC
- * serves it, by the same rules on the same maps. */
+ * A template whose next viewer is behind a device that takes no XDP frames, or is of the other address family, passes up to
+ * tc_again on the same device: TC serves it, by the same rules on the same maps. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/pkt_cls.h>
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
@@ -26,11 +27,15 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-static __always_inline bool read_frame(struct xdp_md *x, const struct fanout_global *g, struct template_address *a)
+static __always_inline bool read_frame(struct xdp_md *x, const struct fanout_global *g, struct template_address *a,
+				       bool *v6)
 {
 	void *data = (void *)(long)x->data, *end = (void *)(long)x->data_end;
 
-	if (data + HEADERS > end)
+	if (data + HEADERS_V4 > end)
+		return false;
+	*v6 = is_frame_v6(data);
+	if (*v6 && data + HEADERS_V6 > end)
 		return false;
 	__builtin_memcpy(a, data, sizeof(*a));
 	return is_template(a, g);
@@ -50,9 +55,9 @@ static __always_inline int round_again(void)
 }
 
 /* The next copies of the oldest packet that is out. */
-static __always_inline int serve_chunk(struct pass *p, struct fanout_global *g)
+static __always_inline int serve_chunk(struct pass *p, bool v6, struct fanout_global *g)
 {
-	struct chunk c = { .p = *p };
+	struct chunk c = { .p = *p, .v6 = v6 };
 	struct fanout_device *d;
 	void *map;
 
@@ -62,7 +67,7 @@ static __always_inline int serve_chunk(struct pass *p, struct fanout_global *g)
 		return c.p.offset < p->span ? round_again() : XDP_DROP;
 	}
 	d = bpf_map_lookup_elem(&devices, &c.egress);
-	if (!d || (__s64)(d->off_until_ns - p->now) > 0)
+	if (!d || c.other || (__s64)(d->off_until_ns - p->now) > 0)
 		return XDP_PASS; /* to tc_again */
 	if (p->now - d->full_ns < FANOUT_XDP_FULL_NS)
 		return round_again();
@@ -84,10 +89,11 @@ int xdp_again(struct xdp_md *x)
 	struct batch *b = the_batch();
 	struct template_address a = {};
 	struct pass p = {};
+	bool v6;
 
 	if (!g || !b)
 		return XDP_DROP;
-	if (!read_frame(x, g, &a))
+	if (!read_frame(x, g, &a, &v6))
 		return xdp_drop(FANOUT_DROP_FOREIGN_TEMPLATE);
 	settle_untold(b);
 	if (!begin_pass(&p, a.stream, a.number))
@@ -105,10 +111,35 @@ int xdp_again(struct xdp_md *x)
 	if (p.t->start == FANOUT_NO_START)
 		p.t->start = p.s->rotation < p.t->span ? p.s->rotation : 0;
 	p.start = p.t->start;
-	return serve_chunk(&p, g);
+	return serve_chunk(&p, v6, g);
 }
 
 /* ---- as they leave ------------------------------------------------------------------------------------------ */
+
+/* What read_frame has found to be there: the verifier wants bounds next to their use. */
+static __always_inline __u32 payload_of_frame(struct xdp_md *x, bool v6)
+{
+	void *end = (void *)(long)x->data_end;
+	struct udphdr *udp = (void *)(long)x->data + (v6 ? HEADERS_V6 : HEADERS_V4) - sizeof(*udp);
+
+	return (void *)(udp + 1) > end ? 0 : bpf_ntohs(udp->len) - sizeof(*udp);
+}
+
+static __always_inline bool rewrite_frame(struct xdp_md *x, bool v6, const struct fanout_viewer *v, __u32 kind)
+{
+	void *data = (void *)(long)x->data, *end = (void *)(long)x->data_end;
+
+	if (v6) {
+		if (data + HEADERS_V6 > end)
+			return false;
+		patch_checksum(data + HEADERS_V6 - sizeof(struct udphdr), rewrite_v6(data, v, kind));
+		return true;
+	}
+	if (data + HEADERS_V4 > end)
+		return false;
+	patch_checksum(data + HEADERS_V4 - sizeof(struct udphdr), rewrite_v4(data, v, kind));
+	return true;
+}
 
 SEC("xdp/devmap")
 int xdp_copy(struct xdp_md *x)
@@ -118,24 +149,19 @@ int xdp_copy(struct xdp_md *x)
 	struct batch *b = the_batch();
 	struct template_address a = {};
 	struct fanout_viewer *v;
-	struct udphdr *udp;
 	struct made *made;
-	void *data, *end;
 	__s32 slot;
 
 	if (!g || !b)
 		return XDP_PASS;
 	note_frame(b, c.egress);
-	data = (void *)(long)x->data;
-	end = (void *)(long)x->data_end;
-	udp = data + UDP_OFFSET;
-	if (data + HEADERS > end || !read_frame(x, g, &a)) {
+	if (!read_frame(x, g, &a, &c.v6)) {
 		next_made(b)->slot = NO_SLOT;
 		return XDP_PASS; /* somebody else's, who shares the batch */
 	}
 	if (!begin_pass(&c.p, a.stream, a.number))
 		return XDP_DROP;
-	c.p.payload = c.p.segment = bpf_ntohs(udp->len) - sizeof(*udp);
+	c.p.payload = c.p.segment = payload_of_frame(x, c.v6);
 	slot = next_viewer(b, &c);
 	v = slot < 0 ? NULL : bpf_map_lookup_elem(&viewers, &slot);
 	if (!v)
@@ -146,8 +172,7 @@ int xdp_copy(struct xdp_md *x)
 	made->number = a.number;
 	made->offset = c.p.offset;
 	made->payload = c.p.payload;
-	patch_checksum(udp, rewrite_headers(data, data + IP_OFFSET, udp, v, c.p.kind));
-	return XDP_PASS;
+	return rewrite_frame(x, c.v6, v, c.p.kind) ? XDP_PASS : XDP_DROP;
 }
 
 SEC("xdp/devmap")
@@ -157,11 +182,12 @@ int xdp_round(struct xdp_md *x)
 	struct batch *b = the_batch();
 	struct template_address a = {};
 	struct pass p = {};
+	bool v6;
 
 	if (!g || !b)
 		return XDP_DROP;
 	settle_untold(b);
-	if (!read_frame(x, g, &a))
+	if (!read_frame(x, g, &a, &v6))
 		return XDP_DROP;
 	return begin_pass(&p, a.stream, a.number) ? XDP_PASS : XDP_DROP;
 }

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Finding our datagrams among all others: Ethernet, IPv4 without options, UDP. */
+/* Finding our datagrams among all others: Ethernet, IPv4 without options or IPv6 without extension headers, UDP. */
 #ifndef FANOUT_PACKET_H
 #define FANOUT_PACKET_H
 
 #include "maps.h"
 
-#define HEADERS (sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct udphdr))
 #define IP_OFFSET sizeof(struct ethhdr)
-#define UDP_OFFSET (IP_OFFSET + sizeof(struct iphdr))
-#define UDP_CHECK_OFFSET (UDP_OFFSET + offsetof(struct udphdr, check))
+#define HEADERS_V4 (IP_OFFSET + sizeof(struct iphdr) + sizeof(struct udphdr))
+#define HEADERS_V6 (IP_OFFSET + sizeof(struct ipv6hdr) + sizeof(struct udphdr))
 #define IP_MORE_FRAGMENTS 0x2000
 #define IP_FRAGMENT_OFFSET 0x1fff
+#define IPV6_FRAGMENT_OFFSET 0xfff8
+#define MOST_EXTENSIONS 4 /* extension headers that are looked behind, only to count the packet as ours */
 
 #define RTP_HEADER 12
 #define RTCP_HEADER 8
@@ -31,19 +32,29 @@ struct packet {
 	__u32 generation; /* of the stream, read before the source is checked */
 	__u32 begins;   /* 1: a decoder can begin with it (picture.h) */
 	__u32 payload;  /* UDP payload, bytes */
+	__u32 payload_at; /* offset in the frame */
 	__u32 segments; /* datagrams that a GSO packet carries, else 1 */
 	__u32 segment;  /* payload of each but the last */
 	struct rewriting rewriting;
-	__be32 source;
+	__u32 source[4]; /* as in the ABI: IPv4 mapped into IPv6 */
 	__be16 source_port;
 	enum fanout_drop fault;
 };
 
-static __always_inline void map_address(__u8 to[16], __be32 from)
+/* ---- addresses ---------------------------------------------------------------------------------------------- */
+
+static __always_inline void map_address(__u32 to[4], __be32 from)
 {
-	__builtin_memset(to, 0, 10);
-	to[10] = to[11] = 0xff;
-	__builtin_memcpy(to + 12, &from, 4);
+	to[0] = to[1] = 0;
+	to[2] = bpf_htonl(0xffff);
+	to[3] = from;
+}
+
+static __always_inline bool is_v6(const __u8 address[16])
+{
+	const __u32 *a = (const __u32 *)address;
+
+	return a[0] | a[1] | (a[2] ^ bpf_htonl(0xffff));
 }
 
 static __always_inline __be32 address_v4(const __u8 from[16])
@@ -54,76 +65,155 @@ static __always_inline __be32 address_v4(const __u8 from[16])
 	return to;
 }
 
-/* Whether the datagram is addressed to one of our streams: then `p` is filled, p->fault says what is wrong with it.
- * Touches nothing. */
-static __always_inline bool is_ours(struct __sk_buff *skb, struct packet *p)
+/* Of one of ours. */
+static __always_inline __u32 headers_of(const struct __sk_buff *skb)
 {
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	struct fanout_listen_key key = {};
-	struct fanout_listen *listening;
-	struct iphdr *ip;
-	struct udphdr *udp;
-	__u32 ip_header, ip_length;
+	return skb->protocol == bpf_htons(ETH_P_IPV6) ? HEADERS_V6 : HEADERS_V4;
+}
 
-	if (skb->protocol != bpf_htons(ETH_P_IP) || skb->vlan_present)
-		return false; /* a tagged packet comes again, untagged, on its VLAN device */
-	if (data + HEADERS > end) {
-		/* Some drivers leave the headers in the first fragment. */
-		if (skb->len < HEADERS || bpf_skb_pull_data(skb, HEADERS))
-			return false;
-		data = (void *)(long)skb->data;
-		end = (void *)(long)skb->data_end;
-		if (data + HEADERS > end)
-			return false;
-	}
-	ip = data + IP_OFFSET;
-	if (ip->version != 4 || ip->protocol != IPPROTO_UDP)
+static __always_inline bool is_frame_v6(const struct ethhdr *eth)
+{
+	return eth->h_proto == bpf_htons(ETH_P_IPV6);
+}
+
+/* ---- what a packet is --------------------------------------------------------------------------------------- */
+
+/* The packet's first bytes, contiguous; NULL: it is shorter. Some drivers leave the headers in the first fragment. */
+static __always_inline void *pull(struct __sk_buff *skb, __u32 length)
+{
+	void *data = (void *)(long)skb->data;
+
+	if (data + length <= (void *)(long)skb->data_end)
+		return data;
+	if (skb->len < length || bpf_skb_pull_data(skb, length))
+		return NULL;
+	data = (void *)(long)skb->data;
+	return data + length <= (void *)(long)skb->data_end ? data : NULL;
+}
+
+/* What the IP header says of the datagram behind it. */
+struct to_udp {
+	struct fanout_listen_key key; /* the address of it */
+	__u32 at;     /* offset of the UDP header in the frame */
+	__u32 length; /* of the IP packet's payload */
+	bool v6;
+};
+
+static __always_inline bool read_v4(struct __sk_buff *skb, struct packet *p, struct to_udp *u)
+{
+	struct iphdr *ip = pull(skb, HEADERS_V4);
+	__u32 header, destination[4];
+
+	if (!ip)
+		return false;
+	ip = (void *)ip + IP_OFFSET;
+	header = ip->ihl * 4;
+	if (ip->version != 4 || ip->protocol != IPPROTO_UDP || header < sizeof(*ip))
 		return false;
 	if (ip->frag_off & bpf_htons(IP_FRAGMENT_OFFSET))
 		return false; /* no ports in it; its first fragment is counted */
-	ip_header = ip->ihl * 4;
-	if (ip_header < sizeof(*ip))
-		return false;
-	udp = data + UDP_OFFSET;
-	if (ip_header != sizeof(*ip)) {
-		struct udphdr beyond;
-
-		if (bpf_skb_load_bytes(skb, IP_OFFSET + ip_header, &beyond, sizeof(beyond)))
-			return false;
-		key.port = beyond.dest;
-		p->source_port = beyond.source;
-	} else {
-		key.port = udp->dest;
-		p->source_port = udp->source;
-	}
-	map_address(key.address, ip->daddr);
-	listening = bpf_map_lookup_elem(&listen, &key);
-	if (!listening)
-		return false;
-
-	p->stream = listening->stream;
-	p->kind = listening->kind;
-	p->source = ip->saddr;
-	p->segments = 1;
-	p->fault = FANOUT_DROP_NONE;
-	if (ip_header != sizeof(*ip)) {
+	if (header != sizeof(*ip))
 		p->fault = FANOUT_DROP_IP_OPTIONS;
-		return true;
-	}
-	if (ip->frag_off & bpf_htons(IP_MORE_FRAGMENTS)) {
+	else if (ip->frag_off & bpf_htons(IP_MORE_FRAGMENTS))
 		p->fault = FANOUT_DROP_FRAGMENT;
-		return true;
+	map_address(p->source, ip->saddr);
+	map_address(destination, ip->daddr);
+	__builtin_memcpy(u->key.address, destination, sizeof(u->key.address));
+	u->at = IP_OFFSET + header;
+	u->length = bpf_ntohs(ip->tot_len) - header;
+	return true;
+}
+
+/* RFC 8200 4: offset of the UDP header behind extension headers; 0: there is none, or no telling. */
+static __always_inline __u32 behind_extensions(struct __sk_buff *skb, struct packet *p, __u8 next)
+{
+	struct {
+		__u8 next, length; /* in units of 8 bytes, the first not counted */
+		__be16 offset;     /* of a fragment */
+	} e;
+	__u32 at = IP_OFFSET + sizeof(struct ipv6hdr);
+
+	for (int i = 0; i < MOST_EXTENSIONS && next != IPPROTO_UDP; i++) {
+		bool fragment = next == IPPROTO_FRAGMENT;
+
+		if (!fragment && next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS)
+			return 0;
+		if (bpf_skb_load_bytes(skb, at, &e, sizeof(e)))
+			return 0;
+		if (fragment && e.offset & bpf_htons(IPV6_FRAGMENT_OFFSET))
+			return 0; /* no ports in it; its first fragment is counted */
+		p->fault = fragment ? FANOUT_DROP_FRAGMENT : FANOUT_DROP_IP_OPTIONS;
+		at += fragment ? 8 : 8 + e.length * 8;
+		next = e.next;
 	}
-	ip_length = bpf_ntohs(ip->tot_len);
-	p->payload = bpf_ntohs(udp->len) - sizeof(*udp);
-	if (ip_length > skb->len - IP_OFFSET || bpf_ntohs(udp->len) < sizeof(*udp) ||
-	    bpf_ntohs(udp->len) != ip_length - sizeof(*ip))
+	return next == IPPROTO_UDP ? at : 0;
+}
+
+static __always_inline bool read_v6(struct __sk_buff *skb, struct packet *p, struct to_udp *u)
+{
+	struct ipv6hdr *ip = pull(skb, HEADERS_V6);
+
+	if (!ip)
+		return false;
+	ip = (void *)ip + IP_OFFSET;
+	if (ip->version != 6)
+		return false;
+	__builtin_memcpy(p->source, &ip->saddr, sizeof(p->source));
+	__builtin_memcpy(u->key.address, &ip->daddr, sizeof(u->key.address));
+	u->length = bpf_ntohs(ip->payload_len);
+	u->v6 = true;
+	u->at = behind_extensions(skb, p, ip->nexthdr);
+	return u->at;
+}
+
+/* How many datagrams of what size; p->fault when the lengths do not fit together. */
+static __always_inline void measure(struct __sk_buff *skb, struct packet *p, const struct to_udp *u,
+				    const struct udphdr *udp)
+{
+	__u32 length = bpf_ntohs(udp->len);
+
+	if (u->length > skb->len - u->at || length < sizeof(*udp) || length != u->length)
 		p->fault = FANOUT_DROP_MALFORMED;
+	if (u->v6 && !udp->check)
+		p->fault = FANOUT_DROP_MALFORMED; /* RFC 8200 8.1: receivers must not take it */
+	p->payload_at = u->at + sizeof(*udp);
+	p->payload = length - sizeof(*udp);
 	p->segment = p->payload;
 	if (skb->gso_size && skb->gso_segs > 1) {
 		p->segments = skb->gso_segs;
 		p->segment = skb->gso_size;
 	}
+}
+
+/* Whether the datagram is addressed to one of our streams: then `p` is filled, p->fault says what is wrong with it.
+ * Touches nothing. */
+static __always_inline bool is_ours(struct __sk_buff *skb, struct packet *p)
+{
+	struct fanout_listen *listening;
+	struct to_udp u = {};
+	struct udphdr udp;
+
+	if (skb->vlan_present)
+		return false; /* a tagged packet comes again, untagged, on its VLAN device */
+	p->fault = FANOUT_DROP_NONE;
+	p->segments = 1;
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		if (!read_v4(skb, p, &u))
+			return false;
+	} else if (skb->protocol != bpf_htons(ETH_P_IPV6) || !read_v6(skb, p, &u)) {
+		return false;
+	}
+	if (bpf_skb_load_bytes(skb, u.at, &udp, sizeof(udp)))
+		return false;
+	u.key.port = udp.dest;
+	listening = bpf_map_lookup_elem(&listen, &u.key);
+	if (!listening)
+		return false;
+	p->stream = listening->stream;
+	p->kind = listening->kind;
+	p->source_port = udp.source;
+	if (!p->fault)
+		measure(skb, p, &u, &udp);
 	return true;
 }
 
@@ -134,7 +224,7 @@ static __always_inline bool is_rtp_or_rtcp(struct __sk_buff *skb, const struct p
 
 	if (p->payload < (p->kind == FANOUT_RTCP ? RTCP_HEADER : RTP_HEADER))
 		return false;
-	return !bpf_skb_load_bytes(skb, HEADERS, &first, 1) && RTP_VERSION(first) == 2;
+	return !bpf_skb_load_bytes(skb, p->payload_at, &first, 1) && RTP_VERSION(first) == 2;
 }
 
 /* The source sends to an IPv4 multicast group, where others on this host may listen, too. */
@@ -147,9 +237,11 @@ static __always_inline bool is_to_group(const struct fanout_stream *s)
  * else to our ports is a stranger's, and would reach every viewer. */
 static __always_inline bool is_from_source(const struct fanout_stream *s, const struct packet *p)
 {
+	const __u32 *source = (const __u32 *)s->source;
 	__be16 port = s->source_port[p->kind % FANOUT_KINDS];
 
-	return p->source == address_v4(s->source) && (!port || port == p->source_port);
+	return p->source[0] == source[0] && p->source[1] == source[1] && p->source[2] == source[2] &&
+	       p->source[3] == source[3] && (!port || port == p->source_port);
 }
 
 #endif

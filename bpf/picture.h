@@ -165,11 +165,11 @@ static __always_inline __u32 rtp_header_length(struct __sk_buff *skb, const stru
 	__u8 first;
 	__be16 words;
 
-	if (bpf_skb_load_bytes(skb, HEADERS, &first, 1))
+	if (bpf_skb_load_bytes(skb, p->payload_at, &first, 1))
 		return 0;
 	length = RTP_HEADER + (first & 0x0f) * 4;
 	if (first & 0x10) {
-		if (length + 4 > p->payload || bpf_skb_load_bytes(skb, HEADERS + length + 2, &words, 2))
+		if (length + 4 > p->payload || bpf_skb_load_bytes(skb, p->payload_at + length + 2, &words, 2))
 			return 0;
 		length += 4 + bpf_ntohs(words) * 4;
 	}
@@ -180,10 +180,12 @@ static __always_inline __u32 rtp_header_length(struct __sk_buff *skb, const stru
 static __always_inline bool begins_picture(struct __sk_buff *skb, const struct fanout_stream *s, const struct packet *p)
 {
 	__u32 header = rtp_header_length(skb, p);
-	struct look l = { .skb = skb, .at = HEADERS + header, .end = HEADERS + p->segment, .codec = s->codec };
+	struct look l = {
+		.skb = skb, .at = p->payload_at + header, .end = p->payload_at + p->segment, .codec = s->codec,
+	};
 	__u8 type;
 
-	if (!header || bpf_skb_load_bytes(skb, HEADERS + 1, &type, 1) || (type & 0x7f) != s->payload_type)
+	if (!header || bpf_skb_load_bytes(skb, p->payload_at + 1, &type, 1) || (type & 0x7f) != s->payload_type)
 		return false;
 	switch (s->codec) {
 	case FANOUT_CODEC_H264:

@@ -149,6 +149,7 @@ struct segments {
 	struct locked_reception *l;
 	const struct fanout_stream *s;
 	struct rewriting *w;
+	__u32 at;      /* offset of the first in the frame */
 	__u32 segment;
 	__u64 now;
 };
@@ -158,7 +159,7 @@ static long receive_segment(__u32 i, void *context)
 	struct segments *c = context;
 	struct rtp_header rtp;
 
-	if (bpf_skb_load_bytes(c->skb, HEADERS + i * c->segment, &rtp, sizeof(rtp)))
+	if (bpf_skb_load_bytes(c->skb, c->at + i * c->segment, &rtp, sizeof(rtp)))
 		return 1;
 	receive_one(c->l, c->s, &rtp, c->w, c->now);
 	return 0;
@@ -169,7 +170,9 @@ static __always_inline void receive_rtp(struct __sk_buff *skb, const struct fano
 					struct packet *p, __u64 now)
 {
 	__u32 stream = p->stream;
-	struct segments c = { .skb = skb, .s = s, .w = &p->rewriting, .segment = p->segment, .now = now };
+	struct segments c = {
+		.skb = skb, .s = s, .w = &p->rewriting, .at = p->payload_at, .segment = p->segment, .now = now,
+	};
 
 	c.l = bpf_map_lookup_elem(&reception, &stream);
 	if (!c.l)
@@ -193,8 +196,9 @@ static __always_inline void receive_rtcp(struct __sk_buff *skb, const struct fan
 	__u8 type;
 	bool is_sr;
 
-	is_sr = p->payload >= RTCP_SR_LENGTH && !bpf_skb_load_bytes(skb, HEADERS + 1, &type, 1) && type == RTCP_SR &&
-		!bpf_skb_load_bytes(skb, HEADERS + 8, &high, 4) && !bpf_skb_load_bytes(skb, HEADERS + 12, &low, 4);
+	is_sr = p->payload >= RTCP_SR_LENGTH && !bpf_skb_load_bytes(skb, p->payload_at + 1, &type, 1) &&
+		type == RTCP_SR && !bpf_skb_load_bytes(skb, p->payload_at + 8, &high, 4) &&
+		!bpf_skb_load_bytes(skb, p->payload_at + 12, &low, 4);
 	l = bpf_map_lookup_elem(&reception, &stream);
 	if (!l)
 		return;

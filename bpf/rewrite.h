@@ -4,39 +4,40 @@
 #ifndef FANOUT_REWRITE_H
 #define FANOUT_REWRITE_H
 
-#include "packet.h"
-
-/* One's complement sum of 32-bit words, folded to 32 bits. */
-static __always_inline __u32 fold32(__u64 sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	return (sum & 0xffffffff) + (sum >> 32);
-}
-
-static __always_inline __u16 fold16(__u32 sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (sum & 0xffff) + (sum >> 16);
-}
+#include "family.h"
 
 struct header_change {
 	__u32 addresses; /* what the UDP checksum's pseudo header changed by */
 	__u32 ports;
+	__u32 others; /* what else of the IP header changed, that no checksum in it makes up for */
 };
 
+static __always_inline void rewrite_ethernet(struct ethhdr *eth, const struct fanout_viewer *v)
+{
+	__builtin_memcpy(eth->h_dest, v->mac, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, v->source_mac, ETH_ALEN);
+}
+
+static __always_inline __u32 rewrite_ports(struct udphdr *udp, const struct fanout_viewer *v, __u32 kind)
+{
+	__be16 source_port = v->source_port[kind % FANOUT_KINDS], port = v->port[kind % FANOUT_KINDS];
+	__u32 change = fold32((__u64)(__u16)~udp->source + (__u16)~udp->dest + source_port + port);
+
+	udp->source = source_port;
+	udp->dest = port;
+	return change;
+}
+
 /* The part that needs only pointers into the packet, the IPv4 checksum with it; the UDP checksum is the caller's. */
-static __always_inline struct header_change rewrite_headers(struct ethhdr *eth, struct iphdr *ip, struct udphdr *udp,
-							    const struct fanout_viewer *v, __u32 kind)
+static __always_inline struct header_change rewrite_v4(struct ethhdr *eth, const struct fanout_viewer *v, __u32 kind)
 {
 	__be32 source = address_v4(v->source), destination = address_v4(v->address);
-	__be16 source_port = v->source_port[kind % FANOUT_KINDS], port = v->port[kind % FANOUT_KINDS];
-	struct header_change change;
+	struct iphdr *ip = (void *)(eth + 1);
+	struct header_change change = {};
 	__u8 ttl = v->ttl ? v->ttl : FANOUT_TTL;
 	__u16 ttl_before, ttl_after;
 
-	__builtin_memcpy(eth->h_dest, v->mac, ETH_ALEN);
-	__builtin_memcpy(eth->h_source, v->source_mac, ETH_ALEN);
-
+	rewrite_ethernet(eth, v);
 	change.addresses = fold32((__u64)(__u32)~ip->saddr + (__u32)~ip->daddr + source + destination);
 	ttl_before = bpf_htons(ip->ttl << 8 | ip->protocol);
 	ttl_after = bpf_htons(ttl << 8 | IPPROTO_UDP);
@@ -44,28 +45,73 @@ static __always_inline struct header_change rewrite_headers(struct ethhdr *eth, 
 	ip->saddr = source;
 	ip->daddr = destination;
 	ip->ttl = ttl;
-
-	change.ports = fold32((__u64)(__u16)~udp->source + (__u16)~udp->dest + source_port + port);
-	udp->source = source_port;
-	udp->dest = port;
+	change.ports = rewrite_ports((void *)(ip + 1), v, kind);
 	return change;
 }
 
-/* 0, or non-zero when the headers cannot be written (no memory to unshare them). Invalidates packet pointers.
- * The UDP checksum may be whole, partial (the device or the kernel completes it) or absent: the helper knows which, and
- * must be told the pseudo header's part (addresses) apart from the rest (ports). */
-static __always_inline int rewrite(struct __sk_buff *skb, const struct fanout_viewer *v, __u32 kind)
+static __always_inline struct header_change rewrite_v6(struct ethhdr *eth, const struct fanout_viewer *v, __u32 kind)
 {
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	struct header_change change;
+	struct ipv6hdr *ip = (void *)(eth + 1);
+	struct header_change change = {};
+	__u32 before, after;
 
-	if (data + HEADERS > end)
+	rewrite_ethernet(eth, v);
+	before = sum_words(ip->saddr.s6_addr32, 8); /* saddr and daddr, which follow each other */
+	__builtin_memcpy(&ip->saddr, v->source, sizeof(ip->saddr));
+	__builtin_memcpy(&ip->daddr, v->address, sizeof(ip->daddr));
+	after = sum_words((const __u32 *)v->source, 8);
+	change.addresses = fold32((__u64)(__u32)~before + after);
+	change.others = fold32((__u64)(__u16)~bpf_htons(ip->hop_limit) + bpf_htons(FANOUT_TTL));
+	ip->hop_limit = FANOUT_TTL;
+	change.ports = rewrite_ports((void *)(ip + 1), v, kind);
+	return change;
+}
+_Static_assert(offsetof(struct fanout_viewer, address) == offsetof(struct fanout_viewer, source) + 16, "rewrite_v6");
+
+/* ---- with a socket buffer ----------------------------------------------------------------------------------- */
+
+/* The UDP checksum may be whole, partial (the device or the kernel completes it) or absent: the helper knows which, and
+ * must be told the pseudo header's part (addresses) apart from the rest (ports). */
+static __always_inline int change_checksum(struct __sk_buff *skb, __u32 udp_at, const struct header_change *change)
+{
+	__u32 at = udp_at + offsetof(struct udphdr, check);
+
+	if (change->addresses &&
+	    bpf_l4_csum_replace(skb, at, 0, change->addresses, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0))
 		return -1;
-	change = rewrite_headers(data, data + IP_OFFSET, data + UDP_OFFSET, v, kind);
-	if (change.addresses && bpf_l4_csum_replace(skb, UDP_CHECK_OFFSET, 0, change.addresses,
-						    BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0))
+	return bpf_l4_csum_replace(skb, at, 0, change->ports, BPF_F_MARK_MANGLED_0);
+}
+
+/* 0, or non-zero when the headers cannot be written (no memory to unshare them). Invalidates packet pointers. A global
+ * function, so that the verifier looks at it once. */
+__noinline int rewrite(struct __sk_buff *skb, const struct fanout_viewer *v, __u32 kind)
+{
+	struct header_change change;
+	void *data, *end;
+	bool v6;
+
+	if (!v)
+		return -1; /* for the verifier */
+	v6 = is_v6(v->address);
+	if (v6 != (skb->protocol == bpf_htons(ETH_P_IPV6)) && (v6 ? change_to_v6(skb) : change_to_v4(skb)))
 		return -1;
-	return bpf_l4_csum_replace(skb, UDP_CHECK_OFFSET, 0, change.ports, BPF_F_MARK_MANGLED_0);
+	data = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
+	if (!v6) {
+		if (data + HEADERS_V4 > end)
+			return -1;
+		change = rewrite_v4(data, v, kind);
+		return change_checksum(skb, HEADERS_V4 - sizeof(struct udphdr), &change);
+	}
+	if (data + HEADERS_V6 > end)
+		return -1;
+	change = rewrite_v6(data, v, kind);
+	if (change_checksum(skb, HEADERS_V6 - sizeof(struct udphdr), &change))
+		return -1;
+	/* A sum that the device has made of the whole packet (CHECKSUM_COMPLETE): the helper took the addresses off it as
+	 * IPv4's own checksum wants it. That is BPF_F_IPV6's job, which kernels before 6.16 do not know. */
+	bpf_csum_update(skb, fold32((__u64)change.addresses + change.others));
+	return 0;
 }
 
 #endif

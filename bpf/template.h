@@ -27,16 +27,10 @@ static __always_inline bool is_template(const struct template_address *a, const 
 static __always_inline bool read_template(struct __sk_buff *skb, const struct fanout_global *g,
 					  struct template_address *a)
 {
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	void *data = skb->protocol == bpf_htons(ETH_P_IPV6) ? pull(skb, HEADERS_V6) : pull(skb, HEADERS_V4);
 
-	if (data + HEADERS > end) {
-		if (skb->len < HEADERS || bpf_skb_pull_data(skb, HEADERS))
-			return false;
-		data = (void *)(long)skb->data;
-		end = (void *)(long)skb->data_end;
-		if (data + HEADERS > end)
-			return false;
-	}
+	if (!data)
+		return false;
 	__builtin_memcpy(a, data, sizeof(*a));
 	return is_template(a, g);
 }

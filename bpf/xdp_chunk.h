@@ -46,8 +46,10 @@ static __always_inline void *chunk_map(const struct fanout_device *d, __u32 copi
 
 struct chunk {
 	struct pass p;
+	bool v6;      /* the template's family */
 	__u32 egress; /* of the first viewer that is due */
-	__u32 copies; /* it and those after it behind the same device */
+	bool other;   /* that viewer is of the other family */
+	__u32 copies; /* it and those after it behind the same device, of the same family */
 };
 
 static long look_at(__u32 i, void *context)
@@ -63,10 +65,12 @@ static long look_at(__u32 i, void *context)
 	v = slot < 0 ? NULL : bpf_map_lookup_elem(&viewers, &slot);
 	if (!v || v->state == FANOUT_VIEWER_FREE || (__s32)(v->next - c->p.number) > 0)
 		return 0;
-	if (!c->copies)
+	if (!c->copies) {
 		c->egress = v->ifindex;
-	else if (v->ifindex != c->egress)
+		c->other = is_v6(v->address) != c->v6;
+	} else if (v->ifindex != c->egress || is_v6(v->address) == c->v6 == c->other) {
 		return 1;
+	}
 	return ++c->copies >= FANOUT_XDP_CHUNK;
 }
 

@@ -78,6 +78,7 @@ static __always_inline void reach(struct fanout_stream *s, __u32 stream, struct 
 struct copying {
 	struct pass p;
 	__u32 egress;
+	bool v6;    /* the frame's family */
 	__s32 slot; /* of the viewer that is found and locked, or -1 */
 };
 
@@ -92,8 +93,8 @@ static __always_inline enum served claim(struct fanout_viewer *v, struct copying
 	if (state != FANOUT_VIEWER_ACTIVE)
 		return SERVED;
 	result = due(v, &c->p);
-	if (result == DUE && v->ifindex != c->egress)
-		result = WAIT; /* this frame goes to another device */
+	if (result == DUE && (v->ifindex != c->egress || is_v6(v->address) != c->v6))
+		result = WAIT; /* this frame goes to another device, or is of the other family: TC turns it over */
 	else if (result == DUE && too_big(v, &c->p))
 		result = drop_copy(v, &c->p, FANOUT_DROP_TOO_BIG);
 	if (result != DUE)

@@ -9,6 +9,8 @@ export interface UdpPacket {
   readonly destinationMac: string;
   /** Time to live, or hop limit. */
   readonly ttl: number;
+  /** Type of service, or traffic class. */
+  readonly trafficClass: number;
   readonly source: string;
   readonly sourcePort: number;
   readonly destination: string;
@@ -92,7 +94,14 @@ function readIpv4(packet: Buffer): IpPacket | 'other' | 'unreadable' {
   const addresses = packet.subarray(12, 20);
   const text = (at: number) => packet.subarray(at, at + 4).join('.');
   const udp = readUdp(packet.subarray(headerLength, total), addresses);
-  return udp ? { ...udp, header, ttl: packet[8]!, source: text(12), destination: text(16) } : 'unreadable';
+  const ip = {
+    header,
+    ttl: packet[8]!,
+    trafficClass: packet[1]!,
+    source: text(12),
+    destination: text(16),
+  } as const;
+  return udp ? { ...udp, ...ip } : 'unreadable';
 }
 
 function readIpv6(packet: Buffer): IpPacket | 'other' | 'unreadable' {
@@ -101,9 +110,15 @@ function readIpv6(packet: Buffer): IpPacket | 'other' | 'unreadable' {
   if (packet.length < 40 + length || length < UDP_HEADER) return 'unreadable';
   const text = (at: number) => ipv6Text(packet.subarray(at, at + 16));
   const udp = readUdp(packet.subarray(40, 40 + length), packet.subarray(8, 40));
-  return udp
-    ? { ...udp, header: 'none', ttl: packet[7]!, source: text(8), destination: text(24) }
-    : 'unreadable';
+  const trafficClass = (packet.readUInt16BE(0) >> 4) & 0xff;
+  const ip = {
+    header: 'none',
+    ttl: packet[7]!,
+    trafficClass,
+    source: text(8),
+    destination: text(24),
+  } as const;
+  return udp ? { ...udp, ...ip } : 'unreadable';
 }
 
 type Datagram = Pick<UdpPacket, 'sourcePort' | 'destinationPort' | 'payload' | 'checksum'>;
