@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the proxy prints on stdout once it serves: what to open, who copies the packets and why, how to see viewers.
 
-import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { defaultSocketPath } from './api/socket-path.js';
 import type { Datapath, Endpoint } from './path/ports.js';
 import type { RtspUrl } from './rtsp/url.js';
+import { endpointText, isLinkLocal } from './state/address.js';
 
 export interface BannerFacts {
   readonly version: string;
@@ -21,8 +21,7 @@ export function bannerText(facts: BannerFacts): string {
   const { listen, source, datapath, apiSocket } = facts;
   const query = source.query === undefined ? '' : `?${source.query}`;
   const urls = addressesToOpen(listen.address).map(
-    (address) =>
-      `rtsp://${isIPv6(address) ? `[${address}]` : address}:${listen.port}${source.path || '/'}${query}`,
+    (address) => `rtsp://${endpointText(address, listen.port)}${source.path || '/'}${query}`,
   );
   const socket = apiSocket === defaultSocketPath() ? '' : ` --api-socket ${apiSocket}`;
   return [
@@ -34,11 +33,13 @@ export function bannerText(facts: BannerFacts): string {
   ].join('\n');
 }
 
-/** Where all addresses are listened on: this host's own, then the first that others can reach. */
+/** Where all addresses are listened on: this host's own, then the first of each family that others can reach. */
 function addressesToOpen(listened: string): string[] {
   if (listened !== '0.0.0.0' && listened !== '::') return [listened];
   const outside = Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
-    .find((address) => !address.internal && address.family === 'IPv4');
-  return ['127.0.0.1', ...(outside ? [outside.address] : [])];
+    .filter(({ address, internal }) => !internal && !isLinkLocal(address));
+  const first = (family: string) => outside.find((address) => address.family === family);
+  const reachable = [first('IPv4'), ...(listened === '::' ? [first('IPv6')] : [])];
+  return ['127.0.0.1', ...reachable.flatMap((found) => found?.address ?? [])];
 }

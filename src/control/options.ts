@@ -10,11 +10,12 @@ import { DEFAULT_PICTURES, type PictureOptions } from './kernel/picture-options.
 import { stateFormat } from './hold/state-format.js';
 import { LOG_LEVELS, type LogLevel } from './log.js';
 import { addMulticastOptions, readMulticast, type MulticastGiven } from './multicast-options.js';
+import type { ListenAt } from './path/ports.js';
 import type { MulticastOptions } from './path/proxy.js';
 import { parseRtspUrl, type RtspUrl } from './rtsp/url.js';
 
 export interface Options {
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: ListenAt;
   readonly datapath: EngineWanted;
   readonly pictures: PictureOptions;
   /** Undefined: viewers get no multicast. */
@@ -59,7 +60,7 @@ export function parseCommandLine(argv: readonly string[]): Options {
     )
     .argument('<url>', 'the source: rtsp://SERVER[:PORT][/PATH]', sourceUrl)
     .option('--listen <[host:]port>', 'where viewers connect to', listenAddress, {
-      host: '0.0.0.0',
+      host: undefined,
       port: 8554,
     })
     .addOption(
@@ -94,7 +95,8 @@ export function parseCommandLine(argv: readonly string[]): Options {
     .addOption(new Option('--log-level <level>', 'on stderr').choices(LOG_LEVELS).default('info'))
     .version(version())
     .addHelpText('after', EXAMPLES);
-  program.options.find((option) => option.long === '--listen')!.defaultValueDescription = '0.0.0.0:8554';
+  program.options.find((option) => option.long === '--listen')!.defaultValueDescription =
+    '8554 of all addresses, IPv4 and IPv6';
   program.on('option:takes-over', () => {
     process.stdout.write(`${stateFormat()}\n`);
     process.exit(0);
@@ -138,12 +140,12 @@ function sourceUrl(text: string): RtspUrl {
 }
 
 /** `8554`, `127.0.0.1:8554`, `[::1]:8554`, `localhost:8554`. */
-function listenAddress(text: string): Options['listen'] {
+function listenAddress(text: string): ListenAt {
   const parts = /^(?:(?:\[([^\]]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text);
   const port = Number(parts?.[3]);
   if (!parts || port < 1 || port > 65_535)
     throw new InvalidArgumentError('It is [HOST:]PORT, IPv6 addresses in brackets, ports from 1 to 65535.');
-  return { host: parts[1] ?? parts[2] ?? '0.0.0.0', port };
+  return { host: parts[1] ?? parts[2], port };
 }
 
 function keyFrameWait(text: string): number {

@@ -14,8 +14,10 @@ function setUp(): void {
   for (const n of [1, 2]) {
     ip('link', 'add', `d${n}`, 'type', 'veth', 'peer', 'name', `e${n}`);
     ip('addr', 'add', `10.${n}.0.1/24`, 'dev', `d${n}`);
+    ip('addr', 'add', `2001:db8:${n}::1/64`, 'dev', `d${n}`, 'nodad');
     for (const end of [`d${n}`, `e${n}`]) ip('link', 'set', end, 'up');
-    ip('neigh', 'replace', `10.${n}.0.2`, 'lladdr', `02:00:00:00:0${n}:02`, 'dev', `d${n}`);
+    for (const address of [`10.${n}.0.2`, `2001:db8:${n}::2`, 'fe80::2'])
+      ip('neigh', 'replace', address, 'lladdr', `02:00:00:00:0${n}:02`, 'dev', `d${n}`);
   }
 }
 
@@ -40,7 +42,44 @@ t.test('a neighbour, one behind a gateway, this host, and nowhere', { skip }, as
   t.match(await hops.resolve('10.1.0.1'), { to: 'local', link: { name: 'lo' } });
   t.match(await hops.resolve('192.0.2.1'), { to: 'nowhere', why: /no route/ });
   t.match(await hops.resolve('10.1.0.99'), { to: 'nowhere', why: /does not answer ARP on d1/ });
-  t.match(await hops.resolve('::1'), { to: 'nowhere', why: /IPv4/ });
+  t.match(await hops.resolve('::1'), { to: 'local', link: { name: 'lo' } });
+  hops.close();
+  tearDown();
+});
+
+t.test('the same over IPv6, gateways and neighbours link-local as they are there', { skip }, async (t) => {
+  setUp();
+  ip('route', 'add', '2001:db8:9::/48', 'via', 'fe80::2', 'dev', 'd2');
+  const seen: [string, string][] = [];
+  let wake = () => {};
+  const hops = new NextHops((address, hop) => {
+    seen.push([address, mac(hop)]);
+    wake();
+  });
+  t.match(await hops.resolve('2001:db8:1::2'), { to: 'neighbour', link: { name: 'd1', mtu: 1500 } });
+  t.equal(mac(await hops.resolve('2001:db8:1::2')), '020000000102');
+  t.equal(mac(await hops.resolve('2001:db8:9::9')), '020000000202', 'the gateway');
+  for (const n of [1, 2])
+    t.equal(mac(await hops.resolve(`fe80::2%d${n}`)), `020000000${n}02`, 'the zone tells which link');
+  t.match(await hops.resolve('fe80::2'), { to: 'nowhere', why: /needs its zone/ });
+  t.match(await hops.resolve('fe80::2%d9'), { to: 'nowhere', why: /no route to fe80::2%d9/ });
+  t.match(await hops.resolve('2001:db8:2::1'), { to: 'local', link: { name: 'lo' }, only: false });
+  t.match(await hops.resolve('2001:db8:77::1'), { to: 'nowhere', why: /no route/ });
+  t.match(await hops.resolve('2001:db8:1::99'), { to: 'nowhere', why: /neighbour solicitation on d1/ });
+
+  const changed = async (act: () => void) => {
+    await new Promise((resolve) => setTimeout(resolve, 200)); // what came before
+    seen.length = 0;
+    const next = new Promise<void>((resolve) => (wake = resolve));
+    act();
+    await next;
+    return seen.pop();
+  };
+  await hops.watch('2001:db8:9::9');
+  const move = () => ip('route', 'replace', '2001:db8:9::/48', 'via', 'fe80::2', 'dev', 'd1');
+  t.same(await changed(move), ['2001:db8:9::9', '020000000102'], 'another route');
+  const another = () => ip('neigh', 'replace', 'fe80::2', 'lladdr', '02:00:00:00:aa:aa', 'dev', 'd1');
+  t.same(await changed(another), ['2001:db8:9::9', '02000000aaaa'], 'another machine at the same address');
   hops.close();
   tearDown();
 });

@@ -5,6 +5,8 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import pino from 'pino';
 import t from 'tap';
+import { familyOf } from '../../src/control/state/address.js';
+import { ip } from '../fixtures/kernel-bench.js';
 import { listKernelState, listLeftovers } from '../../src/control/kernel/leftovers.js';
 import { TcDatapath } from '../../src/control/kernel/tc.js';
 import { bindUdpPair } from '../../src/control/net/udp-pair.js';
@@ -15,12 +17,14 @@ import { rtp, senderReport } from '../fixtures/packets.js';
 
 const skip = enterOwnNamespace(fileURLToPath(import.meta.url)) ?? false;
 const HOST = '127.0.0.1';
+/** Of this host, each in a way of its own: no other device than the loopback may take packets to ::1. */
+const HOSTS = [HOST, '::1', '2001:db8::10'];
 const PORT = 8554;
 const log = pino({ level: 'silent' });
 
-async function bound(): Promise<Socket & { got: Buffer[]; port: number }> {
-  const socket = createSocket('udp4');
-  socket.bind(0, HOST);
+async function bound(host = HOST): Promise<Socket & { got: Buffer[]; port: number }> {
+  const socket = createSocket(familyOf(host) === 4 ? 'udp4' : 'udp6');
+  socket.bind(0, host);
   await once(socket, 'listening');
   const got: Buffer[] = [];
   socket.on('message', (packet) => got.push(packet));
@@ -31,33 +35,35 @@ async function until(done: () => boolean): Promise<void> {
   for (let i = 0; i < 400 && !done(); i++) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-async function setUp() {
+/** The source is at `host`. */
+async function setUp(host = HOST) {
+  if (!skip) ip('address', 'replace', `${HOSTS[2]}/128`, 'dev', 'lo', 'nodad');
   const engine = await TcDatapath.open({ port: PORT, objects: 'dist/bpf', log });
   const pairs = new PortPairs();
   const [upstream, downstream] = [await bindUdpPair(pairs), await bindUdpPair(pairs)];
-  const source = { rtp: await bound(), rtcp: await bound() };
+  const source = { rtp: await bound(host), rtcp: await bound(host) };
   const stream = await engine.open({
     name: '/test video',
-    localAddress: HOST,
-    source: { address: HOST, rtpPort: source.rtp.port, rtcpPort: source.rtcp.port },
+    localAddress: host,
+    source: { address: host, rtpPort: source.rtp.port, rtcpPort: source.rtcp.port },
     upstream,
     downstream,
     clockRate: 90000,
   });
   let ids = 1;
-  const join = async () => {
-    const sockets = { rtp: await bound(), rtcp: await bound() };
+  const join = async (at = host) => {
+    const sockets = { rtp: await bound(at), rtcp: await bound(at) };
     const viewer = await stream.add({
       id: ids++,
-      localAddress: HOST,
-      address: HOST,
+      localAddress: at,
+      address: at,
       rtpPort: sockets.rtp.port,
       rtcpPort: sockets.rtcp.port,
     });
     return { ...sockets, viewer };
   };
-  const send = (packet: Buffer) => source.rtp.send(packet, upstream.rtpPort, HOST);
-  const report = (packet: Buffer) => source.rtcp.send(packet, upstream.rtcpPort, HOST);
+  const send = (packet: Buffer) => source.rtp.send(packet, upstream.rtpPort, host);
+  const report = (packet: Buffer) => source.rtcp.send(packet, upstream.rtcpPort, host);
   return { engine, stream, upstream, downstream, source, join, send, report };
 }
 
@@ -71,7 +77,7 @@ t.test('viewers on this host get every packet, and the proxy process none', { sk
   const media: Buffer[] = [];
   upstream.onRtcp((packet) => up.push(packet));
   upstream.onRtp((packet) => media.push(packet));
-  const viewers = await Promise.all(Array.from({ length: 5 }, join));
+  const viewers = await Promise.all(Array.from({ length: 5 }, () => join()));
   t.same([...new Set(viewers.map((v) => v.viewer.servedBy))], ['kernel']);
   const from = once(viewers[0]!.rtp, 'message');
   for (let seq = 65530; seq < 65530 + 40; seq++) send(rtp({ seq, timestamp: seq * 3000 }, 1000));
@@ -108,6 +114,34 @@ t.test('viewers on this host get every packet, and the proxy process none', { sk
   t.same(await listKernelState(), [], 'nothing is left in the kernel');
   closeAll(upstream, downstream, source.rtp, source.rtcp, ...viewers.flatMap((v) => [v.rtp, v.rtcp]));
 });
+
+for (const host of HOSTS)
+  t.test(`a source at ${host}, viewers at all addresses of this host`, { skip }, async (t) => {
+    const { engine, upstream, downstream, source, join, send, report } = await setUp(host);
+    const viewers: (Awaited<ReturnType<typeof join>> & { at: string })[] = [];
+    for (const at of [...HOSTS, ...HOSTS]) viewers.push({ at, ...(await join(at)) });
+    t.same([...new Set(viewers.map((v) => v.viewer.servedBy))], ['kernel']);
+    const senders = Promise.all(viewers.map((v) => once(v.rtp, 'message')));
+    for (let seq = 0; seq < 40; seq++) send(rtp({ seq }, seq * 30));
+    report(senderReport());
+    await until(() => viewers.every((v) => v.rtp.got.length === 40 && v.rtcp.got.length === 1));
+    for (const { at, rtp: socket, rtcp, viewer } of viewers) {
+      t.same(
+        socket.got.map((p) => [p.readUInt16BE(2), p.length]),
+        Array.from({ length: 40 }, (_, i) => [i, 12 + i * 30]),
+        at,
+      );
+      t.ok(rtcp.got[0]?.equals(senderReport()), `${at}: RTCP`);
+      t.match(viewer.counters(), { packets: 40, rtcpPackets: 1, drops: 0 });
+    }
+    const from = (await senders) as [Buffer, { address: string; port: number }][];
+    t.same(
+      from.map(([, { address, port }]) => [address, port]),
+      viewers.map(({ at }) => [at, downstream.rtpPort]),
+    );
+    await engine.close();
+    closeAll(upstream, downstream, source.rtp, source.rtcp, ...viewers.flatMap((v) => [v.rtp, v.rtcp]));
+  });
 
 t.test('strangers reach nobody', { skip }, async (t) => {
   const { engine, upstream, downstream, source, join, send } = await setUp();

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// A whole Ethernet frame with a UDP datagram over IPv4, as the kernel program's copies have it: for the packets that user
-// space sends in the kernel's stead.
+// A whole Ethernet frame with a UDP datagram over IPv4 or IPv6, as the kernel program's copies have it: for the packets
+// that user space sends in the kernel's stead.
+import { addressBytes, familyOf } from '../state/address.js';
 import { Limit } from './abi.gen.js';
-import { ipv4Bytes } from './address.js';
 import type { HopCommand } from './commands.js';
 
 const ETHERNET = 14;
-const IP = 20;
+const IP = { 4: 20, 6: 40 } as const;
 const UDP = 8;
-export const FRAME_HEADERS = ETHERNET + IP + UDP;
-const ETHERTYPE_IPV4 = 0x0800;
+const ETHERTYPE = { 4: 0x0800, 6: 0x86dd } as const;
 const DONT_FRAGMENT = 0x4000;
 const PROTOCOL_UDP = 17;
 
@@ -37,30 +36,53 @@ function checksum(sum: number): number {
   return ~folded & 0xffff;
 }
 
-/** Writes the frame and returns its length, bytes. */
+/** Bytes of the IP packet that carries so much payload to that address. */
+export function packetLength(address: string, payload: number): number {
+  return IP[familyOf(address)] + UDP + payload;
+}
+
+/** Writes the frame and returns its length, bytes. Both addresses are of one family. */
 export function writeFrame(to: DataView, addresses: FrameAddresses, payload: Uint8Array): number {
+  const family = familyOf(addresses.address);
+  const udp = ETHERNET + IP[family];
+  const length = udp + UDP + payload.length;
+  const hopLimit = addresses.ttl ?? Limit.TTL;
   const bytes = new Uint8Array(to.buffer, to.byteOffset);
-  const length = FRAME_HEADERS + payload.length;
-  bytes.fill(0, 0, FRAME_HEADERS);
+  bytes.fill(0, 0, udp + UDP);
   bytes.set(addresses.hop.mac, 0);
   bytes.set(addresses.hop.sourceMac, 6);
-  to.setUint16(12, ETHERTYPE_IPV4);
+  to.setUint16(12, ETHERTYPE[family]);
+  const from =
+    family === 4 ? writeIpv4(to, length - ETHERNET, hopLimit) : writeIpv6(to, length - udp, hopLimit);
+  const source = addressBytes(addresses.source);
+  bytes.set(source, from);
+  bytes.set(addressBytes(addresses.address), from + source.length);
+  if (family === 4) to.setUint16(ETHERNET + 10, checksum(sumWords(to, ETHERNET, udp)));
 
-  to.setUint8(ETHERNET, 0x45);
-  to.setUint16(ETHERNET + 2, length - ETHERNET);
-  to.setUint16(ETHERNET + 6, DONT_FRAGMENT);
-  to.setUint8(ETHERNET + 8, addresses.ttl ?? Limit.TTL);
-  to.setUint8(ETHERNET + 9, PROTOCOL_UDP);
-  bytes.set(ipv4Bytes(addresses.source), ETHERNET + 12);
-  bytes.set(ipv4Bytes(addresses.address), ETHERNET + 16);
-  to.setUint16(ETHERNET + 10, checksum(sumWords(to, ETHERNET, ETHERNET + IP)));
-
-  const udp = ETHERNET + IP;
   to.setUint16(udp, addresses.sourcePort);
   to.setUint16(udp + 2, addresses.port);
   to.setUint16(udp + 4, UDP + payload.length);
-  bytes.set(payload, FRAME_HEADERS);
-  const pseudo = sumWords(to, ETHERNET + 12, ETHERNET + IP) + PROTOCOL_UDP + UDP + payload.length;
+  bytes.set(payload, udp + UDP);
+  const pseudo = sumWords(to, from, udp) + PROTOCOL_UDP + UDP + payload.length;
   to.setUint16(udp + 6, checksum(pseudo + sumWords(to, udp, length)) || 0xffff);
   return length;
+}
+
+/** RFC 791 3.1, without checksum and addresses; returns where those go. */
+function writeIpv4(to: DataView, length: number, ttl: number): number {
+  to.setUint8(ETHERNET, 0x45);
+  to.setUint16(ETHERNET + 2, length);
+  to.setUint16(ETHERNET + 6, DONT_FRAGMENT);
+  to.setUint8(ETHERNET + 8, ttl);
+  to.setUint8(ETHERNET + 9, PROTOCOL_UDP);
+  return ETHERNET + 12;
+}
+
+/** RFC 8200 3, without addresses; returns where those go. */
+function writeIpv6(to: DataView, payloadLength: number, hopLimit: number): number {
+  to.setUint8(ETHERNET, 0x60);
+  to.setUint16(ETHERNET + 4, payloadLength);
+  to.setUint8(ETHERNET + 6, PROTOCOL_UDP);
+  to.setUint8(ETHERNET + 7, hopLimit);
+  return ETHERNET + 8;
 }

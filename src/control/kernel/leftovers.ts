@@ -5,6 +5,7 @@ import { execFile } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { Global, Limit, Stream, StreamState, Viewer, ViewerState } from './abi.gen.js';
+import { addressText, endpointText } from '../state/address.js';
 import { KernelError } from './kernel-error.js';
 import { mapsOfProgram, tcDetach, tcQuery } from './libbpf.js';
 import { portOfPrivateDevice, removeVeth } from './private-veth.js';
@@ -140,8 +141,8 @@ function activeViewers(viewers: DataView): string[] {
   const active: string[] = [];
   for (let at = 0; at < viewers.byteLength; at += Viewer.SIZE) {
     if (viewers.getUint32(at + Viewer.state, true) === ViewerState.VIEWER_FREE) continue;
-    const address = [12, 13, 14, 15].map((i) => viewers.getUint8(at + Viewer.address + i)).join('.');
-    active.push(`${address}:${viewers.getUint16(at + Viewer.port, false)}`);
+    const address = addressText(new Uint8Array(viewers.buffer, viewers.byteOffset + at + Viewer.address, 16));
+    active.push(endpointText(address, viewers.getUint16(at + Viewer.port, false)));
   }
   return active;
 }

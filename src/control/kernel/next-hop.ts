@@ -2,16 +2,18 @@
 // Where a datagram to an address leaves this host, and to which Ethernet address: asked from the kernel over rtnetlink
 // and kept until the kernel says that a route, a neighbour or a link has changed.
 import { createRtNetlink, rt, type RtNetlinkSocket } from 'netlink';
-import { isIPv4 } from 'node:net';
 import type { ViewerSpec } from '../path/ports.js';
+import { addressBytes, addressText, familyOf, isLinkLocal, zoneOf } from '../state/address.js';
 import { isMulticastGroup } from '../state/multicast-addresses.js';
-import { ipv4Bytes, multicastMac } from './address.js';
+import { multicastMac } from './address.js';
 import { hearRouteEvents, type RouteEvents } from './route-events.js';
 import { portOfPrivateDevice } from './private-veth.js';
 
-const AF_INET = 2;
+const FAMILY = { 4: { number: 2, bits: 32 }, 6: { number: 10, bits: 128 } } as const; // AF_INET, AF_INET6
+/** The loopback device has this number in every network namespace. */
+const LOOPBACK = 1;
 const NLM_F_CREATE = 0x400;
-/** How long an address may take to be resolved (ARP) before a viewer is served otherwise. */
+/** How long an address may take to be resolved (ARP, RFC 4861) before a viewer is served otherwise. */
 const RESOLVE_MS = 1000;
 const POLL_MS = 20;
 /** Changes come in bursts; one look after the burst is enough. */
@@ -31,8 +33,8 @@ export interface Link {
 export type NextHop =
   /** Over Ethernet. */
   | { readonly to: 'neighbour'; readonly link: Link; readonly mac: Buffer }
-  /** An address of this host. */
-  | { readonly to: 'local'; readonly link: Link }
+  /** An address of this host; `only`: no other device than the loopback may take packets to it (::1). */
+  | { readonly to: 'local'; readonly link: Link; readonly only: boolean }
   /** It cannot be reached with an Ethernet frame of ours; `why` is a sentence. */
   | { readonly to: 'nowhere'; readonly why: string };
 
@@ -70,7 +72,7 @@ export class NextHops {
     this.#refresh.unref();
   }
 
-  /** Resolves an IPv4 address or a group (destinationOf), waking the neighbour where its MAC is not known yet (at most RESOLVE_MS). */
+  /** Resolves an address or a group (destinationOf), waking the neighbour where its MAC is not known yet (at most RESOLVE_MS). */
   async resolve(address: string): Promise<NextHop> {
     return (this.#known.get(address) ?? (await this.#ask(address))).hop;
   }
@@ -119,15 +121,15 @@ export class NextHops {
   async #ask(address: string): Promise<Known> {
     const [group = '', device] = address.split('%');
     const isGroup = device !== undefined && isMulticastGroup(group);
-    if (!isGroup && !isIPv4(address)) return nowhere('the kernel engine serves IPv4 viewers only');
     try {
       if (isGroup) return await this.#askGroup(group, device);
       const route = await this.#route(address);
       const link = await this.#link(route.oif);
-      if (route.local) return { hop: { to: 'local', link }, via: undefined };
+      if (route.local) return { hop: { to: 'local', link, only: address === '::1' }, via: undefined };
       if (link.type !== 'ethernet') return nowhere(`device ${link.name} is not an Ethernet device`);
       const mac = await this.#neighbour(link, route.via);
-      if (!mac) return nowhere(`${route.via} does not answer ARP on ${link.name}`);
+      const protocol = familyOf(route.via) === 4 ? 'ARP' : 'neighbour solicitation';
+      if (!mac) return nowhere(`${route.via} does not answer ${protocol} on ${link.name}`);
       return { hop: { to: 'neighbour', link, mac }, via: route.via };
     } catch (error) {
       return nowhere(`no route to ${address}: ${(error as Error).message}`);
@@ -149,13 +151,25 @@ export class NextHops {
   }
 
   async #route(address: string): Promise<{ oif: number; via: string; local: boolean }> {
-    const query = { family: AF_INET, dstLen: 32 };
-    const destination = { dst: Buffer.from(ipv4Bytes(address)) };
-    const [answer] = await this.#put(() => this.#socket.getRoute(query, destination));
-    const oif = answer?.attrs.oif;
-    if (!answer || oif === undefined) throw new Error('the kernel names no device');
-    const gateway = answer.attrs.gateway;
-    return { oif, via: gateway ? gateway.join('.') : address, local: answer.data.type === 'LOCAL' };
+    const { number: family, bits: dstLen } = FAMILY[familyOf(address)];
+    const bytes = Buffer.from(addressBytes(address));
+    const zone = await this.#zone(address);
+    const [answer] = await this.#put(() =>
+      this.#socket.getRoute({ family, dstLen }, { dst: bytes, ...(zone !== undefined && { oif: zone }) }),
+    );
+    const local = answer?.data.type === 'LOCAL';
+    const oif = local ? LOOPBACK : answer?.attrs.oif; // IPv6 names the device that has the address
+    if (oif === undefined) throw new Error('the kernel names no device');
+    return { oif, via: addressText(answer?.attrs.gateway ?? bytes), local };
+  }
+
+  /** The device that a link-local address belongs to. */
+  async #zone(address: string): Promise<number | undefined> {
+    if (!isLinkLocal(address)) return undefined;
+    const zone = zoneOf(address);
+    if (zone === undefined) throw new Error('a link-local address needs its zone (fe80::1%eth0)');
+    const [answer] = await this.#put(() => this.#socket.getLink({}, { ifname: zone }));
+    return answer?.data.index;
   }
 
   async #link(ifindex: number): Promise<Link> {
@@ -177,9 +191,9 @@ export class NextHops {
 
   async #lookUp(ifindex: number, via: string): Promise<Buffer | undefined> {
     try {
-      const neighbour = { dst: Buffer.from(ipv4Bytes(via)) };
+      const neighbour = { dst: Buffer.from(addressBytes(via)) };
       const [found] = await this.#put(() =>
-        this.#socket.getNeighbor({ family: AF_INET, ifindex }, neighbour),
+        this.#socket.getNeighbor({ family: FAMILY[familyOf(via)].number, ifindex }, neighbour),
       );
       const state = found?.data.state;
       return state?.failed || state?.incomplete ? undefined : found?.attrs.lladdr;
@@ -190,8 +204,8 @@ export class NextHops {
 
   /** NTF_USE: as if a packet had been sent to it. */
   async #use(ifindex: number, via: string): Promise<void> {
-    const neighbour = { dst: Buffer.from(ipv4Bytes(via)) };
-    const use = { family: AF_INET, ifindex, flags: { use: true } as const };
+    const neighbour = { dst: Buffer.from(addressBytes(via)) };
+    const use = { family: FAMILY[familyOf(via)].number, ifindex, flags: { use: true } as const };
     await this.#put(() => this.#socket.newNeighbor(use, neighbour, { flags: NLM_F_CREATE })).catch(
       () => undefined,
     );
@@ -200,8 +214,8 @@ export class NextHops {
   async #useNeighbours(): Promise<void> {
     const seen = new Set<string>();
     for (const { hop, via } of this.#known.values()) {
-      if (hop.to !== 'neighbour' || !via || seen.has(via)) continue;
-      seen.add(via);
+      if (hop.to !== 'neighbour' || !via || seen.has(`${via}%${hop.link.name}`)) continue;
+      seen.add(`${via}%${hop.link.name}`); // routers' link-local addresses may be the same on every link
       await this.#use(hop.link.ifindex, via);
     }
   }

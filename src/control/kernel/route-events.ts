@@ -3,6 +3,7 @@
 // (docs/adr/0006 says why not the package). What exactly has changed is not read, but for the address of a neighbour; it is
 // asked for again. Losing events is harmless: an overflow is itself taken for a change.
 import koffi from 'koffi';
+import { addressText } from '../state/address.js';
 import { KernelError } from './kernel-error.js';
 
 const AF_NETLINK = 16;
@@ -11,8 +12,8 @@ const NETLINK_ROUTE = 0;
 const SOL_NETLINK = 270;
 /** Overflows do not make the socket report errors, after which it could not be polled any more. */
 const NETLINK_NO_ENOBUFS = 5;
-/** RTMGRP_LINK, RTMGRP_NEIGH, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE. */
-const GROUPS = 0x1 | 0x4 | 0x10 | 0x40;
+/** RTMGRP_LINK, RTMGRP_NEIGH, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE. */
+const GROUPS = 0x1 | 0x4 | 0x10 | 0x40 | 0x100 | 0x400;
 const SOCKADDR_NL = 12;
 
 const RTM_NEWNEIGH = 28;
@@ -88,12 +89,13 @@ function* changesIn(datagram: Buffer): Generator<string | undefined> {
   }
 }
 
-/** NDA_DST of an IPv4 neighbour; undefined when there is none. */
+/** NDA_DST of a neighbour; undefined when there is none. */
 function neighbourOf(body: Buffer): string | undefined {
   for (let at = ND_MESSAGE; at + 4 <= body.length;) {
     const length = body.readUInt16LE(at);
     if (length < 4 || at + length > body.length) return undefined;
-    if (body.readUInt16LE(at + 2) === NDA_DST && length === 8) return body.subarray(at + 4, at + 8).join('.');
+    if (body.readUInt16LE(at + 2) === NDA_DST && (length === 8 || length === 20))
+      return addressText(body.subarray(at + 4, at + length));
     at += (length + 3) & ~3;
   }
   return undefined;

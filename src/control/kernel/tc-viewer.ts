@@ -3,7 +3,7 @@
 import { readRtpHeader, type RtpHeader } from '../rtp/header.js';
 import type { StreamSpec, ViewerCounters, ViewerHandle, ViewerSpec } from '../path/ports.js';
 import type { HopCommand } from './commands.js';
-import { writeFrame } from './frame.js';
+import { packetLength, writeFrame } from './frame.js';
 import type { Join } from './joins.js';
 import { KernelError } from './kernel-error.js';
 import type { CachedPacket, CacheWindow } from './picture-cache.js';
@@ -21,7 +21,6 @@ export interface ViewerStream {
   joining(begins: boolean): void;
 }
 
-const IP_UDP_HEADERS = 28;
 /** NET_XMIT_DROP; a device that is down or gone answers with a negative errno. */
 const REFUSED = 1;
 const NOTHING = { packets: 0, bytes: 0, rtcpPackets: 0, drops: 0, held: 0 };
@@ -175,7 +174,7 @@ export class TcViewer implements ViewerHandle, Join {
       port: rtpPort,
       ttl: multicast?.ttl,
     };
-    if (packet.length + IP_UDP_HEADERS > this.#frame.mtu) return this.#drop('too-big');
+    if (packetLength(address, packet.length) > this.#frame.mtu) return this.#drop('too-big');
     const bytes = writeFrame(this.#engine.sender.frame, to, packet);
     const answer = this.#engine.sender.run(bytes, this.#frame.ifindex);
     if (answer === REFUSED) return false;

@@ -210,6 +210,8 @@ export class TcDatapath implements Datapath {
     if (typeof this.#xdp !== 'string') void this.#xdp.serve(hop.to === 'local' ? this.#local.send : hop.link);
     if (hop.to === 'neighbour')
       return { ifindex: hop.link.ifindex, mtu: hop.link.mtu, sourceMac: hop.link.mac, mac: hop.mac };
+    if (hop.only)
+      return { ifindex: hop.link.ifindex, mtu: hop.link.mtu, sourceMac: hop.link.mac, mac: hop.link.mac };
     const { send, receive } = this.#local;
     return { ifindex: send.ifindex, mtu: hop.link.mtu, sourceMac: send.mac, mac: receive.mac };
   }

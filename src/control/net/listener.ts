@@ -3,9 +3,9 @@
 
 import { createServer, Socket, type AddressInfo, type Server } from 'node:net';
 
-import type { Endpoint, Listener, ListenerOptions, ViewerLink } from '../path/ports.js';
+import type { Endpoint, ListenAt, Listener, ListenerOptions, ViewerLink } from '../path/ports.js';
+import { endpointText, holderOf, plainAddress } from '../state/address.js';
 import { Holders } from '../state/tally.js';
-import { plainAddress } from './address.js';
 import type { HeldSockets } from './held-sockets.js';
 import { ViewerConnection } from './viewer-connection.js';
 
@@ -15,7 +15,7 @@ const KEEP_ALIVE_MS = 30_000;
 const HELD_NAME = 'listen';
 
 export async function openListener(
-  at: { host: string; port: number },
+  at: ListenAt,
   options: ListenerOptions,
   held?: HeldSockets,
 ): Promise<Listener> {
@@ -26,16 +26,18 @@ export async function openListener(
 }
 
 /** `fd`: the socket of a former process of ours, with the viewers that wait in it. */
-function listen(
-  server: Server,
-  { host, port }: { host: string; port: number },
-  fd: number | undefined,
-): Promise<void> {
+function listen(server: Server, { host, port }: ListenAt, fd: number | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(new Error(`cannot listen on ${host}:${port}: ${reasonOf(error)}`, { cause: error })),
+      reject(
+        new Error(`cannot listen on ${endpointText(host ?? 'any address', port)}: ${reasonOf(error)}`, {
+          cause: error,
+        }),
+      ),
     );
-    server.listen(fd === undefined ? { host, port, backlog: 1024 } : { fd }, () => {
+    // Without a host Node takes all addresses of both families, or of IPv4 where there is no IPv6.
+    const anew = { ...(host !== undefined && { host }), port, backlog: 1024 };
+    server.listen(fd === undefined ? anew : { fd }, () => {
       server.removeAllListeners('error');
       resolve();
     });
@@ -97,9 +99,9 @@ class TcpListener implements Listener {
       if (name !== undefined) this.#held?.remove(name);
       return undefined;
     }
-    const address = plainAddress(socket.remoteAddress);
+    const holder = holderOf(plainAddress(socket.remoteAddress));
     const full = this.#open.size >= limits.connections;
-    if (full || !this.#perAddress.enter(address)) {
+    if (full || !this.#perAddress.enter(holder)) {
       refused.add(full ? 'connection-too-many' : 'connection-too-many-of-address');
       socket.on('error', () => undefined);
       socket.resetAndDestroy();
@@ -108,7 +110,7 @@ class TcpListener implements Listener {
     }
     const gone = () => {
       this.#open.delete(connection);
-      this.#perAddress.leave(address);
+      this.#perAddress.leave(holder);
     };
     const connection: ViewerConnection = new ViewerConnection(socket, this.#options, gone, this.#held, name);
     this.#open.add(connection);

@@ -8,10 +8,12 @@ import { RtspError } from '../rtsp/errors.js';
 import { Framer } from '../rtsp/framer.js';
 import type { RtspMessage } from '../rtsp/message.js';
 import { serialize } from '../rtsp/serialize.js';
-import { plainAddress } from './address.js';
+import { plainAddress } from '../state/address.js';
 import type { HeldSockets } from './held-sockets.js';
 
 const KEEP_ALIVE_MS = 10_000;
+/** A host name may stand for several addresses, which are tried one after the other. */
+const ATTEMPT_MS = 2000;
 /** Requests that the source does not take. They are small and few (limits.ts, pendingRequests), so this is a fault. */
 const MAX_UNSENT = 4 * 1024 * 1024;
 
@@ -20,11 +22,10 @@ export function connectSource(
   events: SourceEvents,
   held?: HeldSockets,
 ): SourceLink {
-  // Media is asked for over UDP and IPv4: so is signalling.
   const socket = connectTcp({
     host,
     port,
-    family: 4,
+    autoSelectFamilyAttemptTimeout: ATTEMPT_MS,
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_MS,
@@ -54,7 +55,7 @@ class SourceConnection implements SourceLink {
     if (name !== undefined) this.#opened();
     socket.on('connect', () => this.#opened());
     socket.on('data', (chunk) => this.#receive(chunk));
-    socket.on('error', (error) => this.#fail(error));
+    socket.on('error', (error) => this.#fail(oneError(error)));
     socket.on('close', () => {
       if (this.#name !== undefined) this.#held?.remove(this.#name);
       this.#fail(new Error('closed by the source'));
@@ -114,4 +115,11 @@ class SourceConnection implements SourceLink {
     this.#socket.destroy();
     this.#events.closed(why);
   }
+}
+
+/** Where several addresses failed, Node's error says so and not why. */
+function oneError(error: Error): Error {
+  return error instanceof AggregateError && error.errors.length > 0
+    ? new Error(error.errors.map((each: Error) => each.message).join('; '), { cause: error })
+    : error;
 }

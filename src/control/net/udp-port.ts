@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // One bound UDP port: datagrams to several handlers, sends that never throw. The address family is decided here.
 import { createSocket, type Socket, type SocketOptions } from 'node:dgram';
+import { existsSync } from 'node:fs';
 import type { Endpoint } from '../path/ports.js';
+import { familyOf, plainAddress } from '../state/address.js';
 import type { HeldSockets } from './held-sockets.js';
 
-/** IPv4 for now; IPv6 is `udp6` and `::` with ipv6Only false, and the mapped form of IPv4 addresses in `from`. */
-const FAMILY = { type: 'udp4', any: '0.0.0.0', number: 4 } as const;
+const IPV4 = { type: 'udp4', any: '0.0.0.0', number: 4, mapped: '' } as const;
+/** IPv4 addresses are mapped on the socket (RFC 3493 3.7), and only there. */
+const BOTH = { type: 'udp6', any: '::', number: 6, mapped: '::ffff:' } as const;
+/** Of sockets that are not asked for otherwise: IPv4 only where the kernel has no IPv6. */
+const USUAL = existsSync('/proc/net/if_inet6') ? BOTH : IPV4;
 
 /** Room for a key frame that comes back to back; the kernel gives at most net.core.rmem_max, silently. */
 const RECEIVE_BUFFER = 1024 * 1024;
@@ -21,9 +26,10 @@ export type Sent = (error: NodeJS.ErrnoException | null) => void;
  * Every address here is an IP address already, so nothing is looked up. Answering at once matters: dgram would put
  * the send off to a later turn, and a viewer removed in this turn would still get it.
  */
-const noLookup: NonNullable<SocketOptions['lookup']> = (address, _options, callback) => {
-  callback(null, address, FAMILY.number);
-};
+function noLookup({ mapped, number }: typeof IPV4 | typeof BOTH): NonNullable<SocketOptions['lookup']> {
+  return (address, _options, callback) =>
+    callback(null, familyOf(address) === 4 ? mapped + address : address, number);
+}
 
 export interface UdpPortOptions {
   /** Instead of the usual family. */
@@ -38,6 +44,7 @@ export class UdpPort {
   readonly #socket: Socket;
   readonly #handlers: DatagramHandler[] = [];
   readonly #onError: (error: unknown) => void;
+  readonly #any: string;
   readonly #prepare: UdpPortOptions['prepare'];
   #release: (() => void) | undefined;
   /** Of an adopted socket, until deliver(). */
@@ -46,14 +53,16 @@ export class UdpPort {
 
   /** `onError` hears of what a handler throws and of what fails in the socket; neither ends anything. */
   constructor(onError: (error: unknown) => void, options: UdpPortOptions = {}) {
-    const { type = FAMILY.type, reuseAddr = false, prepare } = options;
+    const { type, reuseAddr = false, prepare } = options;
+    const family = type === 'udp4' ? IPV4 : USUAL;
     this.#onError = onError;
     this.#prepare = prepare;
-    this.#socket = createSocket({ type, reuseAddr, lookup: noLookup });
+    this.#socket = createSocket({ type: family.type, reuseAddr, lookup: noLookup(family) });
+    this.#any = family.any;
   }
 
   /** Rejects with the system's error (EADDRINUSE, EADDRNOTAVAIL, EACCES), closed. */
-  async bind(port: number, address: string = FAMILY.any): Promise<this> {
+  async bind(port: number, address: string = this.#any): Promise<this> {
     try {
       await new Promise<void>((resolve, reject) => {
         this.#socket.once('error', reject).once('listening', resolve).bind(port, address);
@@ -95,7 +104,9 @@ export class UdpPort {
 
   #listening(): this {
     this.#socket.removeAllListeners('error').on('error', this.#onError);
-    this.#socket.on('message', (packet, { address, port }) => this.#deliver(packet, { address, port }));
+    this.#socket.on('message', (packet, { address, port }) =>
+      this.#deliver(packet, { address: plainAddress(address), port }),
+    );
     return this;
   }
 

@@ -10,7 +10,7 @@ import { Framer } from '../rtsp/framer.js';
 import { response, type InterleavedFrame, type RtspMessage, type RtspRequest } from '../rtsp/message.js';
 import { serialize } from '../rtsp/serialize.js';
 import type { Deadline } from '../state/deadlines.js';
-import { plainAddress } from './address.js';
+import { plainAddress } from '../state/address.js';
 import type { HeldSockets } from './held-sockets.js';
 
 /** After our FIN the viewer gets so long to read and to close; then it is cut off. */

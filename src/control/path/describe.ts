@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // DESCRIBE (RFC 2326 10.2): relayed each time, the answer translated for the viewer that asked.
 
-import { isIPv6 } from 'node:net';
 import { response, type RtspResponse } from '../rtsp/message.js';
+import { familyOf, withoutZone } from '../state/address.js';
 import { translateSdp } from '../rtsp/sdp-translate.js';
 import type { RtspUrl } from '../rtsp/url.js';
 import type { Description } from './description.js';
@@ -32,8 +32,8 @@ function contentBase({ base }: Description, url: RtspUrl): string {
 
 function translate({ sdp }: Description, url: RtspUrl, address: string): string {
   return translateSdp(sdp, {
-    address,
-    family: isIPv6(address) ? 6 : 4,
+    address: withoutZone(address), // a zone means nothing on another host
+    family: familyOf(address),
     // A control URL that cannot be read could not be set up either; the source's is not shown in any case.
     rewriteControl: (control) => translateUrl(control, url) ?? '*',
   });

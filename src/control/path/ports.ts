@@ -7,7 +7,7 @@ import type { Deadlines } from '../state/deadlines.js';
 import type { Limits } from '../state/limits.js';
 import type { Tally } from '../state/tally.js';
 
-/** An IP address in its text form (never a host name) and a UDP port, host order. */
+/** An IP address in its one spelling (state/address.ts; never a host name) and a UDP port, host order. */
 export interface Endpoint {
   readonly address: string;
   readonly port: number;
@@ -78,11 +78,14 @@ export interface Listener {
   quiesce(): Promise<void>;
 }
 
+/** Where viewers connect to; without a host at all addresses, of both families. */
+export interface ListenAt {
+  readonly host: string | undefined;
+  readonly port: number;
+}
+
 /** Rejects when the address cannot be had (in use, not ours, not allowed): one sentence for the command line. */
-export type OpenListener = (
-  at: { host: string; port: number },
-  options: ListenerOptions,
-) => Promise<Listener>;
+export type OpenListener = (at: ListenAt, options: ListenerOptions) => Promise<Listener>;
 
 /** The RTSP connection to a source. Messages sent before it is open go out when it is. */
 export interface SourceLink {

@@ -3,6 +3,7 @@
 
 import type { ProxyView, StatusRow } from '../api/types.js';
 import { formatRtspUrl, withoutCredentials, type RtspUrl } from '../rtsp/url.js';
+import { endpointText } from '../state/address.js';
 import { Deadlines, TICK_MS, type Deadline } from '../state/deadlines.js';
 import { Destinations } from '../state/destinations.js';
 import { ExpiringLru } from '../state/expiring-lru.js';
@@ -11,7 +12,7 @@ import { MulticastAddresses, type MulticastNetwork } from '../state/multicast-ad
 import { SessionTable } from '../state/session-table.js';
 import { Tally } from '../state/tally.js';
 import { nowMs, type Context } from './context.js';
-import type { Datapath, Endpoint, Listener, Log, Notebook, Random, Surroundings } from './ports.js';
+import type { Datapath, Endpoint, ListenAt, Listener, Log, Notebook, Random, Surroundings } from './ports.js';
 import { clientRow, statusRow, streamRow } from './read-model.js';
 import { NO_NOTEBOOK, recordsOf, type ProxyRecord, type Records, type SessionRecord } from './records.js';
 import { Requests, type Story } from './request.js';
@@ -21,7 +22,7 @@ import { restoreResources, restoreSessions } from './restore.js';
 export interface ProxyOptions extends Surroundings {
   /** The source: its server, and the path that our root URL stands for. */
   readonly upstream: RtspUrl;
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: ListenAt;
   /** Stays the caller's: closing the proxy removes its streams, not the engine. */
   readonly datapath: Datapath;
   readonly log: Log;
@@ -131,7 +132,7 @@ class FanOutProxy implements Proxy {
     const { address, port } = this.#listener?.address ?? { address: '', port: 0 };
     return {
       ...statusRow(this.#story),
-      listen: this.#listener ? `${address}:${port}` : '',
+      listen: this.#listener ? endpointText(address, port) : '',
       source: formatRtspUrl(this.#story.source),
       uptimeMs: nowMs(this.#story.clock) - this.#startedMs,
       connections: this.#listener?.connections ?? 0,

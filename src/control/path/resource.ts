@@ -5,6 +5,7 @@
 import type { RtspResponse } from '../rtsp/message.js';
 import { parseSession, DEFAULT_SESSION_TIMEOUT } from '../rtsp/session.js';
 import { RtspError } from '../rtsp/errors.js';
+import { endpointText } from '../state/address.js';
 import type { Deadline } from '../state/deadlines.js';
 import { isoTime, nowMs, type Context } from './context.js';
 import {
@@ -81,7 +82,7 @@ export class Resource {
   get address(): string {
     const { host, port } = this.#context.source;
     const remote = this.#upstream.ends?.remote;
-    return remote ? `${remote.address}:${remote.port}` : `${host}:${port}`;
+    return remote ? endpointText(remote.address, remote.port) : endpointText(host, port);
   }
 
   /** Keeps the resource while `work` is under way: it cannot end for want of viewers. */

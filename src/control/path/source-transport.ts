@@ -2,10 +2,10 @@
 // How a track comes from the source (RFC 2326 12.39): by unicast, or by multicast where the source offers nothing else.
 // Ends with a pair of UDP ports that it arrives at.
 
-import { isIPv4 } from 'node:net';
 import { RtspError } from '../rtsp/errors.js';
 import type { RtspResponse } from '../rtsp/message.js';
 import { formatTransport, parseTransport, type Transport } from '../rtsp/transport.js';
+import { canonicalAddress, familyOf, isLinkLocal, zoneOf } from '../state/address.js';
 import { isMulticastGroup } from '../state/multicast-addresses.js';
 import type { Context } from './context.js';
 import type { MediaDescription } from './description.js';
@@ -101,7 +101,7 @@ async function arriveByMulticast(
   if (transport.delivery !== 'multicast' || !isMulticastGroup(group) || rtpPort === 0 || rtcpPort > LAST_PORT)
     throw new Refusal(502, 'the source named no multicast group that can be joined');
   const address = sourceAddress(transport, remote);
-  if (!isIPv4(local.address) || !isIPv4(address))
+  if (familyOf(local.address) === 6 || familyOf(address) === 6)
     throw new Refusal(502, 'multicast from a source is IPv4 only');
   const receiver = { group, rtpPort, rtcpPort, source: address, localAddress: local.address };
   const upstream = await context.joinGroup({ ...receiver, ttl: Math.max(1, ttl) }).catch((error: Error) => {
@@ -111,9 +111,14 @@ async function arriveByMulticast(
   return { upstream, localAddress: group, source: { address, rtpPort: 0, rtcpPort: 0, ssrc, reportTo } };
 }
 
-/** Where the source sends from. `source=` counts only as an address; 0.0.0.0 tells nothing. */
-function sourceAddress({ source }: Transport, remote: Endpoint): string {
-  return source !== undefined && isIPv4(source) && source !== '0.0.0.0' ? source : remote.address;
+/** Where the source sends from. `source=` counts only as an address that can reach us; 0.0.0.0 tells nothing. */
+function sourceAddress({ source }: Transport, { address: remote }: Endpoint): string {
+  const named = source === undefined ? undefined : canonicalAddress(source.replace(/^\[(.*)\]$/, '$1'));
+  if (named === undefined || named === '0.0.0.0' || named === '::') return remote;
+  if (familyOf(named) !== familyOf(remote)) return remote;
+  if (!isLinkLocal(named) || zoneOf(named) !== undefined) return named;
+  const zone = zoneOf(remote); // the name of a link here, which it cannot know
+  return zone === undefined ? remote : `${named}%${zone}`;
 }
 
 function readTransport(answer: RtspResponse): Transport {

@@ -4,7 +4,8 @@
 
 import { RtspError } from '../rtsp/errors.js';
 import { formatRtspUrl, isAbsoluteUri, parseRtspUrl, withAuthority, type RtspUrl } from '../rtsp/url.js';
-import type { Endpoint, ViewerLink } from './ports.js';
+import { endpointText } from '../state/address.js';
+import type { ViewerLink } from './ports.js';
 
 /** The server as a viewer addresses it, which is us. */
 export interface Authority {
@@ -23,11 +24,7 @@ export function viewerUrl(uri: string, link: ViewerLink): RtspUrl {
     return url;
   }
   if (!uri.startsWith('/')) throw new RtspError(400, 'The URL is neither absolute nor a path.');
-  return parseRtspUrl(`rtsp://${authorityOf(link.local)}${uri}`);
-}
-
-function authorityOf({ address, port }: Endpoint): string {
-  return `${address.includes(':') ? `[${address}]` : address}:${port}`;
+  return parseRtspUrl(`rtsp://${endpointText(link.local.address, link.local.port)}${uri}`);
 }
 
 /** The URL at the source of what a viewer asked for. */

@@ -131,3 +131,26 @@ t.test('exhaustion, and an address that is not ours', async (t) => {
   await until(() => pairs.free === 1);
   t.equal(got, 1, 'nothing is called after close()');
 });
+
+t.test('one pair serves both families, and IPv4 addresses look like IPv4', async (t) => {
+  const pairs = new PortPairs({ first: 31600, last: 31699 });
+  const pair = await bindUdpPair(pairs);
+  const got: string[] = [];
+  pair.onRtp((packet, from) => got.push(`${String(packet)} ${from.address}`));
+  for (const [type, address] of [
+    ['udp4', LOCAL],
+    ['udp6', '::1'],
+  ] as const) {
+    const other = createSocket(type).bind(0, address);
+    await once(other, 'listening');
+    const heard = once(other, 'message') as Promise<[Buffer, { port: number; address: string }]>;
+    other.send(`from ${type}`, pair.rtpPort, address);
+    pair.sendRtp(Buffer.from(`to ${type}`), { address, port: other.address().port });
+    const [packet, from] = await heard;
+    t.match({ text: String(packet), ...from }, { text: `to ${type}`, address, port: pair.rtpPort });
+    other.close();
+  }
+  await until(() => got.length === 2);
+  t.same(got, [`from udp4 ${LOCAL}`, 'from udp6 ::1']);
+  pair.close();
+});
