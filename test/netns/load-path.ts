@@ -25,17 +25,29 @@ export interface Sent {
   readonly latestMs: number;
 }
 
+export interface LoadPathOptions extends TopologyOptions {
+  /** Called before anything runs in the topology. */
+  readonly prepare?: (topology: Topology) => Promise<void>;
+  /** Where the viewers' packets arrive (default eth0). */
+  readonly viewerDevice?: string;
+}
+
 export class LoadPath {
-  static async build(options: TopologyOptions = {}): Promise<LoadPath> {
+  static async build({
+    prepare,
+    viewerDevice = 'eth0',
+    ...options
+  }: LoadPathOptions = {}): Promise<LoadPath> {
     const topology = await createTopology(options);
     try {
+      await prepare?.(topology);
       const { server, proxy, viewers, upstream } = topology;
       const args = [compiled('test/fixtures/origin.js'), upstream.server.address, '554', String(MEDIA_PORT)];
       const origin = await server.spawn(process.execPath, args);
       await origin.output(/"listening"/);
       const source = `rtsp://${upstream.server.address}`;
       const product = await Product.start({ engine: 'tc', source, namespace: proxy });
-      const counter = await Counter.attach(viewers[0]!, 'eth0', `${FIRST_PORT}-${LAST_PORT}`);
+      const counter = await Counter.attach(viewers[0]!, viewerDevice, `${FIRST_PORT}-${LAST_PORT}`);
       return new LoadPath(topology, origin, product, counter);
     } catch (error) {
       await topology.close();

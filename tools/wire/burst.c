@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <getopt.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -21,20 +22,22 @@ enum {
 	RTP_HEADER = 12,
 	MAX_BYTES = 65507, /* of UDP payload over IPv4 */
 	MAX_BURST = 1024,  /* the kernel's UIO_MAXIOV: one sendmmsg */
+	MAX_GSO = 64,      /* the kernel's UDP_MAX_SEGMENTS */
 	CLOCK_RATE = 90000,
 	SEND_BUFFER = 8 << 20,
 };
 
 static const char USAGE[] =
 	"usage: burst --to ADDRESS:PORT --pps RATE --bytes N --burst N (--seconds S | --count N)\n"
-	"             [--from [ADDRESS:]PORT] [--ssrc N] [--first-seq N] [--payload-type N]\n"
+	"             [--from [ADDRESS:]PORT] [--ssrc N] [--first-seq N] [--payload-type N] [--gso N]\n"
 	"Sends RTP packets of N bytes (header included), RATE a second on average, back to back in bursts.\n"
+	"With --gso the kernel gets so many of a burst at once (UDP_SEGMENT), to be cut apart by the device.\n"
 	"IPv6 addresses stand in brackets. Prints one JSON object when done.";
 
 struct plan {
 	struct sockaddr_storage to, from;
 	double packets_per_second;
-	unsigned bytes, burst;
+	unsigned bytes, burst, gso; /* gso: packets per message */
 	uint64_t count;
 	uint32_t ssrc;
 	uint16_t first_seq;
@@ -80,14 +83,14 @@ static void parse_endpoint(const char *option, const char *text, int family, str
 
 static struct plan parse(int argc, char **argv)
 {
-	enum { TO, FROM, PPS, BYTES, BURST, SECONDS, COUNT, SSRC, FIRST_SEQ, PAYLOAD_TYPE, HELP };
+	enum { TO, FROM, PPS, BYTES, BURST, SECONDS, COUNT, SSRC, FIRST_SEQ, PAYLOAD_TYPE, GSO, HELP };
 	static const struct option options[] = {
 		{ "to", 1, 0, TO }, { "from", 1, 0, FROM }, { "pps", 1, 0, PPS }, { "bytes", 1, 0, BYTES },
 		{ "burst", 1, 0, BURST }, { "seconds", 1, 0, SECONDS }, { "count", 1, 0, COUNT },
 		{ "ssrc", 1, 0, SSRC }, { "first-seq", 1, 0, FIRST_SEQ }, { "payload-type", 1, 0, PAYLOAD_TYPE },
-		{ "help", 0, 0, HELP }, { 0 },
+		{ "gso", 1, 0, GSO }, { "help", 0, 0, HELP }, { 0 },
 	};
-	struct plan plan = { .ssrc = 0x52464f31, .payload_type = 96 };
+	struct plan plan = { .ssrc = 0x52464f31, .payload_type = 96, .gso = 1 };
 	const char *to = NULL, *from = NULL;
 	double seconds = 0;
 	int option, at;
@@ -104,6 +107,7 @@ static struct plan parse(int argc, char **argv)
 		case SSRC: plan.ssrc = whole_number("--ssrc", optarg, 0, UINT32_MAX); break;
 		case FIRST_SEQ: plan.first_seq = whole_number("--first-seq", optarg, 0, UINT16_MAX); break;
 		case PAYLOAD_TYPE: plan.payload_type = whole_number("--payload-type", optarg, 0, 127); break;
+		case GSO: plan.gso = whole_number("--gso", optarg, 1, MAX_GSO); break;
 		case HELP: puts(USAGE); exit(0);
 		default: exit(2);
 		}
@@ -111,6 +115,8 @@ static struct plan parse(int argc, char **argv)
 	if (optind != argc || !to || !plan.packets_per_second || !plan.bytes || !plan.burst ||
 	    (seconds > 0) == (plan.count > 0))
 		usage_error("%s", USAGE);
+	if (plan.gso * plan.bytes > MAX_BYTES)
+		usage_error("--gso: more than %d bytes at once", MAX_BYTES);
 	parse_endpoint("--to", to, AF_UNSPEC, &plan.to);
 	if (from)
 		parse_endpoint("--from", from, plan.to.ss_family, &plan.from);
@@ -139,6 +145,8 @@ static int open_socket(const struct plan *plan)
 	/* Forced where allowed: a burst must leave back to back, not wait for buffer space. */
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof buffer))
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+	if (plan->gso > 1 && setsockopt(fd, SOL_UDP, UDP_SEGMENT, &(int){ plan->bytes }, sizeof(int)))
+		fail("UDP_SEGMENT");
 	if (plan->from.ss_family && bind(fd, (const void *)&plan->from, sizeof plan->from))
 		fail("bind");
 	if (connect(fd, (const void *)&plan->to, sizeof plan->to))
@@ -174,8 +182,8 @@ static void write_header(uint8_t *packet, const struct plan *plan, uint64_t n, u
 	memcpy(packet + 8, &ssrc, sizeof ssrc);
 }
 
-/* Sends packets first..first+count-1. An error of an earlier packet (ICMP, full queue) is counted, not fatal. */
-static void send_burst(int fd, struct mmsghdr *messages, unsigned count, struct outcome *outcome)
+/* An error of an earlier packet (ICMP, full queue) is counted, not fatal. */
+static void send_burst(int fd, struct mmsghdr *messages, unsigned count, unsigned bytes, struct outcome *outcome)
 {
 	unsigned done = 0;
 
@@ -183,11 +191,10 @@ static void send_burst(int fd, struct mmsghdr *messages, unsigned count, struct 
 		int n = sendmmsg(fd, messages + done, count - done, 0);
 
 		if (n > 0) {
-			done += n;
-			outcome->sent += n;
+			for (; n > 0; n--)
+				outcome->sent += messages[done++].msg_len / bytes;
 		} else if (errno == ECONNREFUSED || errno == ENOBUFS) {
-			done++;
-			outcome->refused++;
+			outcome->refused += messages[done++].msg_hdr.msg_iov->iov_len / bytes;
 		} else if (errno != EINTR) {
 			fail("sendmmsg");
 		}
@@ -205,23 +212,26 @@ static struct outcome send_all(int fd, const struct plan *plan)
 
 	if (!packets || !messages || !parts)
 		fail("calloc");
-	for (unsigned i = 0; i < plan->burst; i++) {
-		parts[i] = (struct iovec){ packets + (size_t)i * plan->bytes, plan->bytes };
+	for (unsigned i = 0; i < plan->burst; i++)
 		messages[i].msg_hdr = (struct msghdr){ .msg_iov = &parts[i], .msg_iovlen = 1 };
-	}
 	for (uint64_t n = 0; n < plan->count; n += plan->burst) {
 		unsigned size = plan->count - n < plan->burst ? (unsigned)(plan->count - n) : plan->burst;
 		double seconds = n / plan->packets_per_second;
 		int64_t due = start + (int64_t)(seconds * 1e9), late;
 
 		for (unsigned i = 0; i < size; i++)
-			write_header(parts[i].iov_base, plan, n + i, (uint32_t)(uint64_t)(seconds * CLOCK_RATE),
+			write_header(packets + (size_t)i * plan->bytes, plan, n + i, (uint32_t)(uint64_t)(seconds * CLOCK_RATE),
 				     i == size - 1);
 		sleep_until(due);
 		late = now_ns() - due;
 		if (late > outcome.latest_ns)
 			outcome.latest_ns = late;
-		send_burst(fd, messages, size, &outcome);
+		for (unsigned i = 0; i < size; i += plan->gso)
+			parts[i / plan->gso] = (struct iovec){
+				packets + (size_t)i * plan->bytes,
+				(size_t)(size - i < plan->gso ? size - i : plan->gso) * plan->bytes,
+			};
+		send_burst(fd, messages, (size + plan->gso - 1) / plan->gso, plan->bytes, &outcome);
 	}
 	free(packets);
 	free(messages);
