@@ -29,7 +29,6 @@ export async function serve(options: Options, parts: Parts, log: Log): Promise<s
       pictures,
       orphanLimitMs,
       takeOver,
-      held: former !== undefined,
       log,
     },
   });

@@ -24,25 +24,20 @@ export interface Choice {
   readonly orphanLimitMs: number;
   /** Go on with what a killed process left in the kernel. */
   readonly takeOver: boolean;
-  /** Somebody holds our sockets when we die. */
-  readonly held: boolean;
   readonly log: Log;
 }
 
-const XDP = { auto: 'try', xdp: 'must', tc: 'never' } as const;
-/** XDP's copies stop with the process: who wants to outlive it is served by TC, unless XDP is asked for by name. */
-const XDP_HELD = { ...XDP, auto: 'never' } as const;
-
 /** Rejects only when `tc` or `xdp` is wanted and cannot be had; the message is one sentence for the command line. */
 export async function chooseDatapath(choice: Choice): Promise<Datapath> {
-  const { wanted, port, pictures, orphanLimitMs, takeOver, held, log } = choice;
+  const { wanted, port, pictures, orphanLimitMs, takeOver, log } = choice;
   if (wanted === 'userspace') return new UserspaceDatapath({ why: 'it was asked for', pictures });
   const obstacle = obstacleToKernel();
   if (obstacle === undefined) {
     try {
       // Only here: without libbpf on this machine the module cannot be loaded.
       const { TcDatapath } = await import('./tc.js');
-      const xdp = held ? XDP_HELD[wanted] : XDP[wanted];
+      // Not by itself: XDP's copies end with the process, TC's outlive it (docs/crash.md).
+      const xdp = wanted === 'xdp' ? 'must' : 'never';
       return await TcDatapath.open({ port, objects: OBJECTS, pictures, xdp, orphanLimitMs, takeOver, log });
     } catch (error) {
       return without((error as Error).message, choice, error);

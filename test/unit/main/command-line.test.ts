@@ -32,7 +32,7 @@ t.test('a wrong command line: one line that says what is wrong, exit code 2', as
     ['rtsp-fanout', ['--listen', '99999', SOURCE], /65535/],
     ['rtsp-fanout', ['--listen', '0', SOURCE], /65535/],
     ['rtsp-fanout', ['--listen', '::1:8554', SOURCE], /brackets/],
-    ['rtsp-fanout', ['--datapath', 'magic', SOURCE], /Allowed choices are auto, tc, userspace/],
+    ['rtsp-fanout', ['--datapath', 'magic', SOURCE], /Allowed choices are auto, xdp, tc, userspace/],
     ['rtsp-fanout', ['--key-frame-wait', '-1', SOURCE], /seconds from 0 to 3600/],
     ['rtsp-fanout', ['--key-frame-wait', '3601', SOURCE], /seconds from 0 to 3600/],
     ['rtsp-fanout', ['--key-frame-wait', 'soon', SOURCE], /seconds from 0 to 3600/],
