@@ -4,6 +4,7 @@
 #define FANOUT_CLONE_H
 
 #include "drop.h"
+#include "family.h"
 #include "rewrite.h"
 
 /* What became of a viewer's copy. */
@@ -102,7 +103,7 @@ static __always_inline enum served copy(struct fanout_viewer *v, struct pass *p)
 	if (too_big(v, p))
 		return drop_copy(v, p, FANOUT_DROP_TOO_BIG);
 	trim(p);
-	if (rewrite(p->skb, v, p->kind))
+	if (take_family(p->skb, is_v6(v->address)) || rewrite(p->skb, v, p->kind))
 		return drop_copy(v, p, FANOUT_DROP_NO_MEMORY);
 	taken = bpf_clone_redirect(p->skb, v->ifindex, 0);
 	if (taken == -NOMEM)

@@ -28,6 +28,7 @@
 #include "reception.h"
 #include "template.h"
 #include "ticket.h"
+#include "unchecked.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -172,6 +173,8 @@ int tc_ingress(struct __sk_buff *skb)
 		p.begins = s->codec && begins_picture(skb, s, &p);
 	}
 	rewrite_stream(skb, &p);
+	if (p.unchecked)
+		give_checksum(skb, p.payload_at - sizeof(struct udphdr), p.payload + sizeof(struct udphdr));
 	return fan_out(skb, s, &p, g, now);
 }
 

@@ -35,6 +35,7 @@ struct packet {
 	__u32 payload_at; /* offset in the frame */
 	__u32 segments; /* datagrams that a GSO packet carries, else 1 */
 	__u32 segment;  /* payload of each but the last */
+	bool unchecked; /* it has no UDP checksum */
 	struct rewriting rewriting;
 	__u32 source[4]; /* as in the ABI: IPv4 mapped into IPv6 */
 	__be16 source_port;
@@ -174,7 +175,8 @@ static __always_inline void measure(struct __sk_buff *skb, struct packet *p, con
 
 	if (u->length > skb->len - u->at || length < sizeof(*udp) || length != u->length)
 		p->fault = FANOUT_DROP_MALFORMED;
-	if (u->v6 && !udp->check)
+	p->unchecked = !udp->check;
+	if (p->unchecked && u->v6)
 		p->fault = FANOUT_DROP_MALFORMED; /* RFC 8200 8.1: receivers must not take it */
 	p->payload_at = u->at + sizeof(*udp);
 	p->payload = length - sizeof(*udp);
@@ -230,7 +232,7 @@ static __always_inline bool is_rtp_or_rtcp(struct __sk_buff *skb, const struct p
 /* The source sends to an IPv4 multicast group, where others on this host may listen, too. */
 static __always_inline bool is_to_group(const struct fanout_stream *s)
 {
-	return s->local[10] == 0xff && s->local[12] >> 4 == 0xe;
+	return !is_v6(s->local) && s->local[12] >> 4 == 0xe;
 }
 
 /* Whether it comes from the address that was negotiated with the source, and the port where one was given. Anything

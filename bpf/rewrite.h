@@ -4,7 +4,7 @@
 #ifndef FANOUT_REWRITE_H
 #define FANOUT_REWRITE_H
 
-#include "family.h"
+#include "checksum.h"
 
 struct header_change {
 	__u32 addresses; /* what the UDP checksum's pseudo header changed by */
@@ -82,22 +82,16 @@ static __always_inline int change_checksum(struct __sk_buff *skb, __u32 udp_at, 
 	return bpf_l4_csum_replace(skb, at, 0, change->ports, BPF_F_MARK_MANGLED_0);
 }
 
-/* 0, or non-zero when the headers cannot be written (no memory to unshare them). Invalidates packet pointers. A global
- * function, so that the verifier looks at it once. */
+/* Of a packet of the viewer's family (family.h). 0, or non-zero when the headers cannot be written (no memory to unshare
+ * them). Invalidates packet pointers. A global function, so that the verifier looks at it once. */
 __noinline int rewrite(struct __sk_buff *skb, const struct fanout_viewer *v, __u32 kind)
 {
 	struct header_change change;
-	void *data, *end;
-	bool v6;
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 
 	if (!v)
 		return -1; /* for the verifier */
-	v6 = is_v6(v->address);
-	if (v6 != (skb->protocol == bpf_htons(ETH_P_IPV6)) && (v6 ? change_to_v6(skb) : change_to_v4(skb)))
-		return -1;
-	data = (void *)(long)skb->data;
-	end = (void *)(long)skb->data_end;
-	if (!v6) {
+	if (!is_v6(v->address)) {
 		if (data + HEADERS_V4 > end)
 			return -1;
 		change = rewrite_v4(data, v, kind);

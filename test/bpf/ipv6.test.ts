@@ -3,7 +3,6 @@
 // copy as it is on the wire.
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import type { Family } from '../../src/control/state/address.js';
 import { addressBytes, addressText } from '../../src/control/state/address.js';
 import type { UdpPacket } from '../../tools/wire/pcap.js';
 import { KernelBench, TC_ACT_SHOT, TC_ACT_UNSPEC } from '../fixtures/kernel-bench.js';
@@ -155,8 +154,8 @@ t.test('a packet cut short at every length changes nothing but counters', { skip
 
 const VIEWERS = 6;
 /** Payloads of every length up to some, and what the checksum makes of them: values near 0 and 0xffff among them. */
-const PAYLOADS = Array.from({ length: 300 }, (_, i) =>
-  rtp({ seq: i, timestamp: i * 110_000 }, i < 200 ? i : i * 4),
+const PAYLOADS = Array.from({ length: 100 }, (_, i) =>
+  rtp({ seq: i, timestamp: i * 110_000 }, i < 70 ? i : i * 13),
 );
 
 const keyOf = (p: Pick<UdpPacket, 'destination' | 'destinationPort'>) =>
@@ -186,7 +185,7 @@ for (const engine of ['tc', 'xdp'] as const)
         await until(() => viewers.every((v) => bench.state.viewer(v.slot).rtcpPackets === 1));
       }, expected);
       t.equal(copies.length, expected);
-      checkHeaders(t, copies, family);
+      checkHeaders(t, copies);
       for (const i of viewers.keys()) {
         const address = i % 2 ? `2001:db8:1::${i + 1}` : `10.1.1.${i + 1}`;
         const mine = copies.filter((c) => keyOf(c) === `${address} ${10002 + 2 * i}`);
@@ -200,7 +199,7 @@ for (const engine of ['tc', 'xdp'] as const)
       await bench.close();
     });
 
-function checkHeaders(t: Test, copies: readonly UdpPacket[], source: Family): void {
+function checkHeaders(t: Test, copies: readonly UdpPacket[]): void {
   const is6 = (c: UdpPacket) => c.destination.includes(':');
   t.same(
     copies.filter((c) => c.header !== (is6(c) ? 'none' : 'right')),
@@ -208,7 +207,7 @@ function checkHeaders(t: Test, copies: readonly UdpPacket[], source: Family): vo
     'IPv4 headers',
   );
   t.same(
-    copies.filter((c) => c.checksum === 'wrong' || (c.checksum === 'none' && (is6(c) || source === 6))),
+    copies.filter((c) => c.checksum !== 'right'),
     [],
     'UDP checksums',
   );

@@ -133,7 +133,8 @@ onBothEngines('what a copy looks like on the wire', { skip }, async (t, engine) 
   for (const copy of copies) t.equal(copy.header, 'right');
   t.same(
     copies.map((c) => c.checksum),
-    [...Array(3).fill('right'), ...Array(3).fill('none'), ...Array(3).fill('right')],
+    Array(9).fill('right'),
+    'a packet without a checksum is given one',
   );
   const to = (c: (typeof copies)[number]) =>
     `${c.source}:${c.sourcePort} > ${c.destination}:${c.destinationPort}`;
