@@ -50,10 +50,10 @@ for (const engine of ['tc', 'xdp'] as const)
       [],
     );
     t.same(
-      copies.filter(({ checksum }) => checksum === 'wrong'),
+      copies.filter(({ checksum }) => checksum !== 'right'),
       [],
+      'whoever came without a checksum has been given one',
     );
-    t.equal(copies.filter(({ checksum }) => checksum === 'none').length, 3, 'only the one without');
     const kinds = copies.map((c) => `${c.destinationMac} ${c.destination}:${c.destinationPort} ttl ${c.ttl}`);
     const count = new Map(kinds.map((kind) => [kind, kinds.filter((other) => other === kind).length]));
     const unicast = `${bench.outlet.mac.toString('hex')} 10.1.1.1`;
