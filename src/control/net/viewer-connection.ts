@@ -2,7 +2,7 @@
 // One RTSP connection of a viewer: bytes in, requests strictly one after the other, answers out in their order. What it
 // may send ahead, leave unread, and how long it may idle is bounded (limits.ts).
 
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 import type { Endpoint, ListenerOptions, ViewerLink } from '../path/ports.js';
 import { RtspError } from '../rtsp/errors.js';
@@ -10,8 +10,8 @@ import { Framer } from '../rtsp/framer.js';
 import { response, type InterleavedFrame, type RtspMessage, type RtspRequest } from '../rtsp/message.js';
 import { serialize } from '../rtsp/serialize.js';
 import type { Deadline } from '../state/deadlines.js';
-import { plainAddress } from '../state/address.js';
 import type { HeldSockets } from './held-sockets.js';
+import type { Wire } from './wire.js';
 
 /** After our FIN the viewer gets so long to read and to close; then it is cut off. */
 const FAREWELL_MS = 2000;
@@ -19,7 +19,9 @@ const FAREWELL_MS = 2000;
 export class ViewerConnection implements ViewerLink {
   readonly remote: Endpoint;
   readonly local: Endpoint;
-  readonly #socket: Socket;
+  readonly secure: boolean;
+  readonly #wire: Wire;
+  readonly #socket: Duplex;
   readonly #options: ListenerOptions;
   readonly #gone: () => void;
   readonly #framer = new Framer();
@@ -33,14 +35,17 @@ export class ViewerConnection implements ViewerLink {
   #quiet: (() => void) | undefined;
 
   /** `gone` is called once, when nothing is left of it. `name`: it is held under that name already. */
-  constructor(socket: Socket, options: ListenerOptions, gone: () => void, held?: HeldSockets, name?: string) {
+  constructor(wire: Wire, options: ListenerOptions, gone: () => void, held?: HeldSockets, name?: string) {
+    const socket = wire.stream;
+    this.#wire = wire;
     this.#socket = socket;
     this.#held = held;
     this.#name = name;
     this.#options = options;
     this.#gone = gone;
-    this.remote = { address: plainAddress(socket.remoteAddress!), port: socket.remotePort! };
-    this.local = { address: plainAddress(socket.localAddress!), port: socket.localPort! };
+    this.remote = wire.remote;
+    this.local = wire.local;
+    this.secure = wire.secure;
     this.#timer = this.#watchIdle();
     socket.on('data', (chunk) => this.#receive(chunk));
     socket.on('error', () => undefined); // reset, timed out: 'close' follows
@@ -48,9 +53,10 @@ export class ViewerConnection implements ViewerLink {
   }
 
   hold(): string | undefined {
-    if (this.#name === undefined && this.#held && !this.#closing) {
+    const { holdable } = this.#wire;
+    if (this.#name === undefined && this.#held && holdable && !this.#closing) {
       this.#name = this.#held.newName('viewer');
-      this.#held.put(this.#name, this.#socket);
+      this.#held.put(this.#name, holdable);
     }
     return this.#name;
   }

@@ -42,9 +42,14 @@ export interface ViewerLink {
   readonly remote: Endpoint;
   /** Our address as this viewer knows it. */
   readonly local: Endpoint;
+  /** Encrypted: nobody on the way reads it. */
+  readonly secure: boolean;
   /** Closes it at once; an answer that is being written still goes out. */
   close(): void;
-  /** Sees to it that the connection outlives this process, if anybody holds it. Returns its name for the next one. */
+  /**
+   * Sees to it that the connection outlives this process, if anybody holds it. Returns its name for the next one.
+   * Undefined as well: TLS or a tunnel, which end with the process.
+   */
   hold(): string | undefined;
 }
 
@@ -68,6 +73,8 @@ export interface ListenerOptions {
 
 export interface Listener {
   readonly address: Endpoint;
+  /** Where TLS is spoken. */
+  readonly tlsAddress: Endpoint | undefined;
   /** Connections that are open. */
   readonly connections: number;
   /** Accepts no more, closes what is open. */
@@ -76,12 +83,22 @@ export interface Listener {
   restore(name: string): ViewerLink | undefined;
   /** Takes no further request; resolves when those under way have been answered. */
   quiesce(): Promise<void>;
+  /** Reads certificate and key again, for connections from now on. @throws Error, one sentence: they stay as they were */
+  reloadTls(): void;
 }
 
 /** Where viewers connect to; without a host at all addresses, of both families. */
 export interface ListenAt {
   readonly host: string | undefined;
   readonly port: number;
+  /** Where they connect to with TLS as well. */
+  readonly tls?: { readonly at: ListenAt; readonly files: TlsFiles } | undefined;
+}
+
+/** Names of PEM files: the certificate, with those that lead to a known authority behind it, and its private key. */
+export interface TlsFiles {
+  readonly certificate: string;
+  readonly key: string;
 }
 
 /** Rejects when the address cannot be had (in use, not ours, not allowed): one sentence for the command line. */

@@ -9,6 +9,7 @@ import type { ViewerLink } from './ports.js';
 
 /** The server as a viewer addresses it, which is us. */
 export interface Authority {
+  readonly scheme: RtspUrl['scheme'];
   readonly host: string;
   readonly port: number;
 }
@@ -20,11 +21,13 @@ export interface Authority {
 export function viewerUrl(uri: string, link: ViewerLink): RtspUrl {
   if (isAbsoluteUri(uri)) {
     const url = parseRtspUrl(uri);
-    if (url.scheme !== 'rtsp') throw new RtspError(400, 'Only rtsp:// is served here.');
+    // Whoever has taken TLS off in front of us does not rewrite URLs, so rtsps:// may come over either.
+    if (url.scheme === 'rtspu') throw new RtspError(400, 'Only rtsp:// and rtsps:// are served here.');
     return url;
   }
   if (!uri.startsWith('/')) throw new RtspError(400, 'The URL is neither absolute nor a path.');
-  return parseRtspUrl(`rtsp://${endpointText(link.local.address, link.local.port)}${uri}`);
+  const scheme = link.secure ? 'rtsps' : 'rtsp';
+  return parseRtspUrl(`${scheme}://${endpointText(link.local.address, link.local.port)}${uri}`);
 }
 
 /** The URL at the source of what a viewer asked for. */
@@ -37,7 +40,7 @@ export function sourceUrl(source: RtspUrl, viewer: RtspUrl): RtspUrl {
 /** A URL of the source as that viewer must see it. One that cannot be read names nothing that a viewer could reach: undefined. */
 export function translateUrl(text: string, to: Authority): string | undefined {
   try {
-    return formatRtspUrl({ ...withAuthority(parseRtspUrl(text), to.host, to.port), scheme: 'rtsp' });
+    return formatRtspUrl({ ...withAuthority(parseRtspUrl(text), to.host, to.port), scheme: to.scheme });
   } catch (error) {
     if (error instanceof RtspError) return undefined;
     throw error;

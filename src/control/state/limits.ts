@@ -37,6 +37,9 @@ export interface Limits {
   readonly sessionMs: number;
   /** A viewer's connection without session and without request is closed. */
   readonly idleMs: number;
+  /** An HTTP header of a tunnel must come within that time, and a GET for a POST that came first. So many may wait for one. */
+  readonly tunnelMs: number;
+  readonly tunnelsPending: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -59,4 +62,6 @@ export const DEFAULT_LIMITS: Limits = {
   reportMs: 5000,
   sessionMs: 60_000,
   idleMs: 60_000,
+  tunnelMs: 10_000,
+  tunnelsPending: 256,
 };
