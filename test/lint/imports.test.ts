@@ -39,7 +39,7 @@ const ALLOWED: Readonly<Record<string, { areas: readonly string[]; packages: rea
     ],
     packages: [],
   },
-  rtsp: { areas: [], packages: ['sdp-transform', 'node:net', 'node:util'] },
+  rtsp: { areas: [], packages: ['sdp-transform', 'node:crypto', 'node:net', 'node:util'] },
   rtp: { areas: [], packages: [] },
   rtcp: { areas: [], packages: [] },
   proxyctl: {
