@@ -21,7 +21,13 @@ const ALLOWED: Readonly<Record<string, { areas: readonly string[]; packages: rea
   },
   net: { areas: ['rtsp', 'state', 'types:src/control/path/ports.ts'], packages: ['node:*'] },
   kernel: {
-    areas: ['rtp', 'rtcp', 'state', 'types:src/control/path/ports.ts'],
+    areas: [
+      'rtp',
+      'rtcp',
+      'state',
+      'types:src/control/path/ports.ts',
+      'file:src/control/rtsp/interleaved.ts',
+    ],
     packages: ['koffi', 'netlink', 'node:*'],
   },
   hold: {

@@ -3,6 +3,7 @@
 
 import type {
   ClientLossRow,
+  ClientQueueRow,
   ClientRow,
   ClientTrackRow,
   StatusRow,
@@ -29,8 +30,11 @@ const clientLoss = row<ClientLossRow>({
   at: TEXT,
 });
 
+const clientQueue = row<ClientQueueRow>({ bytes: COUNT, picturesDropped: COUNT });
+
 const clientTrack = row<ClientTrackRow>({
   media: TEXT,
+  transport: oneOf('udp', 'tcp', 'multicast'),
   rtpPort: COUNT,
   rtcpPort: COUNT,
   group: orNull(TEXT),
@@ -38,6 +42,7 @@ const clientTrack = row<ClientTrackRow>({
   packets: COUNT,
   bytes: COUNT,
   drops: COUNT,
+  queue: orNull(clientQueue),
   loss: orNull(clientLoss),
 });
 

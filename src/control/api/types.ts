@@ -24,7 +24,9 @@ export interface ClientRow {
 export interface ClientTrackRow {
   /** `video`, `audio`, `application` … (the m= line's first word). */
   readonly media: string;
-  /** The viewer's UDP ports, or its group's. */
+  /** `tcp`: interleaved with the answers on its RTSP connection. */
+  readonly transport: 'udp' | 'tcp' | 'multicast';
+  /** The viewer's UDP ports, or its group's, or its channels. */
   readonly rtpPort: number;
   readonly rtcpPort: number;
   /** The multicast group that it gets its copies by, with all others there; null: it has copies of its own. */
@@ -36,8 +38,17 @@ export interface ClientTrackRow {
   readonly bytes: number;
   /** Copies that were not sent. */
   readonly drops: number;
+  /** Of an interleaved track; null: it is none. */
+  readonly queue: ClientQueueRow | null;
   /** What its last receiver report said; null until there is one. */
   readonly loss: ClientLossRow | null;
+}
+
+export interface ClientQueueRow {
+  /** What waits for room in the connection, of all its tracks. */
+  readonly bytes: number;
+  /** Pictures that were left out because the viewer was too slow; their packets are among `drops`. */
+  readonly picturesDropped: number;
 }
 
 export interface ClientLossRow {

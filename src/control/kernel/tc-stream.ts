@@ -9,11 +9,13 @@ import type {
   ViewerHandle,
   ViewerSpec,
 } from '../path/ports.js';
+import { readRtpHeader } from '../rtp/header.js';
 import { Codec } from './abi.gen.js';
 import { codecOf } from './codec.js';
 import type { HopCommand, OpenCommand } from './commands.js';
 import type { CacheWindow } from './picture-cache.js';
 import { destinationOf } from './next-hop.js';
+import { Seam } from './seam.js';
 import type { TcDatapath } from './tc.js';
 import { TcViewer, type ViewerStream } from './tc-viewer.js';
 import { UserspaceFanout } from './userspace-fanout.js';
@@ -28,8 +30,9 @@ export class TcStream implements StreamHandle {
   /** Viewers that are being served from the picture cache. */
   #joins = 0;
   readonly #gone: () => void;
-  /** Viewers that the kernel cannot serve; it passes the stream up for them. */
+  /** Viewers that the kernel cannot serve, interleaved ones among them; it passes the stream up for them. */
   readonly #fallback: UserspaceFanout;
+  readonly #seam: Seam;
   #closed = false;
 
   constructor(engine: TcDatapath, spec: StreamSpec, gone: () => void) {
@@ -63,6 +66,10 @@ export class TcStream implements StreamHandle {
       (reason) => engine.countDrop(reason),
       engine.openPictures(spec.encoding),
     );
+    this.#seam = new Seam({
+      tickets: () => engine.state.tickets(this.#index),
+      read: (ticket) => engine.state.cache.read(this.#window, ticket),
+    });
     spec.upstream.onRtp((packet, from) => this.#cameUp(packet, from));
     spec.upstream.onRtcp((packet, from) => {
       if (this.#isSource(from, spec.source.rtcpPort)) this.#fallback.forwardRtcp(packet);
@@ -75,11 +82,18 @@ export class TcStream implements StreamHandle {
 
   async add(viewer: ViewerSpec): Promise<ViewerHandle> {
     const { hops } = this.#engine;
+    if (viewer.interleaved) return this.#addFallback(viewer, () => {});
     const to = destinationOf(viewer);
     const frame = this.#engine.frame(await hops.watch(to));
     try {
       if (this.#closed) throw new Error('the stream has ended');
-      if (typeof frame === 'string') return this.#addFallback(viewer, frame);
+      if (typeof frame === 'string') {
+        this.#engine.log.warn(
+          { viewer: viewer.address, why: frame },
+          'this viewer is served from user space',
+        );
+        return this.#addFallback(viewer, () => hops.unwatch(to));
+      }
       const made: TcViewer = new TcViewer(this.#engine, this.#viewerStream, viewer, frame, () => {
         this.#viewers.delete(made);
         hops.unwatch(to);
@@ -134,21 +148,39 @@ export class TcStream implements StreamHandle {
   /** RTP on the socket: the kernel passed it up for viewers that it cannot serve, or never saw it. */
   #cameUp(packet: Buffer, from: Endpoint): void {
     if (this.#closed || !this.#isSource(from, this.#spec.source.rtpPort)) return;
-    if (this.#fallback.viewers > 0) this.#fallback.forwardRtp(packet);
-    else void this.#engine.watchAllDevices(this.#spec.name);
+    if (this.#fallback.viewers === 0) {
+      void this.#engine.watchAllDevices(this.#spec.name);
+      return;
+    }
+    const header = readRtpHeader(packet);
+    if (!header) return this.#engine.countDrop('malformed');
+    for (const next of this.#seam.take(packet, header.sequence)) this.#fallback.forwardRtp(next);
   }
 
   #isSource(from: Endpoint, port: number): boolean {
     return from.address === this.#spec.source.address && (port === 0 || from.port === port);
   }
 
-  #addFallback(viewer: ViewerSpec, why: string): ViewerHandle {
-    this.#engine.log.warn({ viewer: viewer.address, why }, 'this viewer is served from user space');
-    this.#engine.state.commands.passUp(this.#index, true);
-    return this.#fallback.add(viewer, () => {
-      this.#engine.hops.unwatch(destinationOf(viewer));
-      if (!this.#closed && this.#fallback.viewers === 0)
-        this.#engine.state.commands.passUp(this.#index, false);
-    });
+  #addFallback(viewer: ViewerSpec, gone: () => void): ViewerHandle {
+    if (this.#closed) throw new Error('the stream has ended');
+    if (this.#fallback.viewers === 0) this.#passUp(true);
+    try {
+      return this.#fallback.add(viewer, () => {
+        gone();
+        if (!this.#closed && this.#fallback.viewers === 0) this.#passUp(false);
+      });
+    } catch (error) {
+      if (this.#fallback.viewers === 0) this.#passUp(false);
+      throw error;
+    }
+  }
+
+  /** With the first viewer that is served from here what the kernel has kept is taken over, and it goes on keeping: viewers
+   * that the kernel serves may come meanwhile. */
+  #passUp(on: boolean): void {
+    this.#engine.state.commands.passUp(this.#index, on);
+    if (this.#window.size === 0) return;
+    this.#countJoins(on);
+    if (on) this.#fallback.prime(this.#seam.begin());
   }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A stream's viewers served by this process, one send per copy. The user-space engine is made of it, and the kernel
-// engines use it for the few viewers that the kernel cannot reach. It owns no socket.
+// engines use it for the viewers that the kernel cannot reach, or that have their packets interleaved. It owns no socket.
 import type { Endpoint, ViewerHandle, ViewerSpec } from '../path/ports.js';
 import { readRtpHeader } from '../rtp/header.js';
+import { InterleavedFanout, isInterleaved } from './interleaved-fanout.js';
 import { UserspacePictures, type StreamPictures } from './userspace-pictures.js';
 import { UserspaceViewer, type Beginning } from './userspace-viewer.js';
 
@@ -32,6 +33,7 @@ export class UserspaceFanout {
   readonly #senders: Senders;
   readonly #onDrop: (reason: CopyDrop) => void;
   readonly #pictures: StreamPictures;
+  readonly #interleaved: InterleavedFanout;
   /** Replaced, never changed: who leaves while a packet is served does not shift the others. */
   #viewers: readonly UserspaceViewer[] = [];
   /** Index of the viewer to be served first by the next RTP packet. */
@@ -50,10 +52,18 @@ export class UserspaceFanout {
     this.#senders = senders;
     this.#onDrop = onDrop;
     this.#pictures = pictures;
+    this.#interleaved = new InterleavedFanout(pictures, (packets) => {
+      for (let i = 0; i < packets; i++) onDrop('egress-refused');
+    });
   }
 
   get viewers(): number {
-    return this.#viewers.length;
+    return this.#viewers.length + this.#interleaved.viewers;
+  }
+
+  /** What came before this process saw the stream, oldest first: viewers may begin with it. */
+  prime(packets: readonly Buffer[]): void {
+    for (const packet of packets) this.#pictures.cache.keep(packet, this.#pictures.begins(packet));
   }
 
   /** Sends whose outcome is not known yet. */
@@ -66,7 +76,14 @@ export class UserspaceFanout {
    * when it is removed. Throws on an id twice.
    */
   add(spec: ViewerSpec, gone: () => void = () => {}): ViewerHandle {
-    if (this.#viewers.some(({ id }) => id === spec.id)) throw new Error(`viewer ${spec.id} is here already`);
+    if (this.#interleaved.has(spec.id) || this.#viewers.some(({ id }) => id === spec.id))
+      throw new Error(`viewer ${spec.id} is here already`);
+    const beginning = spec.goesOn ? {} : this.#beginning();
+    if (isInterleaved(spec))
+      return this.#interleaved.add(spec, beginning, () => {
+        this.#forgetIfEmpty();
+        gone();
+      });
     const { joins } = this.#pictures;
     const join = { step: (packets: number) => this.#catchUp(viewer, packets) };
     const left = () => {
@@ -74,7 +91,7 @@ export class UserspaceFanout {
       this.#drop(viewer);
       gone();
     };
-    const viewer = new UserspaceViewer(spec, left, spec.goesOn ? {} : this.#beginning());
+    const viewer = new UserspaceViewer(spec, left, beginning);
     this.#viewers = [...this.#viewers, viewer];
     if (viewer.next !== undefined) joins.begin(join);
     return viewer;
@@ -113,6 +130,7 @@ export class UserspaceFanout {
     const { cache, nowNs } = this.#pictures;
     const begins = this.#pictures.begins(packet);
     cache.keep(packet, begins);
+    this.#interleaved.forwardRtp(packet, begins);
     const viewers = this.#viewers;
     const first = this.#first;
     if (viewers.length > 0) this.#first = (first + 1) % viewers.length;
@@ -125,6 +143,7 @@ export class UserspaceFanout {
 
   /** In the order of service, which only RTP moves on. */
   forwardRtcp(packet: Buffer): void {
+    this.#interleaved.forwardRtcp(packet);
     const viewers = this.#viewers;
     const first = this.#first;
     for (let i = 0; i < viewers.length; i++) {
@@ -139,6 +158,7 @@ export class UserspaceFanout {
     this.#viewers = []; // at once: one by one would be quadratic
     this.#first = 0;
     for (const viewer of viewers) viewer.remove();
+    this.#interleaved.close();
     this.#pictures.cache.forget();
     this.#pictures.close();
   }
@@ -174,7 +194,12 @@ export class UserspaceFanout {
     this.#viewers = this.#viewers.filter((other) => other !== viewer);
     if (index < this.#first) this.#first--;
     if (this.#first >= this.#viewers.length) this.#first = 0;
-    if (this.#viewers.length === 0) this.#pictures.cache.forget(); // what comes without viewers is not seen here
+    this.#forgetIfEmpty();
+  }
+
+  /** What comes without viewers is not seen here. */
+  #forgetIfEmpty(): void {
+    if (this.viewers === 0) this.#pictures.cache.forget();
   }
 }
 

@@ -11,6 +11,8 @@ import { UserspaceCache } from './userspace-cache.js';
 export interface StreamPictures {
   readonly cache: UserspaceCache;
   readonly joins: Joins;
+  /** Whether the beginning of a picture can be told. */
+  readonly tells: boolean;
   /** Whether a decoder can begin with that packet. */
   begins(packet: Buffer): boolean;
   /** CLOCK_MONOTONIC, nanoseconds. */
@@ -47,6 +49,7 @@ export class UserspacePictures {
     return {
       cache: new UserspaceCache(size),
       joins: this.#joins,
+      tells,
       begins: (packet) => tells && beginsPicture(packet, encoding),
       nowNs: this.#nowNs,
       holdUntilNs: () => (holdNs > 0n ? this.#nowNs() + holdNs : undefined),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One RTSP connection of a viewer: bytes in, requests strictly one after the other, answers out in their order. What it
-// may send ahead, leave unread, and how long it may idle is bounded (limits.ts).
+// may send ahead, leave unread, and how long it may idle is bounded (limits.ts). Interleaved packets go out between answers.
 
 import type { Duplex } from 'node:stream';
 
@@ -27,6 +27,10 @@ export class ViewerConnection implements ViewerLink {
   readonly #framer = new Framer();
   #busy = false;
   #ahead = 0; // bytes that came while a request was being worked on
+  #written = 0; // bytes in all, taken by the system or waiting for that
+  #unread = 0; // bytes of answers that the system has not taken yet
+  /** Frames that wait for the answer to PLAY: many players throw away what comes before it. */
+  #afterAnswer: Buffer[] | undefined;
   #closing = false;
   #timer: Deadline;
   readonly #held: HeldSockets | undefined;
@@ -59,6 +63,25 @@ export class ViewerConnection implements ViewerLink {
       this.#held.put(this.#name, holdable);
     }
     return this.#name;
+  }
+
+  get queued(): number {
+    const waiting = this.#afterAnswer?.reduce((sum, { length }) => sum + length, 0) ?? 0;
+    return this.#socket.writableLength + waiting;
+  }
+
+  get taken(): number {
+    return this.#written - this.#socket.writableLength;
+  }
+
+  send(frames: Buffer): void {
+    if (this.#afterAnswer) {
+      this.#afterAnswer.push(frames);
+      return;
+    }
+    if (!this.#socket.writable) return;
+    this.#written += frames.length;
+    this.#socket.write(frames);
   }
 
   /** Reads no more; resolves when no request is under way. What is in half stays with us: it is waited for. */
@@ -121,8 +144,9 @@ export class ViewerConnection implements ViewerLink {
   async #work(): Promise<void> {
     this.#busy = true;
     for (let message = this.#next(); message; message = this.#next()) {
-      // `$` frames and responses: nothing was asked of the viewer that they could belong to.
       if (message.kind === 'request') await this.#answer(message);
+      else if (message.kind === 'frame') this.#options.requests.frame(this, message);
+      // Responses: nothing was asked of the viewer that they could belong to.
     }
     this.#busy = false;
     this.#ahead = 0;
@@ -144,10 +168,14 @@ export class ViewerConnection implements ViewerLink {
   }
 
   async #answer(request: RtspRequest): Promise<void> {
+    if (request.method === 'PLAY') this.#afterAnswer = [];
     const answer = await this.#options.requests.answer(this, request);
     this.#timer.cancel();
     if (!this.#closing) this.#timer = this.#watchIdle();
     this.#write(serialize(answer));
+    const frames = this.#afterAnswer ?? [];
+    this.#afterAnswer = undefined;
+    for (const frame of frames) this.send(frame);
   }
 
   #fault({ status, cseq, framingIntact, isResponse }: RtspError): void {
@@ -159,8 +187,10 @@ export class ViewerConnection implements ViewerLink {
   /** Who asks and does not read the answers is cut off. */
   #write(bytes: Buffer): void {
     if (!this.#socket.writable) return;
-    this.#socket.write(bytes);
-    if (this.#socket.writableLength <= this.#options.limits.unreadBytes) return;
+    this.#written += bytes.length;
+    this.#unread += bytes.length;
+    this.#socket.write(bytes, () => (this.#unread -= bytes.length));
+    if (this.#unread <= this.#options.limits.unreadBytes) return;
     this.#options.refused.add('connection-does-not-read');
     this.#closing = true;
     this.#socket.destroy();

@@ -2,6 +2,7 @@
 // What all parts of the stories share: the ports, the limits and the tables. One per proxy, made by proxy.ts.
 
 import type { RtspUrl } from '../rtsp/url.js';
+import type { Channels } from '../state/channels.js';
 import type { Deadlines } from '../state/deadlines.js';
 import type { Destinations } from '../state/destinations.js';
 import type { ExpiringLru } from '../state/expiring-lru.js';
@@ -48,6 +49,8 @@ export interface Context {
   /** The sessions that depend on each viewer's connection. */
   readonly links: Map<ViewerLink, Set<Session>>;
   readonly destinations: Destinations<ViewerTrack>;
+  /** Whose packets are interleaved on which channels. */
+  readonly channels: Channels<ViewerLink, ViewerTrack>;
   /** What control URLs mean, by their place (url-map.ts). */
   readonly described: ExpiringLru<Described>;
   /** The CNAME in RTCP packets of ours (RFC 7022 4.2: random, so that it tells nobody anything). */

@@ -2,7 +2,7 @@
 // What the stories in this folder need from the outside, as interfaces. net/ and kernel/ implement them; main.ts
 // plugs them together; unit tests plug in fakes. Nothing here knows a socket, a map or a file.
 
-import type { RtspMessage, RtspRequest, RtspResponse } from '../rtsp/message.js';
+import type { InterleavedFrame, RtspMessage, RtspRequest, RtspResponse } from '../rtsp/message.js';
 import type { Deadlines } from '../state/deadlines.js';
 import type { Limits } from '../state/limits.js';
 import type { Tally } from '../state/tally.js';
@@ -37,8 +37,16 @@ export interface Log {
   error(fields: object, message: string): void;
 }
 
+/** Where a viewer's packets go that are interleaved with its RTSP answers (RFC 2326 10.12). */
+export interface FrameSink {
+  /** Whole `$` frames. The buffer is shared with other viewers: it is not copied, and nobody may change it any more. */
+  send(frames: Buffer): void;
+  /** Bytes that wait for room in the connection. */
+  readonly queued: number;
+}
+
 /** A viewer's RTSP connection as the stories see it. */
-export interface ViewerLink {
+export interface ViewerLink extends FrameSink {
   readonly remote: Endpoint;
   /** Our address as this viewer knows it. */
   readonly local: Endpoint;
@@ -51,12 +59,16 @@ export interface ViewerLink {
    * Undefined as well: TLS or a tunnel, which end with the process.
    */
   hold(): string | undefined;
+  /** Bytes that the system has taken for the viewer: while they grow, somebody reads. */
+  readonly taken: number;
 }
 
 /** Who answers viewers: story 1. */
 export interface ViewerRequests {
   /** Called for one request of a link at a time. Never rejects. */
   answer(link: ViewerLink, request: RtspRequest): Promise<RtspResponse>;
+  /** A `$` frame came: RTCP of an interleaved viewer, or nothing that was asked for. */
+  frame(link: ViewerLink, frame: InterleavedFrame): void;
   /** The link is gone, from whichever side. Called once. */
   closed(link: ViewerLink): void;
   /** Whether a session depends on the link: if so it is not closed for being idle. */
@@ -207,6 +219,16 @@ export interface ViewerSpec {
   readonly multicast?: { readonly device: Device; readonly ttl: number; readonly pair: UdpPair } | undefined;
   /** A former process has served it already: it goes on in the middle of a picture. */
   readonly goesOn?: boolean;
+  /** It is served on its RTSP connection; its ports are channels, 0 to 255. */
+  readonly interleaved?: Interleaved | undefined;
+}
+
+export interface Interleaved {
+  readonly sink: FrameSink;
+  /** With more than this waiting no further picture is begun: the viewer is too slow. Bytes. */
+  readonly queueBytes: number;
+  /** Packets are left out from now on, because the viewer is too slow (true), or no longer (false). */
+  dropping(begins: boolean): void;
 }
 
 /** Counted by whoever makes the copies. All monotonic from the viewer's add on. */
@@ -220,6 +242,8 @@ export interface ViewerCounters {
   readonly drops: number;
   /** RTP packets withheld because no picture had begun yet. */
   readonly held?: number;
+  /** Of an interleaved viewer: pictures left out because it was too slow. Their packets are among `drops`. */
+  readonly pictures?: number;
 }
 
 export interface StreamCounters {

@@ -4,6 +4,7 @@
 import type { ProxyView, StatusRow } from '../api/types.js';
 import { formatRtspUrl, withoutCredentials, type RtspUrl } from '../rtsp/url.js';
 import { endpointText } from '../state/address.js';
+import { Channels } from '../state/channels.js';
 import { Deadlines, TICK_MS, type Deadline } from '../state/deadlines.js';
 import { Destinations } from '../state/destinations.js';
 import { ExpiringLru } from '../state/expiring-lru.js';
@@ -196,6 +197,7 @@ function buildContext(options: ProxyOptions): Context {
     sessions: new SessionTable(limits.sessions, random),
     links: new Map(),
     destinations: new Destinations(),
+    channels: new Channels(),
     described: new ExpiringLru(limits.descriptions, limits.descriptionMs),
     cname: (records?.get('proxy') as ProxyRecord | undefined)?.cname ?? random(12).toString('base64'),
     nextViewerId: () => (viewerId = viewerId === 0xffff_ffff ? 1 : viewerId + 1),

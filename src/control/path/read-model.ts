@@ -25,18 +25,21 @@ export function clientRow(session: Session): ClientRow {
 }
 
 function clientTrackRow(viewer: ViewerTrack): ClientTrackRow {
-  const { packets, bytes, drops } = viewer.counters;
+  const { packets, bytes, drops, pictures = 0 } = viewer.counters;
+  const { group, link } = viewer;
   const [rtpPort, rtcpPort] = viewer.ports;
   const servedBy = viewer.servedBy ?? null;
   return {
     media: viewer.track.media.media,
+    transport: link ? 'tcp' : group ? 'multicast' : 'udp',
     rtpPort,
     rtcpPort,
-    group: viewer.group?.address ?? null,
+    group: group?.address ?? null,
     servedBy,
     packets,
     bytes,
     drops,
+    queue: link ? { bytes: link.queued, picturesDropped: pictures } : null,
     loss: lossRow(viewer),
   };
 }

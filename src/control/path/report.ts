@@ -4,8 +4,9 @@
 import { parseCompound } from '../rtcp/compound.js';
 import { msFromShort, roundTripSince } from '../rtcp/ntp.js';
 import type { ReportBlock, RtcpPacket } from '../rtcp/packet.js';
+import type { InterleavedFrame } from '../rtsp/message.js';
 import type { Context } from './context.js';
-import type { Endpoint } from './ports.js';
+import type { Endpoint, ViewerLink } from './ports.js';
 import type { Track } from './track.js';
 import type { ViewerTrack } from './viewer-track.js';
 
@@ -17,6 +18,18 @@ export function receiveViewerRtcp(context: Context, track: Track, packet: Buffer
     context.refused.add('viewer-rtcp-from-stranger');
     return;
   }
+  readCompound(context, viewer, packet, arrivalNs);
+}
+
+/** A `$` frame of a viewer's (RFC 2326 10.12). What is no RTCP of ours is counted and thrown away. */
+export function receiveInterleaved(context: Context, link: ViewerLink, frame: InterleavedFrame): void {
+  const viewer = context.channels.owner(link, frame.channel);
+  if (!viewer) context.refused.add('interleaved-unknown-channel');
+  else if (frame.channel !== viewer.ports[1]) context.refused.add('interleaved-rtp-from-viewer');
+  else readCompound(context, viewer, frame.payload, context.clock.monotonicNs());
+}
+
+function readCompound(context: Context, viewer: ViewerTrack, packet: Buffer, arrivalNs: bigint): void {
   const parts = parseViewerRtcp(context, packet);
   if (!parts) return;
   viewer.session.heard();

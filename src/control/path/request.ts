@@ -3,7 +3,13 @@
 // asks the resource, whose connection holds the pending FIFO (resource.ts, upstream.ts, state/pending.ts).
 
 import { RtspError } from '../rtsp/errors.js';
-import { Headers, response, type RtspRequest, type RtspResponse } from '../rtsp/message.js';
+import {
+  Headers,
+  response,
+  type InterleavedFrame,
+  type RtspRequest,
+  type RtspResponse,
+} from '../rtsp/message.js';
 import { parseSession } from '../rtsp/session.js';
 import type { RtspUrl } from '../rtsp/url.js';
 import type { Context } from './context.js';
@@ -13,6 +19,7 @@ import { pause } from './pause.js';
 import { play } from './play.js';
 import type { ViewerLink, ViewerRequests } from './ports.js';
 import { Refusal } from './refusal.js';
+import { receiveInterleaved } from './report.js';
 import type { Resources } from './resources.js';
 import type { Session } from './session.js';
 import { setUp } from './setup.js';
@@ -69,6 +76,10 @@ export class Requests implements ViewerRequests {
     const cseq = cseqOf(request);
     const first: [string, string][] = cseq === undefined ? [] : [['CSeq', cseq]];
     return { ...answer, headers: new Headers([...first, ['Server', SERVER], ...answer.headers]) };
+  }
+
+  frame(link: ViewerLink, frame: InterleavedFrame): void {
+    receiveInterleaved(this.#story, link, frame);
   }
 
   closed(link: ViewerLink): void {

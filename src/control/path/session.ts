@@ -27,6 +27,7 @@ export class Session {
   readonly #context: Context;
   readonly #links = new Set<ViewerLink>();
   #heardMs: number;
+  #takenBefore = 0;
   #expiry: Deadline;
   #state: 'ready' | 'playing' | 'paused' = 'ready';
   #closed = false;
@@ -86,8 +87,8 @@ export class Session {
 
   /** For the next process, after each change. */
   note(): void {
-    if ([...this.tracks.values()].some(({ group }) => group)) {
-      this.#context.notebook.remove(`session/${this.id}`); // groups are not taken over
+    if ([...this.tracks.values()].some(({ group, link }) => group ?? link)) {
+      this.#context.notebook.remove(`session/${this.id}`); // groups are not taken over, nor half a frame
       return;
     }
     const { id, number, address, port, localAddress, since, state } = this;
@@ -103,13 +104,23 @@ export class Session {
 
   linkClosed(link: ViewerLink): void {
     this.#links.delete(link);
-    if (this.#links.size === 0) this.close('its connection was closed');
+    const isItsWay = [...this.tracks.values()].some((track) => track.link === link);
+    if (this.#links.size === 0 || isItsWay) this.close('its connection was closed');
     else this.note();
+  }
+
+  /** Bytes that were taken for it on connections with its packets: who reads them is there, whatever it says. */
+  get #taken(): number {
+    const links = new Set([...this.tracks.values()].flatMap(({ link }) => link ?? []));
+    return [...links].reduce((sum, { taken }) => sum + taken, 0);
   }
 
   /** One look per expiry, not one timer per sign of life. */
   #watch(ms: number): Deadline {
     return this.#context.deadlines.in(ms, () => {
+      const taken = this.#taken;
+      if (taken > this.#takenBefore) this.heard();
+      this.#takenBefore = taken;
       const left = this.#heardMs + this.#context.limits.sessionMs - nowMs(this.#context.clock);
       if (left > 0) this.#expiry = this.#watch(left);
       else this.evict('nothing was heard of the viewer');

@@ -3,7 +3,7 @@
 // answered from what that has opened.
 
 import { response, type RtspResponse } from '../rtsp/message.js';
-import { formatTransport, parseTransport, type Transport } from '../rtsp/transport.js';
+import { formatTransport, parseTransport, type NumberRange } from '../rtsp/transport.js';
 import { formatRtspUrl, parseRtspUrl } from '../rtsp/url.js';
 import type { Described, MediaDescription } from './description.js';
 import type { Device } from './ports.js';
@@ -17,13 +17,17 @@ import { ViewerTrack, type Delivery } from './viewer-track.js';
 
 type Ports = Delivery['ports'];
 
-/** How a viewer is to be served, as far as that can be told without its track. */
-type Way = { readonly ports: Ports } | { readonly device: Device };
+/** How a viewer can be served, as far as that can be told without its track. */
+type Way =
+  | { readonly by: 'udp'; readonly ports: Ports }
+  | { readonly by: 'multicast'; readonly device: Device }
+  | { readonly by: 'tcp'; readonly channels: Ports | undefined };
 
 const LAST_PORT = 65_535;
+const LAST_CHANNEL = 255;
 
 export async function setUp(story: Story, ask: Ask): Promise<RtspResponse> {
-  const way = await chooseWay(story, ask);
+  const ways = await waysFor(story, ask);
   if (!ask.session) checkRoom(story, ask);
   const { resource: url, description, media } = await findTrack(story, ask);
   const resource = ask.session?.resource ?? story.resources.at(url, placeOf(parseRtspUrl(url)) || '/');
@@ -31,38 +35,76 @@ export async function setUp(story: Story, ask: Ask): Promise<RtspResponse> {
   if (resource.url !== url) throw new Refusal(459, 'the session is about another resource');
   return resource.use(async () => {
     const track = await resource.setUp(description, media);
-    if ('ports' in way) return join(story, ask, resource, track, way);
-    const group = await track.groups.enter(way.device);
-    try {
-      return join(story, ask, resource, track, { ports: group.ports, group });
-    } catch (error) {
-      track.groups.leave(group);
-      throw error;
-    }
+    return joinFirst(ways, (way) => joinBy(way, story, ask, resource, track));
   });
 }
 
-/**
- * The first alternative that we can serve. `destination` is ignored: media goes to where the connection comes from, or to
- * a group of ours.
- */
-async function chooseWay(story: Story, { request, link }: Ask): Promise<Way> {
-  for (const offer of parseTransport(request.headers.getAll('Transport').join(','))) {
-    if (offer.profile !== 'RTP/AVP' || offer.lower !== 'UDP' || offer.mode?.includes('PLAY') === false)
-      continue;
-    const ports = offer.delivery === 'multicast' ? undefined : portsOf(offer);
-    if (ports) return { ports };
-    if (offer.delivery !== 'multicast' || !story.multicast) continue;
-    const device = await story.deviceFor(link.remote.address, story.multicast.device);
-    if (device) return { device };
-  }
-  throw new Refusal(461, 'none of the transports is RTP/AVP over UDP that this viewer can be served by');
+/** The first that works: 461 of one leads to the next. */
+async function joinFirst(
+  ways: readonly Way[],
+  joinBy: (way: Way) => Promise<RtspResponse>,
+): Promise<RtspResponse> {
+  for (const [i, way] of ways.entries())
+    try {
+      return await joinBy(way);
+    } catch (error) {
+      const isLast = i === ways.length - 1;
+      if (isLast || !(error instanceof Refusal && error.status === 461)) throw error;
+    }
+  throw new Refusal(461, 'none of the transports is RTP/AVP by a way that this viewer can be served');
 }
 
-function portsOf({ clientPort }: Transport): Ports | undefined {
-  if (!clientPort) return undefined;
-  const { low, high = low + 1 } = clientPort;
-  return high > low && high <= LAST_PORT ? [low, high] : undefined;
+async function joinBy(
+  way: Way,
+  story: Story,
+  ask: Ask,
+  resource: Resource,
+  track: Track,
+): Promise<RtspResponse> {
+  const { link, session } = ask;
+  if (way.by === 'udp') return join(story, ask, resource, track, way);
+  if (way.by === 'tcp') {
+    const mine = session?.tracks.get(track.media.control);
+    const ports = story.channels.choose(link, way.channels, mine?.link === link ? mine : undefined);
+    if (!ports) throw new Refusal(461, 'the connection has no channels left');
+    return join(story, ask, resource, track, { ports, link });
+  }
+  const group = await track.groups.enter(way.device);
+  try {
+    return join(story, ask, resource, track, { ports: group.ports, group });
+  } catch (error) {
+    track.groups.leave(group);
+    throw error;
+  }
+}
+
+/**
+ * What we can serve of what the viewer offers, in its order; at least one. `destination` is ignored: media goes to where the
+ * connection comes from, or to a group of ours.
+ */
+async function waysFor(story: Story, { request, link }: Ask): Promise<Way[]> {
+  const ways: Way[] = [];
+  for (const offer of parseTransport(request.headers.getAll('Transport').join(','))) {
+    if (offer.profile !== 'RTP/AVP' || offer.mode?.includes('PLAY') === false) continue;
+    if (offer.delivery === 'multicast') {
+      if (offer.lower !== 'UDP' || !story.multicast) continue;
+      const device = await story.deviceFor(link.remote.address, story.multicast.device);
+      if (device) ways.push({ by: 'multicast', device });
+    } else if (offer.lower === 'TCP')
+      ways.push({ by: 'tcp', channels: pairOf(offer.interleaved, LAST_CHANNEL) });
+    else {
+      const ports = offer.lower === 'UDP' ? pairOf(offer.clientPort, LAST_PORT) : undefined;
+      if (ports) ways.push({ by: 'udp', ports });
+    }
+  }
+  if (ways.length > 0) return ways;
+  throw new Refusal(461, 'none of the transports is RTP/AVP by a way that this viewer can be served');
+}
+
+function pairOf(range: NumberRange | undefined, last: number): Ports | undefined {
+  if (!range) return undefined;
+  const { low, high = low + 1 } = range;
+  return high > low && high <= last ? [low, high] : undefined;
 }
 
 /** Before the source is asked for anything; openSession checks again. */
@@ -88,7 +130,7 @@ function join(story: Story, ask: Ask, resource: Resource, track: Track, delivery
   if (resource.state === 'ending') throw new Refusal(503, 'the source went away');
   const before = ask.session?.tracks.get(track.media.control);
   if (before?.servedBy !== undefined) throw new Refusal(455, 'a track that plays cannot be set up anew');
-  if (!delivery.group) checkPorts(story, link.remote.address, delivery.ports, before);
+  if (!delivery.group && !delivery.link) checkPorts(story, link.remote.address, delivery.ports, before);
   const session = ask.session ?? openSession(story, ask, resource);
   before?.close();
   const viewer = new ViewerTrack(story, session, track, formatRtspUrl(url), delivery);
@@ -122,8 +164,12 @@ function openSession(story: Story, ask: Ask, resource: Resource): Session {
   return session;
 }
 
-function answeredTransport({ downstream, ssrc }: Track, { ports: [low, high], group }: Delivery): string {
-  const protocol = { profile: 'RTP/AVP', lower: 'UDP' };
+function answeredTransport({ downstream, ssrc }: Track, { ports, group, link }: Delivery): string {
+  const [low, high] = ports;
+  const protocol = { profile: 'RTP/AVP', lower: link ? 'TCP' : 'UDP' };
+  const source = ssrc !== undefined && { ssrc };
+  if (link)
+    return formatTransport({ ...protocol, delivery: 'unicast', interleaved: { low, high }, ...source });
   if (group) {
     const { address: destination, ttl } = group;
     const port = { low, high };
@@ -137,6 +183,6 @@ function answeredTransport({ downstream, ssrc }: Track, { ports: [low, high], gr
     delivery: 'unicast',
     clientPort: { low, high },
     serverPort: { low: downstream.rtpPort, high: downstream.rtcpPort },
-    ...(ssrc !== undefined && { ssrc }),
+    ...source,
   });
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // One track of one viewer: where its copies go, whether it gets any, and what it reported.
 
-import type { Context } from './context.js';
+import { frameOf } from '../rtsp/interleaved.js';
+import { nowMs, type Context } from './context.js';
 import type { Group } from './group.js';
-import type { ViewerCounters, ViewerHandle, ViewerSpec } from './ports.js';
+import type { Interleaved, ViewerCounters, ViewerHandle, ViewerLink, ViewerSpec } from './ports.js';
 import type { ViewerTrackRecord } from './records.js';
 import type { Session } from './session.js';
 import type { Track } from './track.js';
@@ -24,11 +25,16 @@ const NOTHING: ViewerCounters = { packets: 0, bytes: 0, rtcpPackets: 0, drops: 0
 
 /** Where a viewer's copies go. */
 export interface Delivery {
-  /** Its own ports, or the group's. */
+  /** Its own ports, or the group's, or the channels of `link`. */
   readonly ports: readonly [rtp: number, rtcp: number];
   /** Entered already; the viewer leaves it. */
   readonly group?: Group | undefined;
+  /** Its packets are interleaved with the answers on this connection (RFC 2326 10.12). */
+  readonly link?: ViewerLink | undefined;
 }
+
+/** A viewer that is too slow, and recovers, and is too slow again, is told in the log at most this often. */
+const SLOW_LOG_MS = 10_000;
 
 export class ViewerTrack {
   readonly session: Session;
@@ -38,6 +44,8 @@ export class ViewerTrack {
   readonly ports: Delivery['ports'];
   /** Served by multicast. */
   readonly group: Group | undefined;
+  /** Served interleaved, on that connection. */
+  readonly link: ViewerLink | undefined;
   /** The SSRC that it reports as, where it takes that to tell it from others. */
   reporter: number | undefined;
   loss: ViewerLoss | undefined;
@@ -46,6 +54,7 @@ export class ViewerTrack {
   #handle: ViewerHandle | undefined;
   #before = NOTHING; // sent before the last pause
   #closed = false;
+  #slowLoggedMs: number | undefined;
   #id: number | undefined;
   /** Its number in the datapath while a former process served it, until it is started again. */
   #formerId: number | undefined;
@@ -56,7 +65,7 @@ export class ViewerTrack {
     session: Session,
     track: Track,
     url: string,
-    { ports, group }: Delivery,
+    { ports, group, link }: Delivery,
     former?: Pick<ViewerTrackRecord, 'id' | 'before'>,
   ) {
     this.#context = context;
@@ -65,12 +74,15 @@ export class ViewerTrack {
     this.url = url;
     this.ports = ports;
     this.group = group;
+    this.link = link;
     if (former) this.#before = former.before;
     this.#formerId = former?.id ?? undefined;
     track.viewers.add(this);
     group?.members.add(this);
-    if (!group && !context.destinations.claim(session.address, ports, this))
-      throw new Error('client ports taken');
+    const isOurs = link
+      ? context.channels.claim(link, ports, this)
+      : group || context.destinations.claim(session.address, ports, this);
+    if (!isOurs) throw new Error('client ports taken');
   }
 
   get wasServed(): boolean {
@@ -133,8 +145,26 @@ export class ViewerTrack {
       rtpPort: ports[0],
       rtcpPort: ports[1],
       ...(goesOn && { goesOn }),
+      ...(this.link && { interleaved: this.#interleaved(this.link) }),
     };
     return this.track.stream.add(spec);
+  }
+
+  #interleaved(sink: ViewerLink): Interleaved {
+    const { interleavedBytes: queueBytes } = this.#context.limits;
+    return { sink, queueBytes, dropping: (begins) => this.#isSlow(begins) };
+  }
+
+  #isSlow(begins: boolean): void {
+    const { refused, log, clock } = this.#context;
+    const { number: viewer, address, port } = this.session;
+    const now = nowMs(clock);
+    if (begins) {
+      refused.add('viewer-too-slow');
+      if (this.#slowLoggedMs !== undefined && now - this.#slowLoggedMs < SLOW_LOG_MS) return;
+      this.#slowLoggedMs = now;
+      log.warn({ viewer, address, port }, 'the viewer is too slow: pictures are left out');
+    } else log.debug({ viewer, address, port }, 'the viewer is sent pictures again');
   }
 
   /** When this has returned, the viewer gets no further copy. A start() under way must have been awaited. */
@@ -156,18 +186,20 @@ export class ViewerTrack {
     this.stop();
     this.#closed = true;
     this.track.viewers.delete(this);
-    if (!this.group) {
-      this.#context.destinations.release(this.session.address, this.ports);
-      return;
+    const { group, link } = this;
+    if (link) this.#context.channels.release(link, this.ports);
+    else if (!group) this.#context.destinations.release(this.session.address, this.ports);
+    else {
+      group.members.delete(this);
+      this.track.groups.leave(group);
     }
-    this.group.members.delete(this);
-    this.track.groups.leave(this.group);
   }
 
   /** RTCP in the source's name. It gets no copies any more. */
   sayGoodbye(packet: Buffer): void {
     const to = { address: this.session.address, port: this.ports[1] };
-    if (this.group) this.group.sayGoodbye(packet);
+    if (this.link) this.link.send(frameOf(this.ports[1], packet));
+    else if (this.group) this.group.sayGoodbye(packet);
     else this.track.downstream.sendRtcp(packet, to);
   }
 }
@@ -178,5 +210,6 @@ function sum(a: ViewerCounters, b: ViewerCounters): ViewerCounters {
     bytes: a.bytes + b.bytes,
     rtcpPackets: a.rtcpPackets + b.rtcpPackets,
     drops: a.drops + b.drops,
+    pictures: (a.pictures ?? 0) + (b.pictures ?? 0),
   };
 }

@@ -21,6 +21,8 @@ export interface Limits {
   /** Bytes that a viewer may send ahead while its request is worked on, and leave unread of our answers. */
   readonly aheadBytes: number;
   readonly unreadBytes: number;
+  /** With more than this waiting for room in a viewer's connection, pictures are left out. */
+  readonly interleavedBytes: number;
   /** A request to the source without an answer is given up. */
   readonly requestMs: number;
   /** How long an upstream connection waits for the answer to its TEARDOWN. */
@@ -54,6 +56,7 @@ export const DEFAULT_LIMITS: Limits = {
   descriptionMs: 300_000,
   aheadBytes: 64 * 1024,
   unreadBytes: 256 * 1024,
+  interleavedBytes: 512 * 1024,
   requestMs: 10_000,
   teardownMs: 2000,
   lingerMs: 10_000,

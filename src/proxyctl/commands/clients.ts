@@ -24,18 +24,21 @@ export function clientsTable(rows: readonly ClientRow[], nowMs: number, width: n
 }
 
 function columns(rows: readonly ClientRow[], nowMs: number): Column<ClientRow>[] {
+  const interleaved = rows.some(({ tracks }) => tracks.some(({ queue }) => queue !== null));
   const multicast = rows.some(({ tracks }) => tracks.some(({ group }) => group !== null));
   return [
     { title: 'ID', align: 'right', cell: (row) => String(row.id) },
     { title: 'VIEWER', atLeast: 9, cell: (row) => row.address },
     { title: 'PORT', align: 'right', optional: true, cell: (row) => String(row.port) },
     ...(multicast ? [{ title: 'GROUP', cell: groups }] : []),
+    ...(interleaved ? [{ title: 'VIA', cell: via }] : []),
     { title: 'STREAM', atLeast: 6, cell: (row) => row.stream },
     { title: 'STATE', cell: (row) => row.state },
     { title: 'SINCE', align: 'right', cell: (row) => duration(nowMs - Date.parse(row.since)) },
     { title: 'PKTS', align: 'right', cell: (row) => count(sum(row, 'packets')) },
     { title: 'BYTES', align: 'right', cell: (row) => bytes(sum(row, 'bytes')) },
     { title: 'DROPS', align: 'right', cell: (row) => count(sum(row, 'drops')) },
+    ...(interleaved ? ([{ title: 'QUEUE', align: 'right', cell: queued }] as const) : []),
     { title: 'LOSS', align: 'right', cell: (row) => worst(row, (loss) => loss.fraction, percent) },
     { title: 'JITTER', align: 'right', cell: (row) => worst(row, (loss) => loss.jitterMs, milliseconds) },
     {
@@ -50,6 +53,17 @@ function columns(rows: readonly ClientRow[], nowMs: number): Column<ClientRow>[]
 
 function sum(row: ClientRow, field: 'packets' | 'bytes' | 'drops'): number {
   return row.tracks.reduce((total, track) => total + track[field], 0);
+}
+
+/** How its tracks come: `tcp` is interleaved. */
+function via({ tracks }: ClientRow): string {
+  return [...new Set(tracks.map(({ transport }) => transport))].join(', ') || '-';
+}
+
+/** What waits for room in its connection; `-` where nothing can. */
+function queued({ tracks }: ClientRow): string {
+  const waiting = tracks.flatMap(({ queue }) => queue?.bytes ?? []);
+  return waiting.length === 0 ? '-' : bytes(Math.max(...waiting));
 }
 
 type Loss = NonNullable<ClientRow['tracks'][number]['loss']>;

@@ -26,6 +26,7 @@ const clients: ClientRow[] = [
     tracks: [
       {
         media: 'video',
+        transport: 'tcp',
         rtpPort: 5000,
         rtcpPort: 5001,
         group: null,
@@ -33,6 +34,7 @@ const clients: ClientRow[] = [
         packets: 2 ** 53 - 1,
         bytes: 2,
         drops: 0,
+        queue: { bytes: 3, picturesDropped: 4 },
         loss: {
           fraction: 0.5,
           cumulative: -3,
@@ -43,6 +45,7 @@ const clients: ClientRow[] = [
       },
       {
         media: 'audio',
+        transport: 'multicast',
         rtpPort: 1,
         rtcpPort: 2,
         group: '239.192.0.1',
@@ -50,6 +53,7 @@ const clients: ClientRow[] = [
         packets: 0,
         bytes: 0,
         drops: 0,
+        queue: null,
         loss: null,
       },
     ],

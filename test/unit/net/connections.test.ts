@@ -7,7 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openListener } from '../../../src/control/net/listener.js';
 import { connectSource } from '../../../src/control/net/source-connection.js';
 import type { Listener, Log, ViewerLink, ViewerRequests } from '../../../src/control/path/ports.js';
-import { request, response, type RtspMessage, type RtspRequest } from '../../../src/control/rtsp/message.js';
+import {
+  request,
+  response,
+  type InterleavedFrame,
+  type RtspMessage,
+  type RtspRequest,
+} from '../../../src/control/rtsp/message.js';
 import { Deadlines } from '../../../src/control/state/deadlines.js';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/control/state/limits.js';
 import { Tally } from '../../../src/control/state/tally.js';
@@ -18,6 +24,7 @@ const QUIET: Log = { debug() {}, info() {}, warn() {}, error() {} };
 class FakeStory implements ViewerRequests {
   readonly asked: string[] = [];
   readonly gone: ViewerLink[] = [];
+  readonly frames: string[] = [];
   last: ViewerLink | undefined;
   held = false;
   release = () => {};
@@ -34,6 +41,10 @@ class FakeStory implements ViewerRequests {
       ],
       Buffer.alloc(method === 'BIG' ? 100_000 : 0, 'x'),
     );
+  }
+
+  frame(_link: ViewerLink, { channel, payload }: InterleavedFrame) {
+    this.frames.push(`${channel} ${payload.toString('latin1')}`);
   }
 
   closed(link: ViewerLink) {
@@ -106,11 +117,12 @@ t.test('requests are answered one after the other, however they arrive', async (
 t.test('a message at fault is answered; the connection is kept where its end is known', async (t) => {
   const { story, listener, refused } = await start();
   const { socket, text, closed } = await dial(listener);
-  socket.write('$\x01\x00\x02ab'); // an interleaved frame, ignored
+  socket.write('$\x01\x00\x02ab'); // an interleaved frame
   socket.write('RTSP/1.0 200 OK\r\nCSeq: 9\r\n\r\n'); // an answer to nothing, ignored
   socket.write(`X * RTSP/2.0\r\nCSeq: 5\r\n\r\n${ask('OK', 6)}`);
   await until(() => answersIn(text()).length === 2);
   t.same(answersIn(text()), ['505/5', '200/6']);
+  t.same(story.frames, ['1 ab']);
   socket.write('X * RTSP/1.0\r\nCSeq: 7\r\nContent-Length: nonsense\r\n\r\nabc');
   await closed;
   t.same(answersIn(text()).at(-1), '400/7');

@@ -50,10 +50,10 @@ const WRONG: readonly {
   { what: 'unwanted format', method: 'DESCRIBE', headers: { Accept: 'text/html' }, status: 406 },
   { what: 'no Transport', method: 'SETUP', url: `${PROXY}/x/v`, status: 461 },
   {
-    what: 'interleaved',
+    what: 'interleaved, of a profile that is not ours',
     method: 'SETUP',
     url: `${PROXY}/x/v`,
-    headers: { Transport: 'RTP/AVP/TCP;unicast;interleaved=0-1' },
+    headers: { Transport: 'RTP/SAVP/TCP;unicast;interleaved=0-1' },
     status: 461,
   },
   {

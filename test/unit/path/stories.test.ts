@@ -275,7 +275,7 @@ t.test(
     const world = await FakeWorld.start({ script: fakeSource() });
     const viewer = world.viewer();
     const Transport =
-      'RTP/AVP/TCP;interleaved=0-1,RTP/AVP/UDP;unicast;destination=192.0.2.99;client_port=5000';
+      'RTP/SAVP;unicast;client_port=6-7,RTP/AVP/UDP;unicast;destination=192.0.2.99;client_port=5000';
     const setup = await viewer.ask('SETUP', `${PROXY}/x/v`, { Transport });
     t.match(setup.headers.get('Transport'), /^RTP\/AVP;unicast;client_port=5000-5001;/);
     await viewer.ask('PLAY', `${PROXY}/x`, { Session: idOf(setup.headers) });

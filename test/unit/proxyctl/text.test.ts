@@ -15,6 +15,7 @@ const NOW = Date.parse('2026-01-01T12:00:00Z');
 
 const track = {
   media: 'video',
+  transport: 'udp',
   rtpPort: 5000,
   rtcpPort: 5001,
   group: null,
@@ -22,6 +23,7 @@ const track = {
   packets: 12_345,
   bytes: 5_678_901,
   drops: 3,
+  queue: null,
   loss: { fraction: 0.125, cumulative: 7, jitterMs: 1.25, roundTripMs: 0.4, at: '2026-01-01T11:59:58Z' },
 } as const;
 const client: ClientRow = {

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// What goes to interleaved viewers in one write: RTP packets of one picture, framed one behind the other in one buffer that
+// all viewers with the same channels share.
+import { FRAME_HEADER, putFrame } from '../rtsp/interleaved.js';
+
+const ROOM = 4096;
+/** A picture that is larger goes out in several writes. */
+const MOST_BYTES = 256 * 1024;
+
+export class Chunk {
+  /** Its first packet is the first of a picture. */
+  readonly opens: boolean;
+  #buffer = Buffer.allocUnsafeSlow(ROOM);
+  #length = 0;
+  readonly #starts: number[] = [];
+  #beginsAt: number | undefined;
+
+  constructor(opens: boolean) {
+    this.opens = opens;
+  }
+
+  /** Bytes with their frame headers. */
+  get length(): number {
+    return this.#length;
+  }
+
+  get full(): boolean {
+    return this.#length >= MOST_BYTES;
+  }
+
+  /** Offset of the first packet that a decoder can begin with. */
+  get beginsAt(): number | undefined {
+    return this.#beginsAt;
+  }
+
+  append(channel: number, packet: Buffer, begins: boolean): void {
+    const needed = this.#length + FRAME_HEADER + packet.length;
+    if (needed > this.#buffer.length) this.#grow(needed);
+    if (begins) this.#beginsAt ??= this.#length;
+    this.#starts.push(this.#length);
+    this.#length = putFrame(this.#buffer, this.#length, channel, packet);
+  }
+
+  /** From an offset on, at which a packet begins: a view. Nothing may be appended any more. */
+  from(offset: number): Buffer {
+    return this.#buffer.subarray(offset, this.#length);
+  }
+
+  /** Packets from that offset on. */
+  packetsFrom(offset: number): number {
+    if (offset === 0) return this.#starts.length;
+    return this.#starts.filter((start) => start >= offset).length;
+  }
+
+  #grow(needed: number): void {
+    const larger = Buffer.allocUnsafeSlow(2 * needed);
+    this.#buffer.copy(larger, 0, 0, this.#length);
+    this.#buffer = larger;
+  }
+}
