@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { serveApi } from './api/server.js';
 import { bannerText } from './banner.js';
 import { chooseDatapath } from './kernel/choose.js';
+import { quickTable } from './config/quick.js';
+import { formatRtspUrl } from './rtsp/url.js';
 import { checkMulticast } from './multicast-options.js';
 import { systemPorts } from './net/system-ports.js';
 import { openFormer } from './hold/former.js';
@@ -37,7 +39,7 @@ export async function serve(options: Options, parts: Parts, log: Log): Promise<s
   const proxy = createProxy({
     ...systemPorts({ log, holder: former?.store }),
     ...(former && { notebook: former.notebook, records: former.records }),
-    ...{ upstream: source, listen, datapath, log, multicast },
+    ...{ paths: quickTable(source), source: formatRtspUrl(source), listen, datapath, log, multicast },
   });
   parts.built('proxy', () => proxy.close());
   const address = await proxy.listen();

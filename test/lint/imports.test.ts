@@ -12,11 +12,11 @@ import { typeScriptFiles } from './files.js';
  */
 const ALLOWED: Readonly<Record<string, { areas: readonly string[]; packages: readonly string[] }>> = {
   main: {
-    areas: ['path', 'net', 'kernel', 'hold', 'api', 'state', 'rtsp', 'rtcp', 'rtp', 'shared'],
+    areas: ['path', 'net', 'kernel', 'hold', 'api', 'config', 'state', 'rtsp', 'rtcp', 'rtp', 'shared'],
     packages: ['commander', 'pino', 'node:*'],
   },
   path: {
-    areas: ['state', 'rtsp', 'rtcp', 'types:src/control/api/types.ts'],
+    areas: ['config', 'state', 'rtsp', 'rtcp', 'types:src/control/api/types.ts'],
     packages: ['node:net'],
   },
   net: { areas: ['rtsp', 'state', 'types:src/control/path/ports.ts'], packages: ['node:*'] },
@@ -34,6 +34,7 @@ const ALLOWED: Readonly<Record<string, { areas: readonly string[]; packages: rea
     areas: ['types:src/control/path/ports.ts', 'file:src/control/kernel/abi.gen.ts'],
     packages: ['koffi', 'node:*'],
   },
+  config: { areas: ['rtsp', 'state'], packages: ['yaml', 'node:util'] },
   api: { areas: [], packages: ['fastify', 'node:*'] },
   state: {
     areas: [

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What all parts of the stories share: the ports, the limits and the tables. One per proxy, made by proxy.ts.
 
-import type { RtspUrl } from '../rtsp/url.js';
+import type { PathTable } from '../config/path-table.js';
 import type { Channels } from '../state/channels.js';
 import type { Deadlines } from '../state/deadlines.js';
 import type { Destinations } from '../state/destinations.js';
@@ -28,8 +28,8 @@ import type { Session } from './session.js';
 import type { ViewerTrack } from './viewer-track.js';
 
 export interface Context {
-  /** The source's server, and the resource that our root stands for. Without credentials. */
-  readonly source: RtspUrl;
+  /** What viewers may ask for; `table` is another one after a reload. */
+  readonly paths: { table: PathTable };
   readonly datapath: Datapath;
   readonly connect: ConnectSource;
   readonly bindUdpPair: BindUdpPair;
@@ -51,7 +51,7 @@ export interface Context {
   readonly destinations: Destinations<ViewerTrack>;
   /** Whose packets are interleaved on which channels. */
   readonly channels: Channels<ViewerLink, ViewerTrack>;
-  /** What control URLs mean, by their place (url-map.ts). */
+  /** What control URLs mean, by their place (places.ts). */
   readonly described: ExpiringLru<Described>;
   /** The CNAME in RTCP packets of ours (RFC 7022 4.2: random, so that it tells nobody anything). */
   readonly cname: string;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What DESCRIBE taught us of a resource: its tracks and the URLs by which they are controlled (RFC 2326 C.1.1).
 
+import type { Route } from '../config/path-table.js';
 import { RtspError, SdpError } from '../rtsp/errors.js';
 import type { RtspResponse } from '../rtsp/message.js';
 import type { Range } from '../rtsp/range.js';
 import { describeSdp, type SdpMedia } from '../rtsp/sdp.js';
-import { resolveControl } from '../rtsp/url.js';
+import { placeOfText, resolveControl } from '../rtsp/url.js';
 import type { StreamSpec } from './ports.js';
 import { Refusal } from './refusal.js';
-import { placeOfText } from './url-map.js';
 
 /** One m= section. */
 export interface MediaDescription {
@@ -37,10 +37,10 @@ export interface Description {
   readonly media: readonly MediaDescription[];
 }
 
-/** What a place (url-map.ts) stands for: a track, or the resource itself where `media` is undefined. */
+/** What a place (places.ts) stands for: a track, or the resource itself where `media` is undefined. */
 export interface Described {
-  /** Upstream URL that DESCRIBE was sent to: the resource's key. */
-  readonly resource: string;
+  /** Of the resource. */
+  readonly route: Route;
   readonly description: Description;
   readonly media: MediaDescription | undefined;
 }
@@ -92,17 +92,4 @@ function readEncoding({ payloads }: SdpMedia): StreamSpec['encoding'] {
   for (const { type, encoding } of payloads)
     if (encoding !== undefined) return { name: encoding, payloadType: type };
   return undefined;
-}
-
-/** Every place that the description gives a meaning to. A sole track without URL of its own shares the resource's. */
-export function* placesOf(resource: string, description: Description): Iterable<[string, Described]> {
-  for (const url of [resource, description.base, description.aggregate]) {
-    const place = placeOfText(url);
-    if (place !== undefined) yield [place, { resource, description, media: undefined }];
-  }
-  for (const media of description.media) {
-    if (media.control === description.aggregate && description.media.length > 1) continue;
-    const place = placeOfText(media.control);
-    if (place !== undefined) yield [place, { resource, description, media }];
-  }
 }

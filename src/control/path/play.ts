@@ -5,12 +5,11 @@
 import { response, type RtspResponse } from '../rtsp/message.js';
 import { parseRange } from '../rtsp/range.js';
 import { formatRtpInfo } from '../rtsp/rtp-info.js';
-import { parseRtspUrl, type RtspUrl } from '../rtsp/url.js';
+import { parseRtspUrl, placeOf, type RtspUrl } from '../rtsp/url.js';
 import { Refusal } from './refusal.js';
 import type { Ask, Story } from './request.js';
 import type { Session } from './session.js';
 import type { PlayAnswer } from './source-play.js';
-import { placeOf } from './url-map.js';
 import type { ViewerTrack } from './viewer-track.js';
 
 export async function play(_story: Story, ask: Ask): Promise<RtspResponse> {

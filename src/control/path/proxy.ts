@@ -2,7 +2,7 @@
 // The proxy: builds the tables that the stories share, runs the one timer, opens and closes the listener.
 
 import type { ProxyView, StatusRow } from '../api/types.js';
-import { formatRtspUrl, withoutCredentials, type RtspUrl } from '../rtsp/url.js';
+import type { PathTable } from '../config/path-table.js';
 import { endpointText } from '../state/address.js';
 import { Channels } from '../state/channels.js';
 import { Deadlines, TICK_MS, type Deadline } from '../state/deadlines.js';
@@ -21,8 +21,10 @@ import { Resources } from './resources.js';
 import { restoreResources, restoreSessions } from './restore.js';
 
 export interface ProxyOptions extends Surroundings {
-  /** The source: its server, and the path that our root URL stands for. */
-  readonly upstream: RtspUrl;
+  /** What viewers may ask for. */
+  readonly paths: PathTable;
+  /** Where that was said, for people: the source's URL, or a file. */
+  readonly source: string;
   readonly listen: ListenAt;
   /** Stays the caller's: closing the proxy removes its streams, not the engine. */
   readonly datapath: Datapath;
@@ -98,11 +100,11 @@ class FanOutProxy implements Proxy {
 
   /** Also notes what this process is. Another address or source than before is another proxy: nothing is taken over. */
   #formerRecords(): Records {
-    const { records = new Map(), notebook, log, listen } = this.#options;
-    const { source, cname } = this.#story;
+    const { records = new Map(), notebook, log, listen, source } = this.#options;
+    const { cname } = this.#story;
     const mine: ProxyRecord = {
       listen: `${listen.host}:${listen.port}`,
-      source: formatRtspUrl(source),
+      source,
       cname,
     };
     notebook?.put('proxy', mine);
@@ -134,7 +136,7 @@ class FanOutProxy implements Proxy {
     return {
       ...statusRow(this.#story),
       listen: this.#listener ? endpointText(address, port) : '',
-      source: formatRtspUrl(this.#story.source),
+      source: this.#options.source,
       uptimeMs: nowMs(this.#story.clock) - this.#startedMs,
       connections: this.#listener?.connections ?? 0,
       streams: this.#story.resources.all.size,
@@ -170,7 +172,7 @@ function addressesOf({ network }: MulticastOptions, random: Random): MulticastAd
 }
 
 function buildContext(options: ProxyOptions): Context {
-  const { upstream, datapath, connect, bindUdpPair, joinGroup, deviceFor, former } = options;
+  const { paths, datapath, connect, bindUdpPair, joinGroup, deviceFor, former } = options;
   const { clock, random, log, multicast, records } = options;
   const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
   // Numbers that are still in the kernel are not given again.
@@ -179,7 +181,7 @@ function buildContext(options: ProxyOptions): Context {
     .flatMap(({ tracks }) => tracks)
     .reduce((most, { id }) => Math.max(most, id ?? 0), 0);
   return {
-    source: withoutCredentials(upstream),
+    paths: { table: paths },
     datapath,
     connect,
     bindUdpPair,

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one way in which a step of a story says no: an RTSP status for the viewer, and why.
 
+import { findRoute, type PathTable } from '../config/path-table.js';
 import { RtspError } from '../rtsp/errors.js';
 import type { RtspResponse } from '../rtsp/message.js';
 import { reasonPhrase } from '../rtsp/status.js';
-import { parseRtspUrl, type RtspUrl } from '../rtsp/url.js';
+import { formatRtspUrl, parseRtspUrl, withoutCredentials } from '../rtsp/url.js';
 
 export class Refusal extends Error {
   override readonly name = 'Refusal';
@@ -12,7 +13,7 @@ export class Refusal extends Error {
   readonly status: number;
   /** Further header fields of the answer, e.g. Allow. */
   readonly headers: readonly (readonly [string, string])[];
-  /** Where the source sends the viewer instead: a URL of the source, to be translated for each viewer. */
+  /** Where the source sends the viewer instead: a place of ours (url.ts, placeOf). */
   readonly location: string | undefined;
 
   /** `message` is one sentence for the log; viewers see the status. */
@@ -33,24 +34,34 @@ export class Refusal extends Error {
  * an answer to it would have to be made for the source's URL, not for ours, and the credentials for the source are
  * the proxy's business. What the source says in a phrase is its own, so the standard phrase goes out.
  */
-export function refusedBySource(source: RtspUrl, method: string, response: RtspResponse): Refusal {
+export function refusedBySource(paths: PathTable, method: string, response: RtspResponse): Refusal {
   const { status } = response;
   const phrase = response.reason || reasonPhrase(status);
   const message = `the source answered ${method} with ${status} ${phrase}`;
   if (status >= 400 && status <= 599) return new Refusal(status, message);
-  const location = response.headers.get('Location');
-  // A place at another server cannot be reached through us, and viewers are not to learn of it.
-  if ((status === 301 || status === 302) && location !== undefined && isAt(source, location))
-    return new Refusal(status, message, { location });
+  const text = response.headers.get('Location');
+  // What cannot be reached through us viewers are not to learn of.
+  const location =
+    text !== undefined && (status === 301 || status === 302) ? placeAt(paths, text) : undefined;
+  if (location !== undefined) return new Refusal(status, message, { location });
   return new Refusal(502, `the source answered ${method} with ${status}, which cannot be passed on`);
 }
 
-function isAt(source: RtspUrl, text: string): boolean {
+/** The place of ours that stands for a source's URL, if it has the same path there as here. */
+function placeAt(paths: PathTable, text: string): string | undefined {
   try {
-    const { host, port } = parseRtspUrl(text);
-    return host.toLowerCase() === source.host.toLowerCase() && port === source.port;
+    const url = parseRtspUrl(text);
+    const route = findRoute(paths, url);
+    return route && same(formatRtspUrl(route.url), formatRtspUrl(withoutCredentials(url)))
+      ? route.place
+      : undefined;
   } catch (error) {
-    if (error instanceof RtspError) return false;
+    if (error instanceof RtspError) return undefined;
     throw error;
   }
+}
+
+/** Host names have no case; a path that differs in it only is no harm to be sent to. */
+function same(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase();
 }

@@ -24,7 +24,7 @@ import type { Resources } from './resources.js';
 import type { Session } from './session.js';
 import { setUp } from './setup.js';
 import { tearDown } from './teardown.js';
-import { translateUrl, viewerUrl } from './url-map.js';
+import { atPlace, viewerUrl } from './url-map.js';
 
 export interface Story extends Context {
   readonly resources: Resources;
@@ -128,8 +128,8 @@ export class Requests implements ViewerRequests {
     log.debug({ address, port, method: request.method, status: error.status, why: error.message }, 'refused');
     const answer = response(error.status, error instanceof Refusal ? error.headers : []);
     const location = error instanceof Refusal ? error.location : undefined;
-    const translated = location && translateUrl(location, viewerUrl(request.uri, link));
-    if (translated) answer.headers.set('Location', translated);
+    if (location !== undefined)
+      answer.headers.set('Location', atPlace(viewerUrl(request.uri, link), location));
     return answer;
   }
 }

@@ -2,21 +2,23 @@
 // One resource of the source while anybody wants it: one upstream connection and at most one upstream session. Its life
 // goes one way, as docs/lifecycle.md draws it: connecting, ready, playing, ending. What comes next is another Resource.
 
+import type { Route } from '../config/path-table.js';
 import type { RtspResponse } from '../rtsp/message.js';
 import { parseSession, DEFAULT_SESSION_TIMEOUT } from '../rtsp/session.js';
 import { RtspError } from '../rtsp/errors.js';
+import { formatRtspUrl } from '../rtsp/url.js';
 import { endpointText } from '../state/address.js';
 import type { Deadline } from '../state/deadlines.js';
 import { isoTime, nowMs, type Context } from './context.js';
 import {
   descriptionOf,
-  placesOf,
   readDescription,
   type Described,
   type Description,
   type MediaDescription,
 } from './description.js';
 import { KeepAlive } from './keep-alive.js';
+import { placesOf } from './places.js';
 import type { ResourceRecord } from './records.js';
 import { Refusal, refusedBySource } from './refusal.js';
 import type { Session } from './session.js';
@@ -32,9 +34,11 @@ export interface ResourceOwner {
 }
 
 export class Resource {
-  /** Upstream URL: the key. */
+  /** What it is served under, and where it comes from. */
+  readonly route: Route;
+  /** Upstream URL. */
   readonly url: string;
-  /** Path and query, for people. */
+  /** Path and query as viewers name it, for people. */
   readonly path: string;
   since: string;
   readonly sessions = new Set<Session>();
@@ -61,14 +65,15 @@ export class Resource {
   #noted: string | undefined;
 
   /** Nothing is sent before `after`: the end of the one before it, so that the source never sees two sessions. */
-  constructor(context: Context, owner: ResourceOwner, url: string, path: string, after: Promise<void>) {
+  constructor(context: Context, owner: ResourceOwner, route: Route, after: Promise<void>) {
     this.#context = context;
     this.#owner = owner;
-    this.url = url;
-    this.path = path;
+    this.route = route;
+    this.url = formatRtspUrl(route.url);
+    this.path = route.place || '/';
     this.#after = after;
     this.since = isoTime(context.clock.wallMs());
-    this.#upstream = new Upstream(context, (why) => this.#lost(why));
+    this.#upstream = new Upstream(context, route.url, (why) => this.#lost(why));
     this.#play = new SourcePlay(context);
   }
 
@@ -80,7 +85,7 @@ export class Resource {
 
   /** `address:port` of the source, its name until it is connected. */
   get address(): string {
-    const { host, port } = this.#context.source;
+    const { host, port } = this.route.url;
     const remote = this.#upstream.ends?.remote;
     return remote ? endpointText(remote.address, remote.port) : endpointText(host, port);
   }
@@ -118,19 +123,19 @@ export class Resource {
     await this.#after;
     this.#describeFailed = true;
     const answer = await this.#upstream.request('DESCRIBE', this.url, [['Accept', 'application/sdp']]);
-    if (answer.status !== 200) throw refusedBySource(this.#context.source, 'DESCRIBE', answer);
+    if (answer.status !== 200) throw refusedBySource(this.#context.paths.table, 'DESCRIBE', answer);
     const description = readDescription(this.url, answer);
     this.#describeFailed = false;
     const now = nowMs(this.#context.clock);
-    for (const [place, described] of placesOf(this.url, description))
+    for (const [place, described] of placesOf(this.route, description))
       this.#context.described.set(place, described, now);
     return description;
   }
 
-  /** What a place (url-map.ts) means by the description that the tracks were set up from. */
+  /** What a place (places.ts) means by the description that the tracks were set up from. */
   meaning(place: string): Described | undefined {
     const { description } = this.#play;
-    return description && new Map(placesOf(this.url, description)).get(place);
+    return description && new Map(placesOf(this.route, description)).get(place);
   }
 
   /** The track, set up upstream by whoever asks first; who asks meanwhile gets the same track or the same refusal. */
@@ -214,7 +219,7 @@ export class Resource {
       ['Transport', transport],
       ...this.#session(),
     ]);
-    if (answer.status !== 200) throw refusedBySource(this.#context.source, 'SETUP', answer);
+    if (answer.status !== 200) throw refusedBySource(this.#context.paths.table, 'SETUP', answer);
     if (this.#sessionId === undefined) this.#beginSession(answer);
     return answer;
   }
@@ -249,7 +254,7 @@ export class Resource {
           ...this.#session(),
           ...headers,
         ]);
-        if (answer.status !== 200) throw refusedBySource(this.#context.source, 'PLAY', answer);
+        if (answer.status !== 200) throw refusedBySource(this.#context.paths.table, 'PLAY', answer);
         this.#play.started(answer, wanted);
         this.#note();
       }),

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The resources that somebody wants at the moment, by upstream URL, and the way from a control URL to its track.
+// The resources that somebody wants at the moment, by their place among our URLs, and the way from a control URL to its track.
 
-import { formatRtspUrl, type RtspUrl } from '../rtsp/url.js';
+import { sameSource } from '../config/diff.js';
+import { findRoute, routeAt, type Route } from '../config/path-table.js';
+import { placeOf, type RtspUrl } from '../rtsp/url.js';
 import { nowMs, type Context } from './context.js';
 import type { Described, Description } from './description.js';
 import { Refusal } from './refusal.js';
 import { Resource, type ResourceOwner } from './resource.js';
-import { parentOf, placeOf, sourceUrl } from './url-map.js';
+import { parentOf } from './url-map.js';
+
+/** Rejects with a Refusal when the viewer may not watch what is there. */
+export type Admit = (route: Route) => Promise<void>;
 
 export class Resources implements ResourceOwner {
   readonly #context: Context;
@@ -24,25 +29,42 @@ export class Resources implements ResourceOwner {
   }
 
   /**
-   * The resource at this upstream URL. It must be used (Resource.use) before the caller awaits anything.
-   * @throws Refusal 503 when there are too many already.
+   * The resource that is served there. It must be used (Resource.use) before the caller awaits anything.
+   * @throws Refusal 503 when there are too many already, or a reload has taken the path away meanwhile.
    */
-  at(url: string, path: string): Resource {
-    const open = this.#open.get(url);
+  at(route: Route): Resource {
+    const { place } = route;
+    const open = this.#open.get(place);
     if (open) return open;
+    const now = routeAt(this.#context.paths.table, place);
+    if (!now || !sameSource(now, route)) throw new Refusal(503, 'the path has been changed');
     if (this.#all.size >= this.#context.limits.resources)
       throw new Refusal(503, 'too many resources are in use');
-    const resource = new Resource(this.#context, this, url, path, this.#ending.get(url) ?? Promise.resolve());
-    this.#open.set(url, resource);
+    const resource = new Resource(
+      this.#context,
+      this,
+      { ...now, url: route.url },
+      this.#ending.get(place) ?? Promise.resolve(),
+    );
+    this.#open.set(place, resource);
     this.#all.add(resource);
     return resource;
   }
 
-  /** DESCRIBE at the source, for a URL as the viewer names it. */
-  describe(viewer: RtspUrl): Promise<Description> {
-    const url = sourceUrl(this.#context.source, viewer);
-    const resource = this.at(formatRtspUrl(url), placeOf(url) || '/');
-    return resource.use(() => resource.describe());
+  /**
+   * DESCRIBE at the source, for a URL as the viewer names it.
+   * @throws Refusal: the source's, admit's, or 404 for a path that is not ours.
+   */
+  async describe(viewer: RtspUrl, admit: Admit): Promise<{ route: Route; description: Description }> {
+    const route = findRoute(this.#context.paths.table, viewer);
+    if (!route) throw new Refusal(404, 'no path of the configuration has this name');
+    await admit(route);
+    return this.#describeAt(route);
+  }
+
+  async #describeAt(route: Route): Promise<{ route: Route; description: Description }> {
+    const resource = this.at(route);
+    return { route: resource.route, description: await resource.use(() => resource.describe()) };
   }
 
   /**
@@ -51,16 +73,21 @@ export class Resources implements ResourceOwner {
    * (`/live?channel=1` and `=2`): `preferred` is then the one that is meant.
    * @throws Refusal: the source's, or 404.
    */
-  async find(viewer: RtspUrl, preferred?: Resource): Promise<Described> {
-    const { described, clock, source } = this.#context;
-    const wanted = placeOf(sourceUrl(source, viewer));
+  async find(viewer: RtspUrl, admit: Admit, preferred?: Resource): Promise<Described> {
+    const { described, clock, paths } = this.#context;
+    const wanted = findRoute(paths.table, viewer)?.place ?? placeOf(viewer);
     const known = preferred?.meaning(wanted) ?? described.get(wanted, nowMs(clock));
-    if (known) return known;
+    if (known) {
+      await admit(known.route);
+      return known;
+    }
     let refusal = new Refusal(404, 'no track has this URL');
     for (const candidate of [parentOf(viewer), viewer]) {
-      if (!candidate) continue;
+      const route = candidate && findRoute(paths.table, candidate);
+      if (!route) continue;
+      await admit(route);
       try {
-        await this.describe(candidate);
+        await this.#describeAt(route);
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
         refusal = error;
@@ -74,14 +101,14 @@ export class Resources implements ResourceOwner {
   }
 
   leaving(resource: Resource, ended: Promise<void>): void {
-    const { url } = resource;
-    if (this.#open.get(url) === resource) this.#open.delete(url);
+    const { place } = resource.route;
+    if (this.#open.get(place) === resource) this.#open.delete(place);
     if (resource.state !== 'ending') return; // it lives on for the viewers that it has
-    const all = Promise.all([this.#ending.get(url), ended]).then(() => {
+    const all = Promise.all([this.#ending.get(place), ended]).then(() => {
       this.#all.delete(resource);
-      if (this.#ending.get(url) === all) this.#ending.delete(url);
+      if (this.#ending.get(place) === all) this.#ending.delete(place);
     });
-    this.#ending.set(url, all);
+    this.#ending.set(place, all);
   }
 
   /** Ends every one; resolves when nothing is left of them. */

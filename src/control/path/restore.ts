@@ -2,6 +2,8 @@
 // A start with what a former process has left: resources first, before any viewer may ask for them, then sessions with
 // their connections. Whatever is missing of one (a socket, an answer of the datapath) ends that one, never the start.
 
+import { routeAt } from '../config/path-table.js';
+import { formatRtspUrl } from '../rtsp/url.js';
 import type { ResourceRecord, Records, SessionRecord } from './records.js';
 import { recordsOf } from './records.js';
 import type { Listener } from './ports.js';
@@ -15,7 +17,12 @@ export async function restoreResources(story: Story, records: Records): Promise<
   const restored = new Map<string, Resource>();
   await Promise.all(
     recordsOf<ResourceRecord>(records, 'resource').map(async (record) => {
-      const resource = story.resources.at(record.url, record.path);
+      const route = routeAt(story.paths.table, record.path);
+      if (!route || formatRtspUrl(route.url) !== record.url) {
+        story.log.warn({ resource: record.path }, 'a path of the former process is another one now');
+        return;
+      }
+      const resource = story.resources.at(route);
       try {
         await resource.restore(record, Number(records.get(`cseq/${record.link}`) ?? 0));
         if (resource.state !== 'ending') restored.set(record.link, resource);

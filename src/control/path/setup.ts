@@ -4,7 +4,8 @@
 
 import { response, type RtspResponse } from '../rtsp/message.js';
 import { formatTransport, parseTransport, type NumberRange } from '../rtsp/transport.js';
-import { formatRtspUrl, parseRtspUrl } from '../rtsp/url.js';
+import { formatRtspUrl } from '../rtsp/url.js';
+import { admit, checkRoomAt } from './admission.js';
 import type { Described, MediaDescription } from './description.js';
 import type { Device } from './ports.js';
 import { Refusal } from './refusal.js';
@@ -12,7 +13,6 @@ import type { Ask, Story } from './request.js';
 import type { Resource } from './resource.js';
 import { Session } from './session.js';
 import type { Track } from './track.js';
-import { placeOf } from './url-map.js';
 import { ViewerTrack, type Delivery } from './viewer-track.js';
 
 type Ports = Delivery['ports'];
@@ -29,10 +29,11 @@ const LAST_CHANNEL = 255;
 export async function setUp(story: Story, ask: Ask): Promise<RtspResponse> {
   const ways = await waysFor(story, ask);
   if (!ask.session) checkRoom(story, ask);
-  const { resource: url, description, media } = await findTrack(story, ask);
-  const resource = ask.session?.resource ?? story.resources.at(url, placeOf(parseRtspUrl(url)) || '/');
+  const { route, description, media } = await findTrack(story, ask);
+  const resource = ask.session?.resource ?? story.resources.at(route);
+  if (!ask.session) checkRoomAt(resource);
   // One session controls one resource; 459 is what RFC 2326 10.4 has for a SETUP that cannot be bundled.
-  if (resource.url !== url) throw new Refusal(459, 'the session is about another resource');
+  if (resource.route.place !== route.place) throw new Refusal(459, 'the session is about another resource');
   return resource.use(async () => {
     const track = await resource.setUp(description, media);
     return joinFirst(ways, (way) => joinBy(way, story, ask, resource, track));
@@ -116,7 +117,7 @@ function checkRoom(story: Story, { link }: Ask): void {
 }
 
 async function findTrack(story: Story, ask: Ask): Promise<Described & { media: MediaDescription }> {
-  const described = await story.resources.find(ask.url, ask.session?.resource);
+  const described = await story.resources.find(ask.url, (route) => admit(ask, route), ask.session?.resource);
   const { media } = described;
   if (!media) throw new Refusal(459, 'the URL is that of several tracks, which are set up one by one');
   return { ...described, media };
@@ -157,6 +158,7 @@ function checkPorts(
 
 function openSession(story: Story, ask: Ask, resource: Resource): Session {
   checkRoom(story, ask);
+  checkRoomAt(resource);
   const session = story.sessions.open((id, number) => new Session(story, id, number, resource, ask.link))!;
   session.usedBy(ask.link);
   const { number: viewer, address, port } = session;

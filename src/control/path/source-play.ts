@@ -6,12 +6,12 @@ import { RtspError } from '../rtsp/errors.js';
 import type { RtspResponse } from '../rtsp/message.js';
 import { formatRange, isNpt, parseRange, type Range } from '../rtsp/range.js';
 import { parseRtpInfo, type RtpInfo } from '../rtsp/rtp-info.js';
+import { placeOfText } from '../rtsp/url.js';
 import { nptOf } from '../state/position.js';
 import { nowMs, type Context } from './context.js';
 import type { Description } from './description.js';
 import type { StartRecord } from './records.js';
 import type { Track } from './track.js';
-import { placeOfText } from './url-map.js';
 import type { ViewerTrack } from './viewer-track.js';
 
 /** Where a track begins for a viewer; empty where nobody can tell. */

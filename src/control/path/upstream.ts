@@ -4,6 +4,7 @@
 
 import { formatSession } from '../rtsp/session.js';
 import { request, response, type RtspMessage, type RtspRequest, type RtspResponse } from '../rtsp/message.js';
+import type { RtspUrl } from '../rtsp/url.js';
 import type { Deadline } from '../state/deadlines.js';
 import { PendingRequests, type PendingRequest } from '../state/pending.js';
 import { nowMs, type Context } from './context.js';
@@ -21,6 +22,7 @@ interface Waiting extends PendingRequest {
 
 export class Upstream {
   readonly #context: Context;
+  readonly #source: RtspUrl;
   readonly #gone: (why: Refusal) => void;
   readonly #pending: PendingRequests<Waiting>;
   #link: SourceLink | undefined;
@@ -34,7 +36,8 @@ export class Upstream {
   #formerCseq = 0;
 
   /** `gone` is called once if the connection ends from below; not after close(). */
-  constructor(context: Context, gone: (why: Refusal) => void) {
+  constructor(context: Context, source: RtspUrl, gone: (why: Refusal) => void) {
+    this.#source = source;
     this.#context = context;
     this.#gone = gone;
     this.#pending = new PendingRequests(context.limits.pendingRequests);
@@ -123,7 +126,7 @@ export class Upstream {
   };
 
   #flush(): void {
-    const { host, port } = this.#context.source;
+    const { host, port } = this.#source;
     this.#link ??= this.#context.connect({ host, port }, this.#events);
     for (let next = this.#pending.takeUnsent(); next; next = this.#pending.takeUnsent())
       this.#link.send(next.message);

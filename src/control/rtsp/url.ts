@@ -18,6 +18,8 @@ export interface RtspUrl {
   readonly query: string | undefined;
 }
 
+export type Place = Pick<RtspUrl, 'path' | 'query'>;
+
 export const DEFAULT_RTSP_PORT = 554;
 const DEFAULT_PORTS = { rtsp: DEFAULT_RTSP_PORT, rtspu: DEFAULT_RTSP_PORT, rtsps: 322 } as const;
 const MAX_URL = 4096;
@@ -92,4 +94,28 @@ export function resolveControl(base: string, control: string | undefined): strin
   if (!control || control === '*') return base;
   if (isAbsoluteUri(control)) return control;
   return base.endsWith('/') || control.startsWith('/') ? base + control : `${base}/${control}`;
+}
+
+/** What placeOf has put together. */
+export function parsePlace(place: string): Place {
+  const at = place.indexOf('?');
+  return at < 0
+    ? { path: place, query: undefined }
+    : { path: place.slice(0, at), query: place.slice(at + 1) };
+}
+
+/** Path and query, without a trailing slash, which players add and drop at will. */
+export function placeOf(url: Place): string {
+  const place = url.query === undefined ? url.path : `${url.path}?${url.query}`;
+  return place.endsWith('/') ? place.slice(0, -1) : place;
+}
+
+/** placeOf of a URL's text; undefined when it cannot be read. */
+export function placeOfText(text: string): string | undefined {
+  try {
+    return placeOf(parseRtspUrl(text));
+  } catch (error) {
+    if (error instanceof RtspError) return undefined;
+    throw error;
+  }
 }

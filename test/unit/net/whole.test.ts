@@ -15,6 +15,7 @@ import { ntpFromUnixNs, ntpMiddle } from '../../../src/control/rtcp/ntp.js';
 import { Framer } from '../../../src/control/rtsp/framer.js';
 import { request, type RtspResponse } from '../../../src/control/rtsp/message.js';
 import { serialize } from '../../../src/control/rtsp/serialize.js';
+import { quickTable } from '../../../src/control/config/quick.js';
 import { parseRtspUrl } from '../../../src/control/rtsp/url.js';
 import type { Limits } from '../../../src/control/state/limits.js';
 import { adjacentPorts, FakeServer, SERVER_SSRC } from '../../fixtures/fake-server.js';
@@ -93,7 +94,8 @@ async function start(limits: Partial<Limits> = {}) {
   const datapath = new UserspaceDatapath({ why: 'a test', pictures: NO_PICTURES });
   const proxy = createProxy({
     ...systemPorts({ log: QUIET, ports: PORTS }),
-    upstream: parseRtspUrl(`rtsp://127.0.0.1:${server.port}/x`),
+    paths: quickTable(parseRtspUrl(`rtsp://127.0.0.1:${server.port}/x`)),
+    source: 'a test',
     listen: { host: '127.0.0.1', port: 0 },
     datapath,
     log: QUIET,

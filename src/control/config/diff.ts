@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a reload changes: of a path that is in use, and of the whole for the log.
+
+import { isDeepStrictEqual } from 'node:util';
+import { FIELDS, type FieldName, type PathConfig } from './path-config.js';
+import type { PathTable, Route } from './path-table.js';
+
+const LASTING = (Object.keys(FIELDS) as FieldName[]).filter((name) => !FIELDS[name].live);
+
+/** What differs at most applies to the viewers who are there: they play on. */
+export function sameSource(a: Route, b: Route): boolean {
+  return (
+    sameUrl(a, b) &&
+    a.config.source.url.user === b.config.source.url.user &&
+    a.config.source.url.password === b.config.source.url.password &&
+    LASTING.every((name) => isDeepStrictEqual(a.config[name], b.config[name]))
+  );
+}
+
+/** The same template gives the same URL but for a trailing slash, which is passed on as the viewer writes it. */
+function sameUrl(a: Route, b: Route): boolean {
+  return (
+    isDeepStrictEqual(a.url, b.url) ||
+    (a.place === b.place && isDeepStrictEqual(a.config.source, b.config.source))
+  );
+}
+
+export interface PathChanges {
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  readonly changed: readonly string[];
+}
+
+/** Names of paths and patterns. */
+export function changesBetween(before: PathTable, after: PathTable): PathChanges {
+  const old = byName(before);
+  const now = byName(after);
+  return {
+    added: [...now.keys()].filter((name) => !old.has(name)),
+    removed: [...old.keys()].filter((name) => !now.has(name)),
+    changed: [...now.keys()].filter(
+      (name) => old.has(name) && !isDeepStrictEqual(old.get(name), now.get(name)),
+    ),
+  };
+}
+
+function byName({ paths }: PathTable): Map<string, PathConfig> {
+  return new Map(paths.map((config) => [config.name, config]));
+}

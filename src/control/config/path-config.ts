@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What can be said of a path. A new key is one line in FIELDS, and a row in docs/config.md; reading it, its default, its
+// place in PathConfig and what a reload does with it follow from that line.
+
+import type { AddressRange } from '../state/address-range.js';
+import { addressRange, list, whole, type Kind } from './kinds.js';
+import type { SourceTemplate } from './source-template.js';
+
+interface Field<T> {
+  readonly kind: Kind<T>;
+  /** Where the key is not given. */
+  readonly fallback: T;
+  /** A reload with another value applies to the viewers that are there; otherwise they are ended. */
+  readonly live: boolean;
+}
+
+function field<T>(kind: Kind<T>, fallback: T, { live = false } = {}): Field<T> {
+  return { kind, fallback, live };
+}
+
+/** Only what has an effect stands here: a key that does nothing is refused as unknown. */
+export const FIELDS = {
+  /** Sessions of viewers. */
+  maxViewers: field<number | undefined>(whole(1, 16_384), undefined, { live: true }),
+  /** From where viewers may come; undefined: from anywhere. */
+  viewers: field<readonly AddressRange[] | undefined>(list(addressRange), undefined, { live: true }),
+} as const;
+
+type Fields = typeof FIELDS;
+export type FieldName = keyof Fields;
+
+/** All fields, each with its value or its default. */
+export type PathSettings = { readonly [Name in FieldName]: Fields[Name]['fallback'] };
+
+export interface PathConfig extends PathSettings {
+  /** As the file names it, without a leading `/`; a pattern where there is a `*` in it. */
+  readonly name: string;
+  readonly source: SourceTemplate;
+}
+
+export const DEFAULTS = Object.fromEntries(
+  Object.entries(FIELDS).map(([name, { fallback }]) => [name, fallback]),
+) as PathSettings;

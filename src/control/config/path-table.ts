@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which path of the configuration a viewer's URL means, and where its source is. Exact names come first, then patterns in
+// the order of the file.
+
+import { parsePlace, placeOf, withoutCredentials, type Place, type RtspUrl } from '../rtsp/url.js';
+import type { PathConfig } from './path-config.js';
+import { climbs, matchPattern } from './pattern.js';
+import { fillIn, usesQuery, type Asked } from './source-template.js';
+
+/** What a viewer's URL stands for. */
+export interface Route {
+  readonly config: PathConfig;
+  /** Path and query as viewers name it (url.ts, placeOf): the resource's key. */
+  readonly place: string;
+  /** At the source; without credentials. */
+  readonly url: RtspUrl;
+}
+
+export interface PathTable {
+  /** All paths, patterns too, in the order of the file. */
+  readonly paths: readonly PathConfig[];
+  /** What our root (`/`) stands for; undefined: a path of its own like any other. */
+  readonly root?: Place | undefined;
+}
+
+/** Undefined: there is no such path. */
+export function findRoute({ paths, root }: PathTable, viewer: Place): Route | undefined {
+  const { path: given, query } = root && isRoot(viewer) ? root : viewer;
+  const path = given.replace(/^\//, '');
+  const name = path.replace(/\/$/, '');
+  const exact = paths.find((config) => config.name === name);
+  if (exact) return routeOf(exact, { path: name, query, stars: [] });
+  if (climbs(path)) return undefined;
+  for (const config of paths) {
+    const stars = config.name.includes('*') ? matchPattern(config.name, path) : undefined;
+    if (stars) return routeOf(config, { path, query, stars });
+  }
+  return undefined;
+}
+
+/** Of a place that is known already (Route.place). */
+export function routeAt(table: PathTable, place: string): Route | undefined {
+  return findRoute(table, parsePlace(place));
+}
+
+function isRoot({ path, query }: Place): boolean {
+  return (path === '' || path === '/') && query === undefined;
+}
+
+function routeOf(config: PathConfig, asked: Asked): Route {
+  const { path, query } = asked;
+  const place = placeOf({ path: `/${path}`, query: usesQuery(config.source) ? query : undefined });
+  return { config, place, url: withoutCredentials(fillIn(config.source, asked)) };
+}
