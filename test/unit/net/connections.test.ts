@@ -32,7 +32,8 @@ class FakeStory implements ViewerRequests {
   async answer(link: ViewerLink, { method, headers }: RtspRequest) {
     this.asked.push(method);
     this.last = link;
-    if (method === 'SLOW') await new Promise<void>((resolve) => (this.release = resolve));
+    if (method === 'SLOW' || method === 'PLAY')
+      await new Promise<void>((resolve) => (this.release = resolve));
     return response(
       200,
       [
@@ -113,6 +114,40 @@ t.test('requests are answered one after the other, however they arrive', async (
   t.equal(listener.connections, 0);
   await listener.close();
 });
+
+t.test(
+  'interleaved packets: behind the answer to PLAY, counted until they are taken, no cause to be cut off',
+  async (t) => {
+    const { story, listener } = await start({ unreadBytes: 1000 });
+    const { socket, text } = await dial(listener);
+    socket.write(ask('PLAY', 1));
+    await until(() => story.asked.length === 1);
+    const link = story.last!;
+    link.send(Buffer.from('$\0\0\x03one'));
+    link.send(Buffer.from('$\0\0\x03two'));
+    t.equal(link.queued, 14, 'they wait');
+    t.equal(text(), '');
+    story.release();
+    await until(() => text().endsWith('two'));
+    t.match(text(), /^RTSP\/1\.0 200 OK\r\n[^$]*\r\n\r\n\$\0\0\x03one\$\0\0\x03two$/);
+    socket.pause();
+    const frames = Buffer.alloc(100_000);
+    for (let i = 0; i < 200; i++) link.send(frames); // 20 MB: more than the system takes
+    await sleep(50);
+    t.ok(link.queued > 1_000_000, 'they wait for room');
+    t.equal(listener.connections, 1);
+    const taken = link.taken;
+    t.ok(taken > 0);
+    socket.resume();
+    await until(() => link.queued === 0);
+    t.ok(link.taken > taken);
+    socket.destroy();
+    await until(() => story.gone.length === 1);
+    link.send(frames);
+    t.equal(link.queued, 0, 'nothing is kept for who has gone');
+    await listener.close();
+  },
+);
 
 t.test('a message at fault is answered; the connection is kept where its end is known', async (t) => {
   const { story, listener, refused } = await start();
