@@ -17,6 +17,7 @@ export function newProgram(name: string): Command {
 function oneLine(text: string): string {
   return text
     .replace(/^error: /, '')
+    .replaceAll(/(:\/\/)[^']*@/g, '$1...@') // what is wrong may be a URL with a password in it
     .trim()
     .replaceAll(/\s*\n\s*/g, ' ');
 }

@@ -12,7 +12,15 @@ import { LOG_LEVELS, type LogLevel } from './log.js';
 import { addMulticastOptions, readMulticast, type MulticastGiven } from './multicast-options.js';
 import type { ListenAt } from './path/ports.js';
 import type { MulticastOptions } from './path/proxy.js';
-import { parseRtspUrl, type RtspUrl } from './rtsp/url.js';
+import type { PathSettings } from './config/path-config.js';
+import type { RtspUrl } from './rtsp/url.js';
+import {
+  addSourceOptions,
+  CREDENTIALS_HELP,
+  readSource,
+  sourceUrl,
+  type SourceGiven,
+} from './source-options.js';
 
 export interface Options {
   readonly listen: ListenAt;
@@ -27,11 +35,12 @@ export interface Options {
   readonly orphanLimitMs: number;
   readonly logLevel: LogLevel;
   readonly source: RtspUrl;
+  readonly sourceSettings: Partial<PathSettings>;
 }
 
 const EXAMPLES = `
 A viewer's rtsp://PROXY:PORT/x/y?q is served from rtsp://SERVER:PORT/x/y?q; several resources of that server at once.
-
+${CREDENTIALS_HELP}
 Examples:
   rtsp-fanout rtsp://192.0.2.7/camera            viewers open rtsp://THIS-HOST:8554/camera
   rtsp-fanout --listen 127.0.0.1:9000 rtsp://192.0.2.7:8000
@@ -46,7 +55,11 @@ const DEFAULT_ORPHAN_LIMIT_SECONDS = 60;
 const { holdMs, cachePackets, cacheTotalPackets } = DEFAULT_PICTURES;
 
 /** As commander hands them over. */
-interface Given extends Omit<Options, 'source' | 'pictures' | 'multicast' | 'orphanLimitMs'>, MulticastGiven {
+interface Given
+  extends
+    Omit<Options, 'source' | 'sourceSettings' | 'pictures' | 'multicast' | 'orphanLimitMs'>,
+    MulticastGiven,
+    SourceGiven {
   readonly orphanLimit: number;
   readonly keyFrameWait: number;
   readonly pictureCache: number;
@@ -58,7 +71,7 @@ export function parseCommandLine(argv: readonly string[]): Options {
     .description(
       'RTSP proxy: one camera in, any number of viewers out, RTP copied in the kernel where it can be.',
     )
-    .argument('<url>', 'the source: rtsp://SERVER[:PORT][/PATH]', sourceUrl)
+    .argument('<url>', 'the source: rtsp://[NAME:PASSWORD@]SERVER[:PORT][/PATH]', sourceUrl)
     .option('--listen <[host:]port>', 'where viewers connect to', listenAddress, {
       host: undefined,
       port: 8554,
@@ -78,6 +91,7 @@ export function parseCommandLine(argv: readonly string[]): Options {
       pictureCache,
       cachePackets,
     );
+  addSourceOptions(program);
   addMulticastOptions(program)
     .option('--api-socket <path>', 'unix socket for proxyctl', defaultSocketPath())
     .option(
@@ -122,21 +136,8 @@ export function parseCommandLine(argv: readonly string[]): Options {
     orphanLimitMs: limit * 1000,
     logLevel,
     source,
+    sourceSettings: readSource(options),
   };
-}
-
-function sourceUrl(text: string): RtspUrl {
-  try {
-    const url = parseRtspUrl(text);
-    if (url.user !== undefined)
-      throw new InvalidArgumentError(
-        'User name and password are not supported: the source must not ask for them.',
-      );
-    if (url.scheme === 'rtsp') return url;
-  } catch (error) {
-    throw new InvalidArgumentError((error as Error).message);
-  }
-  throw new InvalidArgumentError('Only rtsp:// sources are supported.');
 }
 
 /** `8554`, `127.0.0.1:8554`, `[::1]:8554`, `localhost:8554`. */

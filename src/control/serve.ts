@@ -7,7 +7,7 @@ import { serveApi } from './api/server.js';
 import { bannerText } from './banner.js';
 import { chooseDatapath } from './kernel/choose.js';
 import { quickTable } from './config/quick.js';
-import { formatRtspUrl } from './rtsp/url.js';
+import { formatRtspUrl, withoutCredentials } from './rtsp/url.js';
 import { checkMulticast } from './multicast-options.js';
 import { systemPorts } from './net/system-ports.js';
 import { openFormer } from './hold/former.js';
@@ -19,7 +19,7 @@ import { makeWay } from './upgrade.js';
 
 /** Resolves to the banner when viewers are served. Rejects with a message for the command line. */
 export async function serve(options: Options, parts: Parts, log: Log): Promise<string> {
-  const { listen, source, apiSocket, pictures, orphanLimitMs, multicast } = options;
+  const { listen, source, sourceSettings, apiSocket, pictures, orphanLimitMs, multicast } = options;
   checkMulticast(multicast);
   const former = await openFormer(log);
   if (former) parts.built('notebook', () => former.close());
@@ -39,7 +39,14 @@ export async function serve(options: Options, parts: Parts, log: Log): Promise<s
   const proxy = createProxy({
     ...systemPorts({ log, holder: former?.store }),
     ...(former && { notebook: former.notebook, records: former.records }),
-    ...{ paths: quickTable(source), source: formatRtspUrl(source), listen, datapath, log, multicast },
+    ...{
+      paths: quickTable(source, sourceSettings),
+      source: formatRtspUrl(withoutCredentials(source)),
+      listen,
+      datapath,
+      log,
+      multicast,
+    },
   });
   parts.built('proxy', () => proxy.close());
   const address = await proxy.listen();

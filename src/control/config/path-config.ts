@@ -3,8 +3,11 @@
 // place in PathConfig and what a reload does with it follow from that line.
 
 import type { AddressRange } from '../state/address-range.js';
-import { addressRange, list, whole, type Kind } from './kinds.js';
+import { addressRange, choice, duration, list, whole, type Kind } from './kinds.js';
 import type { SourceTemplate } from './source-template.js';
+
+export const SOURCE_TRANSPORTS = ['auto', 'udp', 'tcp'] as const;
+export type SourceTransport = (typeof SOURCE_TRANSPORTS)[number];
 
 interface Field<T> {
   readonly kind: Kind<T>;
@@ -24,6 +27,10 @@ export const FIELDS = {
   maxViewers: field<number | undefined>(whole(1, 16_384), undefined, { live: true }),
   /** From where viewers may come; undefined: from anywhere. */
   viewers: field<readonly AddressRange[] | undefined>(list(addressRange), undefined, { live: true }),
+  /** How media comes from the source. `auto`: by UDP, within the RTSP connection where that is refused or nothing arrives. */
+  sourceTransport: field<SourceTransport>(choice(...SOURCE_TRANSPORTS), 'auto'),
+  /** How long viewers of a live source that is lost are held while it is asked again, milliseconds; 0: they are not. */
+  sourceHold: field<number>(duration(0, 3_600_000), 60_000, { live: true }),
 } as const;
 
 type Fields = typeof FIELDS;

@@ -4,7 +4,7 @@
 // credentials are fixed: a viewer must not choose who is asked.
 
 import { RtspError } from '../rtsp/errors.js';
-import { parseRtspUrl, type RtspUrl } from '../rtsp/url.js';
+import { credentialsOf, parseRtspUrl, type RtspUrl } from '../rtsp/url.js';
 
 export interface SourceTemplate {
   /** Whom to ask, credentials included. */
@@ -31,8 +31,7 @@ const VARIABLE = /\$(path|query|[1-9])/g;
 export function parseSourceTemplate(text: string, stars: number): SourceTemplate {
   const url = parseRtspUrl(text);
   if (url.scheme !== 'rtsp') throw new RtspError(400, 'Only rtsp:// sources are supported.');
-  if (url.user !== undefined)
-    throw new RtspError(400, 'User name and password are not supported: the source must not ask for them.');
+  credentialsOf(url);
   const variables = [...pathAndQuery(url).matchAll(VARIABLE)];
   for (const [variable, name] of variables)
     if (Number(name) > stars) throw new RtspError(400, `There is no star that ${variable} could stand for.`);

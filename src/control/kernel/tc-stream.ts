@@ -12,7 +12,7 @@ import type {
 import { readRtpHeader } from '../rtp/header.js';
 import { Codec } from './abi.gen.js';
 import { codecOf } from './codec.js';
-import type { HopCommand, OpenCommand } from './commands.js';
+import type { HopCommand, SourceCommand } from './commands.js';
 import type { CacheWindow } from './picture-cache.js';
 import { destinationOf } from './next-hop.js';
 import { Seam } from './seam.js';
@@ -22,7 +22,7 @@ import { UserspaceFanout } from './userspace-fanout.js';
 
 export class TcStream implements StreamHandle {
   readonly #engine: TcDatapath;
-  readonly #spec: StreamSpec;
+  #spec: StreamSpec;
   readonly #index: number;
   readonly #window: CacheWindow;
   readonly #viewerStream: ViewerStream;
@@ -39,17 +39,8 @@ export class TcStream implements StreamHandle {
     this.#engine = engine;
     this.#spec = spec;
     this.#gone = gone;
-    const codec = codecOf(spec.encoding);
-    const knows = codec !== Codec.OTHER;
-    const wanted: Omit<OpenCommand, 'cache'> = {
-      source: spec.source.address,
-      sourcePorts: { rtp: spec.source.rtpPort, rtcp: spec.source.rtcpPort },
-      local: spec.localAddress,
-      localPorts: { rtp: spec.upstream.rtpPort, rtcp: spec.upstream.rtcpPort },
-      clockRate: spec.clockRate,
-      codec,
-      payloadType: spec.encoding?.payloadType ?? 0,
-    };
+    const wanted = sourceCommand(spec);
+    const knows = wanted.codec !== Codec.OTHER;
     const inherited = engine.inheritance?.claimStream(wanted);
     this.#window = inherited?.window ?? engine.state.cache.lend(knows ? engine.cachePackets : 0);
     this.#index = inherited?.index ?? engine.state.commands.open({ ...wanted, cache: this.#window });
@@ -70,10 +61,7 @@ export class TcStream implements StreamHandle {
       tickets: () => engine.state.tickets(this.#index),
       read: (ticket) => engine.state.cache.read(this.#window, ticket),
     });
-    spec.upstream.onRtp((packet, from) => this.#cameUp(packet, from));
-    spec.upstream.onRtcp((packet, from) => {
-      if (this.#isSource(from, spec.source.rtcpPort)) this.#fallback.forwardRtcp(packet);
-    });
+    this.#listen(spec);
   }
 
   get userspaceViewers(): number {
@@ -118,6 +106,13 @@ export class TcStream implements StreamHandle {
     return this.#closed ? undefined : this.#engine.state.reception(this.#index);
   }
 
+  retarget(spec: StreamSpec): void {
+    if (this.#closed) return;
+    this.#engine.state.commands.retarget(this.#index, sourceCommand(spec));
+    this.#spec = spec;
+    this.#listen(spec);
+  }
+
   senderReportSentNs(ntpMiddle: number): bigint | undefined {
     return this.#closed ? undefined : this.#engine.state.senderReportSentNs(this.#index, ntpMiddle);
   }
@@ -143,6 +138,17 @@ export class TcStream implements StreamHandle {
     this.#joins += begins ? 1 : -1;
     if ((before === 0) !== (this.#joins === 0))
       this.#engine.state.commands.joining(this.#index, this.#joins > 0);
+  }
+
+  /** The ports of a former source are no longer heard, though they may still be open. */
+  #listen(spec: StreamSpec): void {
+    spec.upstream.onRtp((packet, from) => {
+      if (this.#spec === spec) this.#cameUp(packet, from);
+    });
+    spec.upstream.onRtcp((packet, from) => {
+      if (this.#spec === spec && this.#isSource(from, spec.source.rtcpPort))
+        this.#fallback.forwardRtcp(packet);
+    });
   }
 
   /** RTP on the socket: the kernel passed it up for viewers that it cannot serve, or never saw it. */
@@ -183,4 +189,16 @@ export class TcStream implements StreamHandle {
     this.#countJoins(on);
     if (on) this.#fallback.prime(this.#seam.begin());
   }
+}
+
+function sourceCommand(spec: StreamSpec): SourceCommand {
+  return {
+    source: spec.source.address,
+    sourcePorts: { rtp: spec.source.rtpPort, rtcp: spec.source.rtcpPort },
+    local: spec.localAddress,
+    localPorts: { rtp: spec.upstream.rtpPort, rtcp: spec.upstream.rtcpPort },
+    clockRate: spec.clockRate,
+    codec: codecOf(spec.encoding),
+    payloadType: spec.encoding?.payloadType ?? 0,
+  };
 }

@@ -152,6 +152,11 @@ export class UserspaceFanout {
     }
   }
 
+  /** What comes now does not go on from what is kept. */
+  forgetPicture(): void {
+    this.#pictures.cache.forget();
+  }
+
   /** Removes all viewers. */
   close(): void {
     const viewers = this.#viewers;

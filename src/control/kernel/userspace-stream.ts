@@ -9,7 +9,8 @@ import type {
   ViewerHandle,
   ViewerSpec,
 } from '../path/ports.js';
-import { readRtpHeader } from '../rtp/header.js';
+import { Continuity } from '../rtp/continuity.js';
+import { readRtpHeader, type RtpHeader } from '../rtp/header.js';
 import { SourceReception } from '../state/reception.js';
 import { SenderReports } from './sender-reports.js';
 import { UserspaceFanout, type CopyDrop } from './userspace-fanout.js';
@@ -30,10 +31,13 @@ export interface UserspaceStreamParts {
 }
 
 export class UserspaceStream implements StreamHandle {
-  readonly #spec: StreamSpec;
+  #spec: StreamSpec;
   readonly #parts: UserspaceStreamParts;
   readonly #fanout: UserspaceFanout;
-  readonly #reception: SourceReception;
+  #reception: SourceReception;
+  readonly #continuity: Continuity;
+  /** `due`: the next packet is the first of another source; `done`: there has been one. */
+  #retarget: 'never' | 'due' | 'done' = 'never';
   readonly #senderReports = new SenderReports();
   #packets = 0;
   #bytes = 0;
@@ -45,8 +49,8 @@ export class UserspaceStream implements StreamHandle {
     this.#parts = parts;
     this.#fanout = new UserspaceFanout(spec.downstream, parts.onDrop, parts.pictures);
     this.#reception = new SourceReception(spec.clockRate);
-    spec.upstream.onRtp((packet, from) => this.#onRtp(packet, from));
-    spec.upstream.onRtcp((packet, from) => this.#onRtcp(packet, from));
+    this.#continuity = new Continuity(spec.clockRate);
+    this.#listen(spec);
   }
 
   get viewers(): number {
@@ -69,7 +73,18 @@ export class UserspaceStream implements StreamHandle {
   }
 
   reception(): Reception | undefined {
-    return this.#closed ? undefined : this.#reception.read();
+    if (this.#closed) return undefined;
+    const received = this.#reception.read();
+    const { sent } = this.#continuity;
+    return received && sent && this.#retarget !== 'never' ? { ...received, sent } : received;
+  }
+
+  retarget(spec: StreamSpec): void {
+    if (this.#closed) return;
+    this.#spec = spec;
+    this.#retarget = 'due';
+    this.#fanout.forgetPicture();
+    this.#listen(spec);
   }
 
   senderReportSentNs(ntpMiddle: number): bigint | undefined {
@@ -92,7 +107,8 @@ export class UserspaceStream implements StreamHandle {
     if (!header) return onDrop('malformed');
     this.#packets++;
     this.#bytes += packet.length;
-    this.#reception.update(header, monotonicNs());
+    this.#receive(header, monotonicNs());
+    this.#continuity.rewriteRtp(packet, this.#reception.read()!.ssrc);
     if (this.#fanout.viewers === 0) return onDrop('no-viewer');
     this.#fanout.forwardRtp(packet);
   }
@@ -105,7 +121,32 @@ export class UserspaceStream implements StreamHandle {
     if (packet.length < RTCP_LEAST || packet.readUInt8(0) >> 6 !== 2) return onDrop('malformed');
     this.#rtcpPackets++;
     this.#senderReports.note(packet, monotonicNs());
+    const ssrc = this.#reception.read()?.ssrc;
+    if (ssrc !== undefined) this.#continuity.rewriteRtcp(packet, ssrc);
     this.#fanout.forwardRtcp(packet);
+  }
+
+  /** Who else hears the pair hears it later, and so sees what viewers see, as with the kernel engines. */
+  #listen(spec: StreamSpec): void {
+    spec.upstream.onRtp((packet, from) => {
+      if (this.#spec === spec) this.#onRtp(packet, from);
+    });
+    spec.upstream.onRtcp((packet, from) => {
+      if (this.#spec === spec) this.#onRtcp(packet, from);
+    });
+  }
+
+  #receive(header: RtpHeader, nowNs: bigint): void {
+    if (this.#retarget === 'due') {
+      const last = this.#reception.read();
+      if (last) this.#continuity.goOn(last, header, nowNs);
+      this.#reception = new SourceReception(this.#spec.clockRate);
+      this.#retarget = 'done';
+    }
+    this.#reception.update(header, nowNs);
+    const { ssrc } = this.#reception.read()!;
+    if (this.#retarget === 'never') this.#continuity.follow(ssrc);
+    else this.#continuity.begin(ssrc);
   }
 
   /** A stranger must not reach every viewer. Port 0: any port of the source's address. */

@@ -6,7 +6,7 @@ import type { Route } from '../config/path-table.js';
 import type { RtspResponse } from '../rtsp/message.js';
 import { parseSession, DEFAULT_SESSION_TIMEOUT } from '../rtsp/session.js';
 import { RtspError } from '../rtsp/errors.js';
-import { formatRtspUrl } from '../rtsp/url.js';
+import { credentialsOf, formatRtspUrl } from '../rtsp/url.js';
 import { endpointText } from '../state/address.js';
 import type { Deadline } from '../state/deadlines.js';
 import { isoTime, nowMs, type Context } from './context.js';
@@ -24,13 +24,17 @@ import { Refusal, refusedBySource } from './refusal.js';
 import type { Session } from './session.js';
 import { SourcePlay, type PlayAnswer } from './source-play.js';
 import { openTrack, restoreTrack, type Track } from './track.js';
-import { inSession, Upstream } from './upstream.js';
+import { inSession, Upstream, type UpstreamTarget } from './upstream.js';
 import type { ViewerTrack } from './viewer-track.js';
 
 /** The registry's side of a resource (resources.ts). */
 export interface ResourceOwner {
   /** It takes no newcomers any more; `ended` resolves when nothing is left of it. */
   leaving(resource: Resource, ended: Promise<void>): void;
+}
+
+function targetOf({ url, config }: Route): UpstreamTarget {
+  return { url, credentials: credentialsOf(config.source.url) };
 }
 
 export class Resource {
@@ -73,7 +77,7 @@ export class Resource {
     this.path = route.place || '/';
     this.#after = after;
     this.since = isoTime(context.clock.wallMs());
-    this.#upstream = new Upstream(context, route.url, (why) => this.#lost(why));
+    this.#upstream = new Upstream(context, targetOf(route), (why) => this.#lost(why));
     this.#play = new SourcePlay(context);
   }
 

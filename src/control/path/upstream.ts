@@ -10,8 +10,20 @@ import { PendingRequests, type PendingRequest } from '../state/pending.js';
 import { nowMs, type Context } from './context.js';
 import type { Endpoint, SourceEvents, SourceLink } from './ports.js';
 import { Refusal } from './refusal.js';
+import { SourceLogin, type SourceCredentials } from './source-login.js';
 
 export const USER_AGENT = 'rtsp-fanout';
+
+/** Whom to ask. */
+export interface UpstreamTarget {
+  readonly url: RtspUrl;
+  readonly credentials: SourceCredentials | undefined;
+}
+
+interface RequestOptions {
+  readonly optional?: boolean;
+  readonly withinMs?: number;
+}
 
 interface Waiting extends PendingRequest {
   readonly message: RtspRequest;
@@ -25,6 +37,7 @@ export class Upstream {
   readonly #source: RtspUrl;
   readonly #gone: (why: Refusal) => void;
   readonly #pending: PendingRequests<Waiting>;
+  readonly #login: SourceLogin;
   #link: SourceLink | undefined;
   #ends: { local: Endpoint; remote: Endpoint } | undefined;
   #closed: Refusal | undefined;
@@ -36,12 +49,13 @@ export class Upstream {
   #formerCseq = 0;
 
   /** `gone` is called once if the connection ends from below; not after close(). */
-  constructor(context: Context, source: RtspUrl, gone: (why: Refusal) => void) {
+  constructor(context: Context, { url: source, credentials }: UpstreamTarget, gone: (why: Refusal) => void) {
     this.#source = source;
     this.#context = context;
     this.#gone = gone;
     this.#pending = new PendingRequests(context.limits.pendingRequests);
     this.#heardMs = nowMs(context.clock);
+    this.#login = new SourceLogin(credentials, context.random);
   }
 
   /** Undefined until the connection is open. */
@@ -80,14 +94,28 @@ export class Upstream {
   }
 
   /**
-   * The final answer, whatever its status. `optional`: some servers never answer this one, and that must block nothing.
+   * The final answer, whatever its status; a 401 only where we have no credentials, or wrong ones. `optional`: some
+   * servers never answer this one, and that must block nothing.
    * Rejects with a Refusal: 502 the source cannot be reached or broke the protocol, 503 too much waits, 504 no answer.
    */
-  request(
+  async request(
     method: string,
     uri: string,
     headers: readonly (readonly [string, string])[] = [],
-    { optional = false, withinMs = this.#context.limits.requestMs } = {},
+    options: RequestOptions = {},
+  ): Promise<RtspResponse> {
+    for (let tries = 0; ; tries++) {
+      const { challenge, headers: signed } = this.#login.sign(method, uri);
+      const answer = await this.#ask(method, uri, [...headers, ...signed], options);
+      if (answer.status !== 401 || !this.#login.challenged(answer, challenge, tries)) return answer;
+    }
+  }
+
+  #ask(
+    method: string,
+    uri: string,
+    headers: readonly (readonly [string, string])[],
+    { optional = false, withinMs = this.#context.limits.requestMs }: RequestOptions,
   ): Promise<RtspResponse> {
     if (this.#closed) return Promise.reject(this.#closed);
     return new Promise((resolve, reject) => {

@@ -3,6 +3,7 @@
 
 import { isIPv6 } from 'node:net';
 
+import { headerText } from './digest.js';
 import { RtspError } from './errors.js';
 
 export interface RtspUrl {
@@ -69,6 +70,25 @@ export function formatRtspUrl(url: RtspUrl): string {
   const address = host.includes(':') ? `[${host.replace('%', '%25')}]` : host;
   const suffix = port === DEFAULT_PORTS[scheme] ? '' : `:${port}`;
   return `${scheme}://${credentials}${address}${suffix}${path}${query === undefined ? '' : `?${query}`}`;
+}
+
+/**
+ * User name and password as header text, `%41` undone (RFC 3986 2.1); undefined: the URL has none.
+ * @throws RtspError 400 where they could not stand in a header.
+ */
+export function credentialsOf({
+  user,
+  password = '',
+}: RtspUrl): { username: string; password: string } | undefined {
+  if (user === undefined) return undefined;
+  const plain = (text: string) =>
+    headerText(text).replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+  const credentials = { username: plain(user), password: plain(password) };
+  if (/[\x00-\x1f\x7f]/.test(credentials.username + credentials.password))
+    throw new RtspError(400, 'The user name or password of the URL has control characters in it.');
+  if (credentials.username.includes(':'))
+    throw new RtspError(400, 'The user name of the URL has a colon in it.');
+  return credentials;
 }
 
 export function withoutCredentials(url: RtspUrl): RtspUrl {

@@ -32,7 +32,8 @@ export function reportBlock(
   const expectedInterval = (expected(now) - (before ? expected(before) : 0)) >>> 0;
   const receivedInterval = (now.received - (before?.received ?? 0)) >>> 0;
   const lost = (expected(now) - now.received) | 0;
-  const sr = lastSr?.ssrc === now.ssrc ? lastSr : undefined;
+  // The kernel hands its reports up as viewers see them.
+  const sr = lastSr && (lastSr.ssrc === now.ssrc || lastSr.ssrc === now.sent?.ssrc) ? lastSr : undefined;
   return {
     ssrc: now.ssrc,
     fraction: fraction(expectedInterval, receivedInterval),

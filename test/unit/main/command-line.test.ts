@@ -26,7 +26,11 @@ t.test('a wrong command line: one line that says what is wrong, exit code 2', as
     ['rtsp-fanout', ['http://x/'], /HOST|rtsp/],
     ['rtsp-fanout', ['rtsps://x/'], /Only rtsp/],
     ['rtsp-fanout', ['rtsp://'], /host/],
-    ['rtsp-fanout', ['rtsp://me:secret@x/'], /password are not supported/],
+    ['rtsp-fanout', ['rtsps://me:secret@x/'], /Only rtsp/],
+    ['rtsp-fanout', ['rtsp://me:se/c?re@t secret@x/'], /:\/\/\.\.\.@x/],
+    ['rtsp-fanout', ['rtsp://me:secret%0d@x/'], /control characters/],
+    ['rtsp-fanout', ['--source-transport', 'sctp', SOURCE], /Allowed choices are auto, udp, tcp/],
+    ['rtsp-fanout', ['--source-hold', '3601', SOURCE], /seconds from 0 to 3600/],
     ['rtsp-fanout', ['rtsp://x:99999/'], /65535/],
     ['rtsp-fanout', [SOURCE, 'more'], /too many arguments/],
     ['rtsp-fanout', ['--listen', '99999', SOURCE], /65535/],
@@ -58,6 +62,7 @@ t.test('a wrong command line: one line that says what is wrong, exit code 2', as
       t.equal(code, 2, name);
       t.equal(out, '', name);
       t.match(err, wanted, name);
+      t.notMatch(err, /secret/, name);
       t.match(err, new RegExp(`^${program}: [^\n]+\n$`), `${name}: one line`);
     }),
   );

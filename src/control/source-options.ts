@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line's words about the source: its URL with name and password, how media comes, how long viewers are held.
+
+import { InvalidArgumentError, Option, type Command } from 'commander';
+
+import {
+  DEFAULTS,
+  SOURCE_TRANSPORTS,
+  type PathSettings,
+  type SourceTransport,
+} from './config/path-config.js';
+import { credentialsOf, parseRtspUrl, type RtspUrl } from './rtsp/url.js';
+
+export const CREDENTIALS_HELP = `
+rtsp://NAME:PASSWORD@SERVER/...: everybody on this host can read a program's arguments. What is not a letter or digit in
+them is written as in any URL (%40 for @).
+`;
+
+const LONGEST_HOLD_SECONDS = 3600;
+
+/** As commander hands them over. */
+export interface SourceGiven {
+  readonly sourceTransport: SourceTransport;
+  readonly sourceHold: number;
+}
+
+export function addSourceOptions(program: Command): Command {
+  const { sourceTransport, sourceHold } = DEFAULTS;
+  return program
+    .addOption(
+      new Option(
+        '--source-transport <transport>',
+        'how media comes; auto: by UDP, else within the RTSP connection',
+      )
+        .choices(SOURCE_TRANSPORTS)
+        .default(sourceTransport),
+    )
+    .option(
+      '--source-hold <seconds>',
+      'how long viewers of a lost live source are held while it is asked again; 0: not at all',
+      holdSeconds,
+      sourceHold / 1000,
+    );
+}
+
+export function readSource({ sourceTransport, sourceHold }: SourceGiven): Partial<PathSettings> {
+  return { sourceTransport, sourceHold: sourceHold * 1000 };
+}
+
+export function sourceUrl(text: string): RtspUrl {
+  try {
+    const url = parseRtspUrl(text);
+    credentialsOf(url);
+    if (url.scheme === 'rtsp') return url;
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+  throw new InvalidArgumentError('Only rtsp:// sources are supported.');
+}
+
+function holdSeconds(text: string): number {
+  const seconds = /^\d{1,4}$/.test(text) ? Number(text) : NaN;
+  if (seconds <= LONGEST_HOLD_SECONDS) return seconds;
+  throw new InvalidArgumentError(`It is a number of whole seconds from 0 to ${LONGEST_HOLD_SECONDS}.`);
+}

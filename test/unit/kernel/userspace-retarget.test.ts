@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// The source behind a stream of the user-space engine changes while viewers play: test/bpf/continuity.test.ts's twin.
+import t from 'tap';
+
+import { UserspacePictures } from '../../../src/control/kernel/userspace-pictures.js';
+import { UserspaceStream } from '../../../src/control/kernel/userspace-stream.js';
+import type { Endpoint, StreamSpec, UdpPair } from '../../../src/control/path/ports.js';
+import { LOCAL, rtp, senderReport, SOURCE } from '../../fixtures/packets.js';
+
+const SSRC = 0x11223344;
+const OTHER = 0x0a0b0c0d;
+type Handler = (packet: Buffer, from: Endpoint) => void;
+
+class Pair implements UdpPair {
+  readonly rtpPort = 6000;
+  readonly rtcpPort = 6001;
+  readonly sent: Buffer[] = [];
+  readonly heard: { rtp: Handler[]; rtcp: Handler[] } = { rtp: [], rtcp: [] };
+  onRtp(handler: Handler): void {
+    this.heard.rtp.push(handler);
+  }
+  onRtcp(handler: Handler): void {
+    this.heard.rtcp.push(handler);
+  }
+  sendRtp(packet: Buffer): void {
+    this.sent.push(Buffer.from(packet));
+  }
+  sendRtcp(packet: Buffer): void {
+    this.sent.push(Buffer.from(packet));
+  }
+  close(): void {}
+}
+
+t.test('viewers see one SSRC, and numbers that go on', async (t) => {
+  let nowNs = 1_000_000_000n;
+  const drops: string[] = [];
+  const pictures = new UserspacePictures().open(undefined);
+  const downstream = new Pair();
+  const spec = (address: string): StreamSpec => ({
+    ...{ name: 'x', localAddress: LOCAL.address, source: { address, rtpPort: 0, rtcpPort: 0 } },
+    ...{ upstream: new Pair(), downstream, clockRate: 90_000 },
+  });
+  const first = spec(SOURCE.address);
+  const stream = new UserspaceStream(first, {
+    ...{ monotonicNs: () => nowNs, pictures, onClose: () => {}, onDrop: (reason) => drops.push(reason) },
+  });
+  const address = '10.0.0.9';
+  await stream.add({ id: 1, localAddress: LOCAL.address, address, rtpPort: 9000, rtcpPort: 9001 });
+  const hear = ({ upstream, source }: StreamSpec, kind: 'rtp' | 'rtcp', packet: Buffer) => {
+    for (const handler of (upstream as Pair).heard[kind])
+      handler(packet, { address: source.address, port: 5 });
+  };
+  for (let i = 0; i < 3; i++)
+    hear(first, 'rtp', rtp({ seq: 65534 + i, timestamp: 0xfffff000 + i * 3000, ssrc: SSRC }));
+  nowNs += 2_000_000_000n;
+  const second = spec('10.0.0.7');
+  stream.retarget(second);
+  hear(first, 'rtp', rtp({ seq: 7, ssrc: SSRC }));
+  for (let i = 0; i < 3; i++)
+    hear(second, 'rtp', rtp({ seq: 100 + i, timestamp: 777 + i * 3000, ssrc: OTHER }));
+  const report = senderReport(1, 2);
+  report.writeUInt32BE(OTHER, 4);
+  report.writeUInt32BE(777, 16);
+  hear(second, 'rtcp', report);
+
+  const media = downstream.sent.slice(0, 6);
+  t.same(
+    media.map((p) => p.readUInt16BE(2)),
+    [65534, 65535, 0, 1, 2, 3],
+    'sequence numbers; the former source is a stranger',
+  );
+  t.same(new Set(media.map((p) => p.readUInt32BE(8))), new Set([SSRC]));
+  const steps = media.slice(1).map((p, i) => (p.readUInt32BE(4) - media[i]!.readUInt32BE(4)) >>> 0);
+  t.same(steps, [3000, 3000, 180_000, 3000, 3000], 'the first is later by what passed');
+  const sent = downstream.sent[6]!;
+  t.equal(sent.readUInt32BE(4), SSRC);
+  t.equal(
+    sent.readUInt32BE(16),
+    media[3]!.readUInt32BE(4),
+    'the same instant as the packet with its timestamp',
+  );
+  t.match(stream.reception(), { ssrc: OTHER, baseSeq: 100, received: 3, sent: { ssrc: SSRC } });
+  t.same(drops, []);
+  stream.close();
+});
