@@ -61,24 +61,37 @@ async function finished(child: Child, quirk?: RegExp): Promise<void> {
     throw new Error(`the player failed: ${child.describe()}`);
 }
 
-export type Delivery = 'unicast' | 'multicast';
+export type Delivery = 'unicast' | 'multicast' | 'interleaved';
 
-/** ffmpeg over UDP; leaves after `frames` frames, or plays until it is stopped. */
+const FFMPEG_TRANSPORT = { unicast: 'udp', multicast: 'udp_multicast', interleaved: 'tcp' };
+const GSTREAMER_PROTOCOLS = { unicast: 'udp', multicast: 'udp-mcast', interleaved: 'tcp' };
+
+/** ffmpeg; leaves after `frames` frames, or plays until it is stopped. */
 export async function ffmpeg(
   where: Namespace | undefined,
   url: string,
   frames?: number,
   delivery: Delivery = 'unicast',
 ): Promise<Player> {
-  const transport = delivery === 'unicast' ? 'udp' : 'udp_multicast';
   const limit = frames === undefined ? [] : ['-frames:v', String(frames)];
   const child = await startIn(where, 'ffmpeg', [
-    ...['-nostdin', '-v', 'error', '-rtsp_transport', transport, '-i', url, '-an', ...limit, ...FRAMEMD5],
+    ...[
+      '-nostdin',
+      '-v',
+      'error',
+      '-rtsp_transport',
+      FFMPEG_TRANSPORT[delivery],
+      '-i',
+      url,
+      '-an',
+      ...limit,
+      ...FRAMEMD5,
+    ],
   ]);
   return { child, frames: () => finished(child).then(() => hashes(child.stdout)) };
 }
 
-/** GStreamer's rtspsrc over UDP; leaves after `frames` frames. */
+/** GStreamer's rtspsrc; leaves after `frames` frames. */
 export async function gstreamer(
   where: Namespace | undefined,
   url: string,
@@ -91,7 +104,7 @@ export async function gstreamer(
       '-q',
       'rtspsrc',
       `location=${url}`,
-      `protocols=${delivery === 'unicast' ? 'udp' : 'udp-mcast'}`,
+      `protocols=${GSTREAMER_PROTOCOLS[delivery]}`,
       'latency=200',
       '!',
       'rtph264depay',
