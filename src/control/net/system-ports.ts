@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock, FormerSockets, Log, Surroundings, Timers } from '../path/ports.js';
 import { PortPairs, type PortRange } from '../state/port-pairs.js';
 import { HeldSockets, type Holder } from './held-sockets.js';
+import { httpHook } from './http-hook.js';
 import { openListener } from './listener.js';
 import { deviceFor } from './multicast-device.js';
 import { joinGroup, toGroup } from './multicast-pair.js';
@@ -45,6 +46,7 @@ export function systemPorts({ log, ports, holder }: SystemOptions = {}): Surroun
     bindUdpPair: (sender) => bindUdpPair(pairs, sender ? { ...heard, ...toGroup(sender) } : options),
     joinGroup: (receiver) => joinGroup(receiver, heard),
     deviceFor,
+    askHook: httpHook({ log }),
     former: formerSockets(held, (rtpPort, held) => takeUdpPair(pairs, rtpPort, { ...options, held })),
     clock: systemClock,
     timers: systemTimers,

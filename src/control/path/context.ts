@@ -12,6 +12,7 @@ import type { SessionTable } from '../state/session-table.js';
 import type { Tally } from '../state/tally.js';
 import type { Described } from './description.js';
 import type {
+  AskHook,
   BindUdpPair,
   Clock,
   ConnectSource,
@@ -35,6 +36,7 @@ export interface Context {
   readonly bindUdpPair: BindUdpPair;
   readonly joinGroup: JoinGroup;
   readonly deviceFor: DeviceFor;
+  readonly askHook: AskHook;
   /** How viewers are served by multicast; undefined: they are not. */
   readonly multicast: MulticastService | undefined;
   readonly former: FormerSockets;

@@ -116,6 +116,40 @@ export interface TlsFiles {
 /** Rejects when the address cannot be had (in use, not ours, not allowed): one sentence for the command line. */
 export type OpenListener = (at: ListenAt, options: ListenerOptions) => Promise<Listener>;
 
+/** What a hook is asked: may this viewer or publisher do that? Absent: it has not told. */
+export interface HookQuestion {
+  readonly action: 'read' | 'publish';
+  /** Of the URL, with its first slash, and what is behind the first `?`. */
+  readonly path: string;
+  readonly query: string;
+  /** RTSP method of the request. */
+  readonly method: string;
+  readonly protocol: 'rtsp' | 'rtsps';
+  /** Where the connection comes from. */
+  readonly address: string;
+  readonly port: number;
+  readonly userAgent?: string | undefined;
+  readonly user?: string | undefined;
+  /** Basic. */
+  readonly password?: string | undefined;
+  /** Digest (RFC 7616 3.4): the nonce is ours and fresh, and `count` has not been used with it; the rest is to be checked. */
+  readonly digest?: {
+    readonly realm: string;
+    readonly nonce: string;
+    readonly uri: string;
+    readonly algorithm: string;
+    readonly response: string;
+    readonly qop?: 'auth';
+    readonly nc?: string;
+    readonly cnonce?: string;
+  };
+}
+
+/** `unknown`: the viewer is to be asked for (other) credentials. `unavailable`: there was no answer. */
+export type HookVerdict = 'allowed' | 'refused' | 'unknown' | 'unavailable';
+/** Never rejects. */
+export type AskHook = (url: string, question: HookQuestion) => Promise<HookVerdict>;
+
 /** The RTSP connection to a source. Messages sent before it is open go out when it is. */
 export interface SourceLink {
   send(message: RtspMessage): void;
@@ -350,6 +384,7 @@ export interface Surroundings {
   readonly bindUdpPair: BindUdpPair;
   readonly joinGroup: JoinGroup;
   readonly deviceFor: DeviceFor;
+  readonly askHook: AskHook;
   readonly former: FormerSockets;
   readonly clock: Clock;
   readonly timers: Timers;

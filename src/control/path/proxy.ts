@@ -172,7 +172,7 @@ function addressesOf({ network }: MulticastOptions, random: Random): MulticastAd
 }
 
 function buildContext(options: ProxyOptions): Context {
-  const { paths, datapath, connect, bindUdpPair, joinGroup, deviceFor, former } = options;
+  const { paths, datapath, connect, bindUdpPair, joinGroup, deviceFor, former, askHook } = options;
   const { clock, random, log, multicast, records } = options;
   const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
   // Numbers that are still in the kernel are not given again.
@@ -187,6 +187,7 @@ function buildContext(options: ProxyOptions): Context {
     bindUdpPair,
     joinGroup,
     deviceFor,
+    askHook,
     multicast: multicast && { ...multicast, addresses: addressesOf(multicast, random) },
     former,
     notebook: options.notebook ?? NO_NOTEBOOK,

@@ -42,6 +42,12 @@ export interface Limits {
   /** An HTTP header of a tunnel must come within that time, and a GET for a POST that came first. So many may wait for one. */
   readonly tunnelMs: number;
   readonly tunnelsPending: number;
+  /** A Digest nonce that has not been used for so long is too old. */
+  readonly nonceMs: number;
+  /** Wrong passwords for a user name from an address: so many at once, then one in attemptMs. So many of them are remembered. */
+  readonly attempts: number;
+  readonly attemptMs: number;
+  readonly attemptKeys: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -67,4 +73,8 @@ export const DEFAULT_LIMITS: Limits = {
   idleMs: 60_000,
   tunnelMs: 10_000,
   tunnelsPending: 256,
+  nonceMs: 300_000,
+  attempts: 10,
+  attemptMs: 10_000,
+  attemptKeys: 16_384,
 };
