@@ -19,7 +19,10 @@ const ALLOWED: Readonly<Record<string, { areas: readonly string[]; packages: rea
     areas: ['config', 'state', 'rtsp', 'rtcp', 'types:src/control/api/types.ts'],
     packages: ['node:net'],
   },
-  net: { areas: ['rtsp', 'state', 'types:src/control/path/ports.ts'], packages: ['node:*'] },
+  net: {
+    areas: ['rtsp', 'state', 'types:src/control/path/ports.ts', 'types:src/control/path/hook-port.ts'],
+    packages: ['node:*'],
+  },
   kernel: {
     areas: [
       'rtp',

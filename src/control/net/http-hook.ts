@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Asks somebody else's HTTP server whether a request is allowed. Bounded in time and number; whatever goes wrong is no yes.
 
-import type { AskHook, HookVerdict, Log } from '../path/ports.js';
+import type { AskHook, HookVerdict } from '../path/hook-port.js';
+import type { Log } from '../path/ports.js';
 
 const HOOK_MS = 5000;
 const AT_ONCE = 64;

@@ -2,33 +2,28 @@
 // Who may use a path: Basic and Digest (RFC 7616, 7617) against the users of the configuration, or a hook. Every request
 // that names a path is checked, from wherever it comes; only OPTIONS is free (request.ts).
 
-import { createHash } from 'node:crypto';
-
 import {
   formatChallenge,
   parseCredentials,
-  type BasicCredentials,
   type Credentials,
   type DigestCredentials,
 } from '../rtsp/authentication.js';
-import { countText, headerText, isDigestRight } from '../rtsp/digest.js';
-import type { RtspRequest } from '../rtsp/message.js';
+import { headerText, isDigestRight } from '../rtsp/digest.js';
 import {
   isPasswordRight,
+  nameClass,
   secretOf,
   type OfferedAlgorithm,
   type StoredPassword,
 } from '../rtsp/stored-password.js';
-import type { RtspUrl } from '../rtsp/url.js';
 import { holderOf } from '../state/address.js';
 import { Attempts } from '../state/attempts.js';
 import { ConnectionProof } from './connection-proof.js';
 import { nowMs, type Context } from './context.js';
-import type { HookQuestion, ViewerLink } from './ports.js';
+import { questionOf, type Claim } from './hook-question.js';
+import type { ViewerLink } from './ports.js';
 import { Refusal } from './refusal.js';
 import { placeOf, viewerUrl } from './url-map.js';
-
-export type Action = 'read' | 'publish';
 
 /** What the configuration says about one path and one action. */
 export interface AccessRule {
@@ -40,14 +35,6 @@ export interface AccessRule {
   /** What is offered; undefined: Digest as far as the passwords' forms allow it, and Basic where they allow nothing
    * else, or a hook wants the password, or the connection is encrypted. */
   readonly methods: ReadonlySet<'basic' | 'digest'> | undefined;
-}
-
-/** A request whose sender is to be known. */
-export interface Claim {
-  readonly link: ViewerLink;
-  readonly request: RtspRequest;
-  readonly url: RtspUrl;
-  readonly action: Action;
 }
 
 /** Strongest first; ffmpeg takes the last that it is offered, and knows MD5 only. */
@@ -191,8 +178,7 @@ export class Authentication {
 
   /** Somebody who guesses one user's password behind an address locks out nobody else there, nor learns who is a user. */
   #keyOf(link: ViewerLink, username: string): string {
-    const hash = createHash('sha256').update(this.#salt).update(username, 'latin1').digest();
-    return `${holderOf(link.remote.address)} ${hash.readUInt16BE(0) % NAME_CLASSES}`;
+    return `${holderOf(link.remote.address)} ${nameClass(username, this.#salt, NAME_CLASSES)}`;
   }
 }
 
@@ -236,30 +222,4 @@ function checkUri({ link, url, request }: Claim, { uri }: DigestCredentials): vo
   const asked = placeOf(url);
   if (whole === undefined || !(asked === whole || asked.startsWith(`${whole}/`)))
     throw new Refusal(400, 'the credentials are for another URL');
-}
-
-function questionOf(
-  { link, request, url, action }: Claim,
-  credentials: Credentials | undefined,
-): HookQuestion {
-  const { address, port } = link.remote;
-  const userAgent = request.headers.get('User-Agent');
-  return {
-    ...{ action, path: url.path || '/', query: url.query ?? '', method: request.method },
-    ...{ protocol: link.secure ? 'rtsps' : 'rtsp', address, port },
-    ...(userAgent !== undefined && { userAgent: text(userAgent) }),
-    ...(credentials && { user: text(credentials.username) }),
-    ...(credentials?.scheme === 'Basic' && { password: text((credentials as BasicCredentials).password) }),
-    ...(credentials?.scheme === 'Digest' && { digest: digestFacts(credentials) }),
-  };
-}
-
-function digestFacts({ realm, nonce, uri, algorithm, response, use }: DigestCredentials) {
-  const counted = use && { qop: 'auth' as const, nc: countText(use.count), cnonce: use.cnonce };
-  return { realm: text(realm), nonce, uri, algorithm, response, ...counted };
-}
-
-/** Headers carry UTF-8, one character a byte. */
-function text(bytes: string): string {
-  return Buffer.from(bytes, 'latin1').toString('utf8');
 }

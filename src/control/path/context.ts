@@ -11,8 +11,8 @@ import type { MulticastAddresses } from '../state/multicast-addresses.js';
 import type { SessionTable } from '../state/session-table.js';
 import type { Tally } from '../state/tally.js';
 import type { Described } from './description.js';
+import type { AskHook } from './hook-port.js';
 import type {
-  AskHook,
   BindUdpPair,
   Clock,
   ConnectSource,

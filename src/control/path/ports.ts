@@ -6,6 +6,7 @@ import type { InterleavedFrame, RtspMessage, RtspRequest, RtspResponse } from '.
 import type { Deadlines } from '../state/deadlines.js';
 import type { Limits } from '../state/limits.js';
 import type { Tally } from '../state/tally.js';
+import type { AskHook } from './hook-port.js';
 
 /** An IP address in its one spelling (state/address.ts; never a host name) and a UDP port, host order. */
 export interface Endpoint {
@@ -115,40 +116,6 @@ export interface TlsFiles {
 
 /** Rejects when the address cannot be had (in use, not ours, not allowed): one sentence for the command line. */
 export type OpenListener = (at: ListenAt, options: ListenerOptions) => Promise<Listener>;
-
-/** What a hook is asked: may this viewer or publisher do that? Absent: it has not told. */
-export interface HookQuestion {
-  readonly action: 'read' | 'publish';
-  /** Of the URL, with its first slash, and what is behind the first `?`. */
-  readonly path: string;
-  readonly query: string;
-  /** RTSP method of the request. */
-  readonly method: string;
-  readonly protocol: 'rtsp' | 'rtsps';
-  /** Where the connection comes from. */
-  readonly address: string;
-  readonly port: number;
-  readonly userAgent?: string | undefined;
-  readonly user?: string | undefined;
-  /** Basic. */
-  readonly password?: string | undefined;
-  /** Digest (RFC 7616 3.4): the nonce is ours and fresh, and `count` has not been used with it; the rest is to be checked. */
-  readonly digest?: {
-    readonly realm: string;
-    readonly nonce: string;
-    readonly uri: string;
-    readonly algorithm: string;
-    readonly response: string;
-    readonly qop?: 'auth';
-    readonly nc?: string;
-    readonly cnonce?: string;
-  };
-}
-
-/** `unknown`: the viewer is to be asked for (other) credentials. `unavailable`: there was no answer. */
-export type HookVerdict = 'allowed' | 'refused' | 'unknown' | 'unavailable';
-/** Never rejects. */
-export type AskHook = (url: string, question: HookQuestion) => Promise<HookVerdict>;
 
 /** The RTSP connection to a source. Messages sent before it is open go out when it is. */
 export interface SourceLink {

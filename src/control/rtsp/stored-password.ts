@@ -55,6 +55,11 @@ export function secretOf(
   return plain === undefined ? secrets?.[algorithm] : digestSecret(algorithm, { ...who, password: plain });
 }
 
+/** Which of so many classes a name is in: nobody without the salt knows who shares it. */
+export function nameClass(name: string, salt: Buffer, classes: number): number {
+  return createHash('sha256').update(salt).update(name, 'latin1').digest().readUInt16BE(0) % classes;
+}
+
 function readHash(text: string): string {
   if (/^[\da-f]{64}$/i.test(text)) return text.toLowerCase();
   const bytes = Buffer.from(text, 'base64');

@@ -37,6 +37,7 @@ class FakeStory implements ViewerRequests {
   closed() {
     this.gone++;
   }
+  frame() {}
   holds() {
     return false;
   }
@@ -282,6 +283,7 @@ t.test('closing: an answer goes out first, and who has asked nothing is cut off'
   await until(() => asking.text().length > 300_000 && all[3]!.text() !== '');
   await listener.close();
   await Promise.all([...all, asking].map(({ closed }) => closed));
+  t.same(answersIn(asking.text()), ['200/1']);
   await until(() => listener.connections === 0);
 });
 
