@@ -3,8 +3,11 @@
 // place in PathConfig and what a reload does with it follow from that line.
 
 import type { AddressRange } from '../state/address-range.js';
-import { addressRange, choice, duration, list, whole, type Kind } from './kinds.js';
+import { addressRange, choice, duration, list, text, whole, type Kind } from './kinds.js';
 import type { SourceTemplate } from './source-template.js';
+import { httpUrl, user, type User } from './user-kinds.js';
+
+export type AuthMethod = 'basic' | 'digest';
 
 export const SOURCE_TRANSPORTS = ['auto', 'udp', 'tcp'] as const;
 export type SourceTransport = (typeof SOURCE_TRANSPORTS)[number];
@@ -31,6 +34,16 @@ export const FIELDS = {
   sourceTransport: field<SourceTransport>(choice(...SOURCE_TRANSPORTS), 'auto'),
   /** How long viewers of a live source that is lost are held while it is asked again, milliseconds; 0: they are not. */
   sourceHold: field<number>(duration(0, 3_600_000), 60_000, { live: true }),
+  /** Who may watch; undefined: anybody, unless the hook says otherwise. */
+  readUsers: field<readonly User[] | undefined>(list(user), undefined, { live: true }),
+  /** URL that is asked about everybody who is not among the users. */
+  authHook: field<string | undefined>(httpUrl, undefined, { live: true }),
+  /** What viewers are offered; undefined: what path/authentication.ts finds best. */
+  authMethods: field<readonly AuthMethod[] | undefined>(list(choice('basic', 'digest')), undefined, {
+    live: true,
+  }),
+  /** Named to viewers, and part of what `ha1:` passwords are made of. */
+  authRealm: field<string>(text, 'rtsp-fanout', { live: true }),
 } as const;
 
 type Fields = typeof FIELDS;

@@ -4,14 +4,38 @@
 import type { PathConfig } from '../config/path-config.js';
 import type { Route } from '../config/path-table.js';
 import { inRange } from '../state/address-range.js';
+import type { AccessRule } from './authentication.js';
+import type { Claim } from './hook-question.js';
 import { Refusal } from './refusal.js';
-import type { Ask } from './request.js';
+import type { Story } from './request.js';
 import type { Resource } from './resource.js';
 
-/** Rejects with a Refusal: 403 from an address that is not allowed. */
-export async function admit({ link }: Pick<Ask, 'link'>, { config }: Route): Promise<void> {
+type Asking = Omit<Claim, 'place' | 'established'> & { readonly established?: boolean };
+
+/** Rejects with a Refusal: 403 from an address that is not allowed, 401 and others from who has not proved who it is. */
+export async function admit(
+  { authentication }: Pick<Story, 'authentication'>,
+  { link, request, url, established = false }: Asking,
+  { config, place }: Route,
+): Promise<void> {
   if (!mayWatch(config, link.remote.address))
     throw new Refusal(403, 'viewers may not come from this address');
+  const rule = readRule(config);
+  if (rule) await authentication.check({ link, request, url, established, place }, rule);
+}
+
+const RULES = new WeakMap<PathConfig, AccessRule>();
+
+/** Undefined: anybody may watch. */
+function readRule(config: PathConfig): AccessRule | undefined {
+  const { readUsers, authHook: hook, authMethods, authRealm: realm } = config;
+  if (!readUsers && hook === undefined) return undefined;
+  const rule = RULES.get(config) ?? {
+    ...{ action: 'read', realm, hook, methods: authMethods && new Set(authMethods) },
+    users: new Map(readUsers?.map(({ name, password }) => [name, password])),
+  };
+  RULES.set(config, rule);
+  return rule;
 }
 
 /** What a reload may change for viewers who are there. */

@@ -16,17 +16,19 @@ import {
   type OfferedAlgorithm,
   type StoredPassword,
 } from '../rtsp/stored-password.js';
+import type { RtspUrl } from '../rtsp/url.js';
 import { holderOf } from '../state/address.js';
 import { Attempts } from '../state/attempts.js';
 import { ConnectionProof } from './connection-proof.js';
 import { nowMs, type Context } from './context.js';
-import { questionOf, type Claim } from './hook-question.js';
+import { questionOf, type Action, type Claim } from './hook-question.js';
 import type { ViewerLink } from './ports.js';
 import { Refusal } from './refusal.js';
-import { placeOf, viewerUrl } from './url-map.js';
+import { viewerUrl } from './url-map.js';
 
 /** What the configuration says about one path and one action. */
 export interface AccessRule {
+  readonly action: Action;
   readonly realm: string;
   /** By name, as in headers (headerText). Whoever is not among them is the hook's, if there is one. */
   readonly users: ReadonlyMap<string, StoredPassword>;
@@ -100,7 +102,9 @@ export class Authentication {
   /** Whoever is right but late knows the password, and may try again. */
   #checkFresh(claim: Claim, rule: AccessRule, credentials: DigestCredentials): void {
     const { clock, limits, refused } = this.#context;
-    if (this.#proofOf(claim.link).use(credentials, nowMs(clock), limits.nonceMs)) return;
+    const { link, request, established: mayBeOld } = claim;
+    const proof = this.#proofOf(link);
+    if (proof.isFresh(credentials, { request, mayBeOld }, nowMs(clock), limits.nonceMs)) return;
     refused.add('authentication-stale');
     throw this.#challenge(claim, rule, true);
   }
@@ -117,20 +121,14 @@ export class Authentication {
     hook: string,
     credentials: Credentials | undefined,
   ): Promise<void> {
-    const { link, url, action } = claim;
+    const { link, place } = claim;
+    const { action } = rule;
     if (credentials?.scheme === 'Digest') this.#checkFresh(claim, rule, credentials);
     const proof = this.#proofOf(link);
     const secret = credentials?.scheme === 'Basic' ? credentials.password : '';
-    const what = JSON.stringify([
-      action,
-      placeOf(url),
-      hook,
-      credentials?.scheme,
-      credentials?.username,
-      secret,
-    ]);
+    const what = JSON.stringify([action, place, hook, credentials?.scheme, credentials?.username, secret]);
     if (proof.wasAllowed(what)) return;
-    const verdict = await this.#context.askHook(hook, questionOf(claim, credentials));
+    const verdict = await this.#context.askHook(hook, questionOf(claim, action, credentials));
     if (verdict === 'allowed') return proof.allow(what);
     if (verdict === 'unavailable') {
       this.#context.refused.add('authentication-hook-unavailable');
@@ -217,9 +215,14 @@ function offersBasic(rule: AccessRule, link: ViewerLink): boolean {
  * URL of the whole into all of their requests, the latter without scheme and host.
  */
 function checkUri({ link, url, request }: Claim, { uri }: DigestCredentials): void {
-  if (uri === request.uri) return;
-  const whole = uri === '*' ? undefined : placeOf(viewerUrl(uri, link));
-  const asked = placeOf(url);
+  if (uri === request.uri || request.uri === '*') return;
+  const whole = uri === '*' ? undefined : pathOf(viewerUrl(uri, link));
+  const asked = pathOf(url);
   if (whole === undefined || !(asked === whole || asked.startsWith(`${whole}/`)))
     throw new Refusal(400, 'the credentials are for another URL');
+}
+
+/** Queries come and go: what the source does not need is not in the URLs that it is answered. */
+function pathOf({ path }: RtspUrl): string {
+  return path.replace(/\/$/, '');
 }

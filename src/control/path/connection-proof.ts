@@ -14,6 +14,7 @@ export class ConnectionProof {
   #nonce: string | undefined;
   #usedMs = 0;
   #count = 0;
+  #last: object | undefined;
   readonly #allowed = new Set<string>();
 
   /** The nonce for a challenge: a new one where the last is too old, or `renew` says so. */
@@ -29,12 +30,21 @@ export class ConnectionProof {
   /**
    * Whether right credentials are fresh as well; if so, this use of the nonce is noted. Requests of a connection come in
    * order, so its count must grow each time (nc); who does not count (RFC 2069) is protected by the connection alone.
+   * `mayBeOld`: the nonce may be one that has been forgotten.
    */
-  use({ nonce, use }: DigestCredentials, nowMs: number, lifeMs: number): boolean {
-    if (nonce !== this.#nonce || nowMs - this.#usedMs > lifeMs) return false;
-    if (use && use.count <= this.#count) return false;
-    this.#count = use?.count ?? this.#count;
-    this.#usedMs = nowMs;
+  isFresh(
+    { nonce, use }: DigestCredentials,
+    { request, mayBeOld }: { request: object; mayBeOld: boolean },
+    nowMs: number,
+    lifeMs: number,
+  ): boolean {
+    if (request === this.#last) return true; // one request may be looked at for several paths
+    if (nonce === this.#nonce && nowMs - this.#usedMs <= lifeMs) {
+      if (use && use.count <= this.#count) return false;
+      this.#count = use?.count ?? this.#count;
+      this.#usedMs = nowMs;
+    } else if (!mayBeOld) return false;
+    this.#last = request;
     return true;
   }
 

@@ -12,12 +12,12 @@ import { atPlace } from './url-map.js';
 
 const SDP = 'application/sdp';
 
-export async function describe({ resources }: Story, ask: Ask): Promise<RtspResponse> {
+export async function describe(story: Story, ask: Ask): Promise<RtspResponse> {
   const { link, request, url } = ask;
   const accept = request.headers.getAll('Accept').join(',');
   if (accept && !/application\/sdp|application\/\*|\*\/\*/i.test(accept))
     throw new Refusal(406, `only ${SDP} can be had`);
-  const { route, description } = await resources.describe(url, (route) => admit(ask, route));
+  const { route, description } = await story.resources.describe(url, (route) => admit(story, ask, route));
   const places = viewerPlaces(route, description);
   const sdp = translateSdp(description.sdp, {
     address: withoutZone(link.local.address), // a zone means nothing on another host

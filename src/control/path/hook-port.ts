@@ -4,7 +4,7 @@
 /** What a hook is asked: may this viewer or publisher do that? Absent: it has not told. */
 export interface HookQuestion {
   readonly action: 'read' | 'publish';
-  /** Of the URL, with its first slash, and what is behind the first `?`. */
+  /** With its first slash; and what is behind the first `?`, where the source needs it. */
   readonly path: string;
   readonly query: string;
   /** RTSP method of the request. */

@@ -15,17 +15,22 @@ export interface Claim {
   readonly link: ViewerLink;
   readonly request: RtspRequest;
   readonly url: RtspUrl;
-  readonly action: Action;
+  /** Of a session that this connection has opened, or has used before: credentials need not be fresh again. */
+  readonly established: boolean;
+  /** Path and query of the whole, as the configuration understands them. */
+  readonly place: string;
 }
 
 export function questionOf(
-  { link, request, url, action }: Claim,
+  { link, request, place }: Claim,
+  action: Action,
   credentials: Credentials | undefined,
 ): HookQuestion {
   const { address, port } = link.remote;
+  const [path, query = ''] = place.split(/\?(.*)/s, 2);
   const userAgent = request.headers.get('User-Agent');
   return {
-    ...{ action, path: url.path || '/', query: url.query ?? '', method: request.method },
+    ...{ action, path: path || '/', query, method: request.method },
     ...{ protocol: link.secure ? 'rtsps' : 'rtsp', address, port },
     ...(userAgent !== undefined && { userAgent: text(userAgent) }),
     ...(credentials && { user: text(credentials.username) }),

@@ -12,6 +12,7 @@ import { DEFAULT_LIMITS, type Limits } from '../state/limits.js';
 import { MulticastAddresses, type MulticastNetwork } from '../state/multicast-addresses.js';
 import { SessionTable } from '../state/session-table.js';
 import { Tally } from '../state/tally.js';
+import { Authentication } from './authentication.js';
 import { nowMs, type Context } from './context.js';
 import type { Datapath, Endpoint, ListenAt, Listener, Log, Notebook, Random, Surroundings } from './ports.js';
 import { clientRow, statusRow, streamRow } from './read-model.js';
@@ -73,7 +74,11 @@ class FanOutProxy implements Proxy {
   constructor(options: ProxyOptions) {
     this.#options = options;
     const context = buildContext(options);
-    this.#story = { ...context, resources: new Resources(context) };
+    this.#story = {
+      ...context,
+      resources: new Resources(context),
+      authentication: new Authentication(context),
+    };
     this.#startedMs = nowMs(options.clock);
   }
 

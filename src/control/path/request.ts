@@ -12,6 +12,8 @@ import {
 } from '../rtsp/message.js';
 import { parseSession } from '../rtsp/session.js';
 import type { RtspUrl } from '../rtsp/url.js';
+import { admit } from './admission.js';
+import type { Authentication } from './authentication.js';
 import type { Context } from './context.js';
 import { describe } from './describe.js';
 import { keepAlive, options } from './options.js';
@@ -28,6 +30,7 @@ import { atPlace, viewerUrl } from './url-map.js';
 
 export interface Story extends Context {
   readonly resources: Resources;
+  readonly authentication: Authentication;
 }
 
 /** A request that has passed the checks all methods share. */
@@ -92,22 +95,28 @@ export class Requests implements ViewerRequests {
     return (this.#story.links.get(link)?.size ?? 0) > 0;
   }
 
-  #carryOut(link: ViewerLink, request: RtspRequest): Promise<RtspResponse> | RtspResponse {
+  async #carryOut(link: ViewerLink, request: RtspRequest): Promise<RtspResponse> {
     checkCSeq(request);
     checkRequire(request);
     const method = METHODS.get(request.method);
     if (!method) throw unknownMethod(request.method);
     const anyUrl = request.uri === '*' && WITHOUT_URL.has(request.method);
     const url = viewerUrl(anyUrl ? '/' : request.uri, link);
-    return method(this.#story, { link, request, url, session: this.#session(link, request) });
+    return method(this.#story, { link, request, url, session: await this.#session(link, request, url) });
   }
 
-  /** Only from the address that opened it: an identifier that leaks is of no use elsewhere. */
-  #session(link: ViewerLink, request: RtspRequest): Session | undefined {
+  /**
+   * Only from the address that opened it: an identifier that leaks is of no use elsewhere. Nor is it to who may not watch;
+   * therefore OPTIONS, which is free otherwise, is not when it names a session.
+   */
+  async #session(link: ViewerLink, request: RtspRequest, url: RtspUrl): Promise<Session | undefined> {
     const value = request.headers.get('Session');
     if (value === undefined) return undefined;
     const session = this.#story.sessions.get(parseSession(value).id);
     if (!session || session.address !== link.remote.address) throw new Refusal(454, 'no such session');
+    const established = this.#story.links.get(link)?.has(session) === true;
+    await admit(this.#story, { link, request, url, established }, session.resource.route);
+    if (session.closed || !this.#story.links.has(link)) throw new Refusal(454, 'the session has ended');
     session.usedBy(link);
     session.heard();
     return session;

@@ -117,7 +117,11 @@ function checkRoom(story: Story, { link }: Ask): void {
 }
 
 async function findTrack(story: Story, ask: Ask): Promise<Described & { media: MediaDescription }> {
-  const described = await story.resources.find(ask.url, (route) => admit(ask, route), ask.session?.resource);
+  const described = await story.resources.find(
+    ask.url,
+    (route) => admit(story, ask, route),
+    ask.session?.resource,
+  );
   const { media } = described;
   if (!media) throw new Refusal(459, 'the URL is that of several tracks, which are set up one by one');
   return { ...described, media };
