@@ -2,7 +2,7 @@
 /* The RTP story, for TC: a packet comes in, its stream is found, each viewer gets a copy.
  *
  *   tc_ingress   on devices where sources' packets arrive
- *   tc_again     on the receiving end of the private veth, where packets wait for their next pass
+ *   tc_again     on the receiving end of the private veth, where packets come round for their next pass
  *   tc_send      run by user space for one frame of the picture cache to one viewer
  *
  * Verdicts: TC_ACT_UNSPEC leaves the packet to whoever comes next (other filters, then the IP stack), exactly as it came;
@@ -24,6 +24,7 @@
 #include "continuity.h"
 #include "maps.h"
 #include "packet.h"
+#include "parked.h"
 #include "picture.h"
 #include "reception.h"
 #include "template.h"
@@ -74,45 +75,132 @@ static __always_inline bool serve_some(struct pass *p)
 	return p->offset >= p->span;
 }
 
-/* One pass, after which the packet's ticket has ended or its template is under way to the next pass. */
-static __always_inline void pass(struct pass *p, struct fanout_global *g)
+/* The template goes round, or dies. */
+static __always_inline void go_round(struct pass *p, struct fanout_global *g)
 {
-	__u64 departure;
-
-	if (serve_some(p)) {
-		end_ticket(p->s, p->stream, p->t, FANOUT_TICKET_DONE);
-		return;
-	}
-	reap(p->s, p->stream, g, p->now);
-	departure = p->last == FULL || p->last == WAIT ? p->now + FANOUT_RETRY_NS : 0;
-	if (!send_round(p->skb, g, p->stream, p->number, departure) &&
+	if (!send_round(p->skb, g, p->stream, p->number) &&
 	    end_ticket(p->s, p->stream, p->t, FANOUT_TICKET_DEAD))
 		count_drop(FANOUT_DROP_TEMPLATE_DIED);
+}
+
+/* Nobody carries the oldest packet, for its template was lost: sends another template after it. */
+static __always_inline void wake(struct pass *p, struct fanout_global *g)
+{
+	if (!is_head_parked(p->s, p->stream) || (__s64)(p->now - p->s->woken_ns) < (__s64)FANOUT_WAKE_NS)
+		return;
+	p->s->woken_ns = p->now;
+	send_round(p->skb, g, p->stream | IDLE_TEMPLATE, 0);
+}
+
+/* One pass. False: its packet has been served to all, and the ticket has ended. Else the template is under way to the next
+ * pass. */
+static __always_inline bool pass(struct pass *p, struct fanout_global *g)
+{
+	if (serve_some(p)) {
+		end_ticket(p->s, p->stream, p->t, FANOUT_TICKET_DONE);
+		return false;
+	}
+	reap(p->s, p->stream, g, p->now);
+	if (p->last == WAIT)
+		wake(p, g);
+	if ((p->last == WAIT || p->last == FULL) && p->copies < FANOUT_SLOW_COPIES)
+		slow_down(p->skb, p->now);
+	go_round(p, g);
+	return true;
+}
+
+static __always_inline __u32 carried_at_once(const struct fanout_global *g)
+{
+	return g->xdp_ifindex ? FANOUT_CARRIED_XDP : FANOUT_CARRIED;
+}
+
+/* The template has nothing to do any more: the oldest packet that is parked becomes its own, if there is one. */
+static __noinline bool take_up(struct pass *p)
+{
+	struct fanout_global *g = the_global();
+	struct fanout_parked *e;
+	__u32 index;
+
+	if (!g || !p->s)
+		return false;
+	p->t = claim_parked(p->s, p->stream, carried_at_once(g), &p->number);
+	if (!p->t)
+		return false;
+	index = p->t->parked;
+	e = bpf_map_lookup_elem(&parked, &index);
+	if (!e || e->owner != owner_of(p->stream, p->number) || unpark(p->skb, e)) {
+		give_up(p->s, p->stream, p->t);
+		count_drop(FANOUT_DROP_TEMPLATE_DIED);
+		return false;
+	}
+	if (carry(p->t, g, waiting_room(p->skb, g) == g->xdp_ifindex, p->now))
+		return true;
+	turn(p->t, FANOUT_TICKET_MOVING, FANOUT_TICKET_PARKED);
+	return false;
 }
 
 /* ---- arrival ------------------------------------------------------------------------------------------------ */
 
-/* The packet must also reach the socket that holds the port, unchanged: its template goes round at once and all copies
- * are made from that. */
-static __always_inline void queue_and_restore(struct pass *p, struct fanout_global *g)
+/* Whether the packet, which has just come, is served now; else it is parked until others before it have been. */
+static __always_inline bool is_its_turn(const struct pass *p, const struct fanout_global *g)
 {
-	__u8 addresses[2 * ETH_ALEN];
-
-	bpf_skb_load_bytes(p->skb, 0, addresses, sizeof(addresses));
-	if (!send_round(p->skb, g, p->stream, p->number, 0) &&
-	    end_ticket(p->s, p->stream, p->t, FANOUT_TICKET_DEAD))
-		count_drop(FANOUT_DROP_TEMPLATE_DIED);
-	bpf_skb_store_bytes(p->skb, 0, addresses, sizeof(addresses), 0);
+	return p->number - head_of(p->s) < carried_at_once(g) && !is_head_parked(p->s, p->stream);
 }
 
+enum arrived {
+	CARRIED, /* it is its own template */
+	PARKED,  /* it has been kept, another template takes it up */
+	REFUSED,
+};
+
+static __always_inline enum arrived receive(struct pass *p, const struct packet *in, struct fanout_global *g)
+{
+	__u32 room = waiting_room(p->skb, g) == g->xdp_ifindex;
+
+	p->t = take_ticket(p->s, in);
+	if (!p->t)
+		return REFUSED;
+	p->number = p->t->number;
+	keep(p->skb, p->s, in, p->number);
+	if (can_be_parked(in) && !is_its_turn(p, g)) {
+		if (!park(p->skb, in, p->t, g))
+			goto refuse;
+		COUNT(p->s->parked, 1);
+		/* Who moved head here before it was parked has not seen it. */
+		if (p->number - head_of(p->s) >= carried_at_once(g) ||
+		    !turn(p->t, FANOUT_TICKET_PARKED, FANOUT_TICKET_MOVING))
+			return PARKED;
+	}
+	if (carry(p->t, g, room, p->now))
+		return CARRIED;
+refuse:
+	give_up(p->s, p->stream, p->t);
+	return REFUSED;
+}
+
+/* An arriving packet as a template: at once a pass, where it is its turn and TC serves. */
+static __always_inline void serve_arrived(struct pass *p, struct fanout_global *g)
+{
+	if (head_of(p->s) != p->number || p->t->room) {
+		go_round(p, g);
+		return;
+	}
+	if (!pass(p, g) && is_head_parked(p->s, p->stream))
+		send_round(p->skb, g, p->stream | IDLE_TEMPLATE, 0); /* came meanwhile, on another CPU */
+}
+
+/* `up`: the packet must also reach the socket that holds the port, unchanged. Then its template goes round at once and all
+ * copies are made from that. */
 static __always_inline int fan_out(struct __sk_buff *skb, struct fanout_stream *s, const struct packet *in,
 				   struct fanout_global *g, __u64 now)
 {
 	bool up = in->kind == FANOUT_RTCP || s->pass_up;
+	__u8 addresses[2 * ETH_ALEN];
 	struct pass p = {
 		.skb = skb, .s = s, .now = now, .stream = in->stream,
 		.payload = in->payload, .segments = in->segments, .segment = in->segment,
 	};
+	enum arrived arrived;
 
 	if (!s->viewers && !s->joining) {
 		forget(s);
@@ -123,23 +211,23 @@ static __always_inline int fan_out(struct __sk_buff *skb, struct fanout_stream *
 	if (g->heartbeat_limit_ns && now - g->heartbeat_ns > g->heartbeat_limit_ns)
 		return drop(FANOUT_DROP_STALE);
 	reap(s, in->stream, g, now);
-	p.t = take_ticket(s, in, g, waiting_room(skb, g) == g->xdp_ifindex, now);
-	if (!p.t) {
+	if (up)
+		bpf_skb_load_bytes(skb, 0, addresses, sizeof(addresses));
+	arrived = receive(&p, in, g);
+	if (arrived == REFUSED) {
 		COUNT(s->refused, 1);
 		count_drop(FANOUT_DROP_NO_TICKET);
-		return up ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 	}
-	p.number = p.t->number;
-	keep(skb, s, in, p.number);
-	if (up) {
-		queue_and_restore(&p, g);
-		return TC_ACT_UNSPEC;
-	}
-	if (*(volatile __u32 *)&s->head == p.number && waiting_room(skb, g) != g->xdp_ifindex)
-		pass(&p, g);
-	else if (!send_round(skb, g, p.stream, p.number, 0) && end_ticket(s, p.stream, p.t, FANOUT_TICKET_DEAD))
-		count_drop(FANOUT_DROP_TEMPLATE_DIED);
-	return TC_ACT_SHOT;
+	if (arrived != CARRIED)
+		wake(&p, g);
+	else if (up)
+		go_round(&p, g);
+	else
+		serve_arrived(&p, g);
+	if (!up)
+		return TC_ACT_SHOT;
+	bpf_skb_store_bytes(skb, 0, addresses, sizeof(addresses), 0);
+	return TC_ACT_UNSPEC;
 }
 
 SEC("tc")
@@ -189,34 +277,54 @@ static __always_inline __u32 payload_of(struct __sk_buff *skb)
 	return bpf_ntohs(udp.len) - sizeof(udp);
 }
 
+/* Whether the template's own packet is to be served; else it takes up another, or that's its end. */
+static __always_inline bool has_packet(struct pass *p, const struct template_address *a)
+{
+	if (a->stream & IDLE_TEMPLATE)
+		return take_up(p);
+	p->number = a->number;
+	p->t = ticket_at(p->stream, p->number);
+	if (p->t && p->t->number == p->number && state_of(p->t) == FANOUT_TICKET_OUT)
+		return true;
+	if (!is_done(p->t, p->number))
+		count_drop(FANOUT_DROP_TICKET_LATE);
+	return take_up(p);
+}
+
+static __always_inline void note_segments(struct pass *p)
+{
+	p->payload = payload_of(p->skb);
+	p->segments = 1;
+	p->segment = p->payload;
+	if (p->skb->gso_size && p->skb->gso_segs > 1) {
+		p->segments = p->skb->gso_segs;
+		p->segment = p->skb->gso_size;
+	}
+}
+
 SEC("tc")
 int tc_again(struct __sk_buff *skb)
 {
 	struct fanout_global *g = the_global();
 	struct template_address a = {};
-	struct pass p = { .skb = skb, .segments = 1 };
+	struct pass p = { .skb = skb };
 
 	if (!g)
 		return TC_ACT_SHOT;
 	if (!read_template(skb, g, &a))
 		return drop(FANOUT_DROP_FOREIGN_TEMPLATE);
-	p.stream = a.stream;
-	p.number = a.number;
+	p.stream = a.stream & ~IDLE_TEMPLATE;
 	p.s = stream_at(p.stream);
-	p.t = ticket_at(p.stream, p.number);
-	if (!p.s || !p.t || p.t->number != p.number || p.t->state != FANOUT_TICKET_OUT)
-		return is_done(p.t, p.number) ? TC_ACT_SHOT : drop(FANOUT_DROP_TICKET_LATE);
-	p.payload = payload_of(skb);
-	p.segment = p.payload;
-	if (skb->gso_size && skb->gso_segs > 1) {
-		p.segments = skb->gso_segs;
-		p.segment = skb->gso_size;
-	}
+	p.now = bpf_ktime_get_ns();
 	if (skb->tstamp)
 		bpf_skb_set_tstamp(skb, 0, BPF_SKB_TSTAMP_UNSPEC); /* the departure time was this template's, not the copies' */
-	p.now = bpf_ktime_get_ns();
+	skb->priority = 0;
+	if (!p.s || !has_packet(&p, &a) || !p.t)
+		return TC_ACT_SHOT;
+	note_segments(&p);
 	note_pass(p.t, g, p.now);
-	pass(&p, g);
+	if (!pass(&p, g) && take_up(&p))
+		go_round(&p, g);
 	return TC_ACT_SHOT;
 }
 

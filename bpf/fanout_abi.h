@@ -15,7 +15,7 @@
 #include <linux/types.h>
 
 enum fanout_version {
-	FANOUT_ABI_VERSION = 1,
+	FANOUT_ABI_VERSION = 2,
 };
 
 /* A ticket whose first pass has not come yet: who is served first is decided then. */
@@ -25,8 +25,14 @@ enum fanout_version {
 
 /* A copy waits this long for room in its egress while that takes nothing of the packet; then it is dropped. */
 #define FANOUT_REFUSED_NS 500000000ull
-/* A template that found no room, or whose turn it was not, comes again after so long. */
+/* A template that found little room, or whose turn it was not, comes again after so long. */
 #define FANOUT_RETRY_NS 50000ull
+/* ... or, where the queue has no departure times, in its class of slow ones. Also the class's handle: 1:1. */
+#define FANOUT_SLOW_CLASS 0x10001
+/* A stream that has packets waiting and nobody to carry them on gets a template for that, but no more often than this. */
+#define FANOUT_WAKE_NS 1000000ull
+/* A template that others overtake is lost only when it has not been seen for so long. */
+#define FANOUT_OVERDUE_NS 50000000ull
 /* When nothing at all has come round for so long, what waits is lost: somebody has emptied the queue. */
 #define FANOUT_LOST_NS 2000000000ull
 /* XDP: a device that had no room is left alone for this long; its driver empties a queue of packets meanwhile. */
@@ -43,13 +49,18 @@ enum fanout_limit {
 	FANOUT_MAX_PAGES = 2048,            /* 65536 viewer slots in all */
 	FANOUT_STREAM_PAGES = 512,          /* 16384 viewers per stream */
 	FANOUT_TICKETS = 256,               /* ring of tickets per stream, a power of two */
-	FANOUT_STREAM_IN_FLIGHT = 200,      /* tickets of one stream that may be out at once */
-	FANOUT_TOTAL_IN_FLIGHT = 240,       /* of all streams: less than the 256 entries of the private veth's ring */
+	FANOUT_STREAM_IN_FLIGHT = 200,      /* tickets of one stream that may be unfinished at once */
+	FANOUT_CARRIED = 2,                 /* of these, the oldest, that templates are under way for; the others are parked */
+	FANOUT_CARRIED_XDP = 1,             /* the same where XDP makes the copies: it serves the oldest only */
+	FANOUT_TOTAL_IN_FLIGHT = 240,       /* templates of all streams: less than the 256 entries of the private veth's ring */
+	FANOUT_PARKED = 1024,               /* parked packets of all streams */
+	FANOUT_PARKED_BYTES = 2032,         /* the longest frame that can be parked; a longer one waits as a template */
 	FANOUT_DATAGRAM_SEGMENTS = 64,      /* datagrams that one GSO packet may carry (the kernel's UDP_MAX_SEGMENTS) */
 	FANOUT_OVERDUE_PASSES = 2048,       /* passes of others in the same queue after which a template is lost: it holds no
 	                                     * more than FANOUT_TOTAL_IN_FLIGHT, and is served in turn but for departure times */
 	FANOUT_ROOMS = 2,                   /* queues that templates wait in: TC's and XDP's */
 	FANOUT_PASS_COPIES = 192,           /* copies per pass, less than the 256 entries of a veth's ring */
+	FANOUT_SLOW_COPIES = 16,            /* a pass that was stopped with fewer has found little room: its template slows down */
 	FANOUT_SR_HISTORY = 8,              /* sender reports whose local send time is remembered */
 	FANOUT_XDP_DEVICES = 64,            /* egress devices that XDP can serve */
 	FANOUT_XDP_CHUNK = 64,              /* copies per pass of XDP: what the far end of a veth takes at a time */
@@ -149,6 +160,8 @@ struct fanout_stream {
 	__u64 refused;                      /* packets refused whole, FANOUT_DROP_NO_TICKET */
 	__u64 passes;                       /* services, the first included */
 	__u64 waits;                        /* passes that could serve nobody: an earlier ticket was not done */
+	__u64 parked;                       /* packets that were parked */
+	__u64 woken_ns;                     /* when a template was last sent to look for parked packets that nobody carries */
 	__u64 egress_full;                  /* passes that an egress queue ended */
 };
 
@@ -192,13 +205,15 @@ struct fanout_viewer {
 
 enum fanout_ticket_state {
 	FANOUT_TICKET_FREE = 0,
-	FANOUT_TICKET_OUT = 1,              /* a template with this number is being served or waits */
+	FANOUT_TICKET_OUT = 1,              /* a template carries this packet: it is being served, or comes round */
 	FANOUT_TICKET_DONE = 2,
 	FANOUT_TICKET_DEAD = 3,             /* its template was lost; who was not served by then never is */
+	FANOUT_TICKET_PARKED = 4,           /* its bytes are in `parked`, for the next template that is free */
+	FANOUT_TICKET_MOVING = 5,           /* on the way to one of the other states: belongs to whoever put it there */
 };
 
 /* Map `tickets` (array), index stream * FANOUT_TICKETS + number % FANOUT_TICKETS. Written by whoever holds the
- * template, except that any CPU may turn OUT to DEAD when the template has not been seen for FANOUT_TICKET_NS. */
+ * template, except that any CPU may turn OUT to DEAD when the template is lost (ticket.h). */
 struct fanout_ticket {
 	__u32 number;
 	__u32 state;                        /* enum fanout_ticket_state */
@@ -211,9 +226,18 @@ struct fanout_ticket {
 	__u32 begins;                       /* 1: a decoder can begin with this packet */
 	__u32 room;                         /* which queue its template waits in: 0 TC's, 1 XDP's */
 	__u32 seen_pass;                    /* `passes` of that queue at its last pass */
-	__u32 pad;
+	__u32 parked;                       /* index into `parked`, while PARKED */
 	__u64 seen_ns;                      /* last pass */
 	__u64 refused_ns;                   /* since when the egress has taken nothing of this packet; 0: it took the last copy */
+};
+
+/* Map `parked` (array): packets whose turn has not come, as whole frames. An entry is its ticket's while that is PARKED or
+ * MOVING; nobody gives it back. */
+struct fanout_parked {
+	__u64 owner;                        /* (stream + 1) << 32 | ticket number; 0: nobody's yet */
+	__u32 length;
+	__u32 v6;                           /* not 0: an IPv6 packet */
+	__u8 frame[FANOUT_PARKED_BYTES];    /* its UDP checksum is whole */
 };
 
 /* Map `cache` (array, mmapable; the loader sets its size): RTP packets since the last beginning of a picture, for viewers
@@ -272,11 +296,13 @@ struct fanout_global {
 	__u32 recirculate_ifindex;          /* command program: the sending end of the private veth */
 	__u8 template_mac[6];               /* command program: destination that marks a template */
 	__u16 pad;
-	__u32 in_flight;                    /* datapath, atomic: tickets out, of all streams */
+	__u32 in_flight;                    /* datapath, atomic: tickets OUT, of all streams */
 	__u32 agreed;                       /* command program: the ABI version of the handshake that held; 0: none */
 	__u32 page_hint;                    /* command program: no free page below this one */
 	__u32 xdp_ifindex;                  /* control plane: the sending end of XDP's private veth; 0: all is TC's */
 	__u64 pass_ns;                      /* datapath: the last pass of any template */
+	__u32 park_hint;                    /* datapath, atomic: where a free entry of `parked` is looked for; wraps */
+	__u32 pad2;
 	__u32 passes[FANOUT_ROOMS];         /* datapath, atomic: passes of templates from each queue; wraps */
 	__u64 drops[FANOUT_DROP_MAX];       /* datapath, atomic */
 };
@@ -372,13 +398,14 @@ struct fanout_command {
 #define FANOUT_ASSERT_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type)
 FANOUT_ASSERT_SIZE(fanout_listen_key, 20);
 FANOUT_ASSERT_SIZE(fanout_listen, 8);
-FANOUT_ASSERT_SIZE(fanout_stream, 1192);
+FANOUT_ASSERT_SIZE(fanout_stream, 1208);
 FANOUT_ASSERT_SIZE(fanout_viewer, 160);
 FANOUT_ASSERT_SIZE(fanout_ticket, 64);
 FANOUT_ASSERT_SIZE(fanout_reception, 176);
+FANOUT_ASSERT_SIZE(fanout_parked, 2048);
 FANOUT_ASSERT_SIZE(fanout_cached, 1488);
 FANOUT_ASSERT_SIZE(fanout_device, 48);
-FANOUT_ASSERT_SIZE(fanout_global, 192);
+FANOUT_ASSERT_SIZE(fanout_global, 200);
 FANOUT_ASSERT_SIZE(fanout_command, 100);
 
 #endif

@@ -49,6 +49,13 @@ static __always_inline int xdp_drop(enum fanout_drop reason)
 
 /* ---- a chunk ------------------------------------------------------------------------------------------------ */
 
+/* The template's packet has been served to all. If others are parked, tc_again has it take one up: it can make the frame
+ * longer. */
+static __always_inline int at_rest(const struct pass *p)
+{
+	return is_head_parked(p->s, p->stream) ? XDP_PASS : XDP_DROP;
+}
+
 static __always_inline int round_again(void)
 {
 	return bpf_redirect_map(&round_device, 0, 0);
@@ -64,7 +71,7 @@ static __always_inline int serve_chunk(struct pass *p, bool v6, struct fanout_gl
 	plan(&c);
 	if (!c.copies) {
 		reach(p->s, p->stream, p->t, p->number, c.p.offset);
-		return c.p.offset < p->span ? round_again() : XDP_DROP;
+		return c.p.offset < p->span ? round_again() : at_rest(p);
 	}
 	d = bpf_map_lookup_elem(&devices, &c.egress);
 	if (!d || c.other || (__s64)(d->off_until_ns - p->now) > 0)
@@ -96,10 +103,13 @@ int xdp_again(struct xdp_md *x)
 	if (!read_frame(x, g, &a, &v6))
 		return xdp_drop(FANOUT_DROP_FOREIGN_TEMPLATE);
 	settle_untold(b);
-	if (!begin_pass(&p, a.stream, a.number))
-		return is_done(p.t, a.number) ? XDP_DROP : xdp_drop(FANOUT_DROP_TICKET_LATE);
-	if (!g->xdp_ifindex)
+	if (a.stream & IDLE_TEMPLATE || !g->xdp_ifindex)
 		return XDP_PASS;
+	if (!begin_pass(&p, a.stream, a.number)) {
+		if (!p.s || is_done(p.t, a.number) || is_head_parked(p.s, p.stream))
+			return p.s ? at_rest(&p) : XDP_DROP;
+		return xdp_drop(FANOUT_DROP_TICKET_LATE);
+	}
 	p.now = bpf_ktime_get_ns();
 	note_pass(p.t, g, p.now);
 	COUNT(p.s->passes, 1);
@@ -189,7 +199,8 @@ int xdp_round(struct xdp_md *x)
 	settle_untold(b);
 	if (!read_frame(x, g, &a, &v6))
 		return XDP_DROP;
-	return begin_pass(&p, a.stream, a.number) ? XDP_PASS : XDP_DROP;
+	/* When it has been served to all meanwhile, that's the template's end, if no other packet needs one. */
+	return begin_pass(&p, a.stream, a.number) || (p.s && is_head_parked(p.s, p.stream)) ? XDP_PASS : XDP_DROP;
 }
 
 /* (from_dev, to_dev, sent, drops, err); every user of device maps on this host comes by. */

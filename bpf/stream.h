@@ -89,7 +89,7 @@ static __always_inline int open_stream(struct fanout_command *c)
 	s->cache_first = o->cache_first;
 	s->cache_size = o->cache_size;
 	s->source_epoch = s->cached = s->joining = s->pass_up = s->viewers = s->span = s->free_hint = s->rotation = 0;
-	s->packets = s->bytes = s->rtcp_packets = s->refused = s->passes = s->waits = s->egress_full = 0;
+	s->packets = s->bytes = s->rtcp_packets = s->refused = s->passes = s->waits = s->egress_full = s->parked = s->woken_ns = 0;
 	__sync_lock_test_and_set(&s->state, FANOUT_STREAM_OPEN);
 	error = listen_on_both(s, free.found);
 	if (error) {
@@ -151,14 +151,21 @@ static long free_page(__u32 i, void *context)
 	return 0;
 }
 
-/* Tickets that are still out end here; their templates find that when they come round. `tail` goes on counting when the
+static __always_inline bool kill_from(struct fanout_ticket *t, __u32 state)
+{
+	return __sync_val_compare_and_swap(&t->state, state, FANOUT_TICKET_DEAD) == state;
+}
+
+/* Tickets that are not over yet end here; their templates find that when they come round. `tail` goes on counting when the
  * slot is opened again, so such a template never meets a ticket of its own number. */
 static long kill_ticket(__u32 i, void *context)
 {
 	struct closing *c = context;
 	struct fanout_ticket *t = ticket_at(c->stream, i);
 
-	if (t && __sync_val_compare_and_swap(&t->state, FANOUT_TICKET_OUT, FANOUT_TICKET_DEAD) == FANOUT_TICKET_OUT)
+	if (!t || kill_from(t, FANOUT_TICKET_MOVING) || kill_from(t, FANOUT_TICKET_PARKED))
+		return 0;
+	if (kill_from(t, FANOUT_TICKET_OUT))
 		__sync_fetch_and_add(&c->g->in_flight, -1);
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Templates: packets that wait in the private veth's queue. What they carry is in the Ethernet addresses, which every copy
+/* Templates: packets that go round through the private veth. Which they are is in the Ethernet addresses, which every copy
  * overwrites, so it cannot leave this host; and only this host can send on the private device, so it cannot be forged:
  *
  *   destination  the receiving end's address, random since its making: nothing else sent there has it
@@ -9,6 +9,10 @@
 #define FANOUT_TEMPLATE_H
 
 #include "packet.h"
+
+/* In `stream`: the template has no packet of its own; it is to take up one that is parked. */
+#define IDLE_TEMPLATE 0x8000
+_Static_assert(FANOUT_MAX_STREAMS <= IDLE_TEMPLATE, "stream");
 
 struct template_address {
 	__u8 destination[6];
@@ -42,10 +46,17 @@ static __always_inline __u32 waiting_room(const struct __sk_buff *skb, const str
 										   g->recirculate_ifindex;
 }
 
-/* Sends a clone of the packet round through a private veth. False: it could not be queued. `departure` (0: at once) is heeded
- * where that has an fq queue, which user space sees to where the kernel has one. */
+/* From now on the packet waits a little in the private veth's queue: until its departure time where that is fq, else in a
+ * class of its own (private-veth.ts). */
+static __always_inline void slow_down(struct __sk_buff *skb, __u64 now)
+{
+	skb->priority = FANOUT_SLOW_CLASS;
+	bpf_skb_set_tstamp(skb, now + FANOUT_RETRY_NS, BPF_SKB_TSTAMP_DELIVERY_MONO);
+}
+
+/* Sends a clone of the packet round through a private veth. False: it could not be queued. */
 static __always_inline bool send_round(struct __sk_buff *skb, const struct fanout_global *g, __u32 stream,
-				       __u32 number, __u64 departure)
+				       __u32 number)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct template_address a = { .stream = stream, .number = number };
@@ -54,8 +65,6 @@ static __always_inline bool send_round(struct __sk_buff *skb, const struct fanou
 		return false;
 	__builtin_memcpy(a.destination, g->template_mac, sizeof(a.destination));
 	__builtin_memcpy(data, &a, sizeof(a));
-	if (departure)
-		bpf_skb_set_tstamp(skb, departure, BPF_SKB_TSTAMP_DELIVERY_MONO);
 	return !bpf_clone_redirect(skb, waiting_room(skb, g), 0);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The UDP checksum of a datagram that came without: over IPv4 a source may leave it out (RFC 768), over IPv6 a viewer must
- * have one (RFC 8200 8.1). */
+/* UDP checksums made from the whole datagram: where there was none (over IPv4 a source may leave it out, RFC 768; over IPv6 a
+ * viewer must have one, RFC 8200 8.1), or where a device was to complete it. */
 #ifndef FANOUT_UNCHECKED_H
 #define FANOUT_UNCHECKED_H
 
@@ -42,22 +42,33 @@ static long sum_step(__u32 i, void *context)
 	return 0;
 }
 
+/* 32 bits to be folded further, or negative. */
+static __noinline __s64 sum_bytes(struct __sk_buff *skb, __u32 at, __u32 length)
+{
+	struct summing c = { .skb = skb, .at = at, .left = length };
+
+	bpf_loop(length / SUM_STEP + SUM_STEP / 2, sum_step, &c, 0);
+	return c.left ? -1 : (__s64)c.sum;
+}
+
+/* A sum of zero is sent as its other form: zero is no checksum (RFC 768). */
+static __always_inline __u16 checksum_of(__u64 sum)
+{
+	__u16 check = ~fold16(fold32(sum));
+
+	return check ? check : 0xffff;
+}
+
 /* Once per packet, as it comes: that is cheaper than to find out of which family its viewers are. */
 static __noinline int give_checksum(struct __sk_buff *skb, __u32 udp_at, __u32 length)
 {
-	struct summing c = { .skb = skb, .at = udp_at, .left = length };
+	__s64 sum = sum_bytes(skb, udp_at, length);
 	__u32 addresses[2];
 	__u16 check;
 
-	if (bpf_skb_load_bytes(skb, IP_OFFSET + offsetof(struct iphdr, saddr), addresses, sizeof(addresses)))
+	if (sum < 0 || bpf_skb_load_bytes(skb, IP_OFFSET + offsetof(struct iphdr, saddr), addresses, sizeof(addresses)))
 		return -1;
-	bpf_loop(length / SUM_STEP + SUM_STEP / 2, sum_step, &c, 0);
-	if (c.left)
-		return -1;
-	check = ~fold16(fold32((__u64)c.sum + addresses[0] + addresses[1] + bpf_htonl(length) +
-			       bpf_htonl(IPPROTO_UDP)));
-	if (!check)
-		check = 0xffff;
+	check = checksum_of((__u64)sum + addresses[0] + addresses[1] + bpf_htonl(length) + bpf_htonl(IPPROTO_UDP));
 	/* The device may have summed up the whole packet (CHECKSUM_COMPLETE); in other cases this does nothing. */
 	bpf_csum_update(skb, check);
 	return bpf_skb_store_bytes(skb, udp_at + offsetof(struct udphdr, check), &check, sizeof(check), 0);

@@ -47,11 +47,16 @@ export const Limit = {
   STREAM_PAGES: 512,
   TICKETS: 256,
   STREAM_IN_FLIGHT: 200,
+  CARRIED: 2,
+  CARRIED_XDP: 1,
   TOTAL_IN_FLIGHT: 240,
+  PARKED: 1024,
+  PARKED_BYTES: 2032,
   DATAGRAM_SEGMENTS: 64,
   OVERDUE_PASSES: 2048,
   ROOMS: 2,
   PASS_COPIES: 192,
+  SLOW_COPIES: 16,
   SR_HISTORY: 8,
   XDP_DEVICES: 64,
   XDP_CHUNK: 64,
@@ -90,11 +95,13 @@ export const TicketState = {
   TICKET_OUT: 1,
   TICKET_DONE: 2,
   TICKET_DEAD: 3,
+  TICKET_PARKED: 4,
+  TICKET_MOVING: 5,
 } as const;
 
 /** enum fanout_version */
 export const Version = {
-  ABI_VERSION: 1,
+  ABI_VERSION: 2,
 } as const;
 
 /** enum fanout_viewer_state */
@@ -158,7 +165,7 @@ export const Device = {
 
 /** struct fanout_global: byte offsets, and its size. */
 export const Global = {
-  SIZE: 192,
+  SIZE: 200,
   heartbeatNs: 0,
   heartbeatLimitNs: 8,
   ownerPid: 16,
@@ -170,8 +177,10 @@ export const Global = {
   pageHint: 40,
   xdpIfindex: 44,
   passNs: 48,
-  passes: 56,
-  drops: 64,
+  parkHint: 56,
+  pad2: 60,
+  passes: 64,
+  drops: 72,
 } as const;
 
 /** struct fanout_hello: byte offsets, and its size. */
@@ -235,6 +244,15 @@ export const Open = {
   cacheSize: 56,
 } as const;
 
+/** struct fanout_parked: byte offsets, and its size. */
+export const Parked = {
+  SIZE: 2048,
+  owner: 0,
+  length: 8,
+  v6: 12,
+  frame: 16,
+} as const;
+
 /** struct fanout_reception: byte offsets, and its size. */
 export const Reception = {
   SIZE: 176,
@@ -264,7 +282,7 @@ export const Reception = {
 
 /** struct fanout_stream: byte offsets, and its size. */
 export const Stream = {
-  SIZE: 1192,
+  SIZE: 1208,
   state: 0,
   generation: 4,
   source: 8,
@@ -294,7 +312,9 @@ export const Stream = {
   refused: 1160,
   passes: 1168,
   waits: 1176,
-  egressFull: 1184,
+  parked: 1184,
+  wokenNs: 1192,
+  egressFull: 1200,
 } as const;
 
 /** struct fanout_ticket: byte offsets, and its size. */
@@ -311,7 +331,7 @@ export const Ticket = {
   begins: 32,
   room: 36,
   seenPass: 40,
-  pad: 44,
+  parked: 44,
   seenNs: 48,
   refusedNs: 56,
 } as const;

@@ -20,6 +20,7 @@ const MAPS = [
   'viewers',
   'pages',
   'tickets',
+  'parked',
   'reception',
   'devices',
   'global',
@@ -158,19 +159,31 @@ export class KernelState {
     this.#global.view.setUint32(Global.xdpIfindex, ifindex, true);
   }
 
+  /** Packets that are not over: being served, going round as templates, or parked. */
   ticketsOut(): number {
+    let sum = 0;
+    for (let i = 0; i < Limit.MAX_STREAMS; i++) {
+      const read = (field: number) => this.#streams.view.getUint32(i * Stream.SIZE + field, true);
+      sum += (read(Stream.tail) - read(Stream.head)) >>> 0;
+    }
+    return sum;
+  }
+
+  /** Of these, those that a template carries. */
+  templatesOut(): number {
     return this.#global.view.getUint32(Global.inFlight, true);
   }
 
-  /** What the passes cost: sums over the streams that are open now. */
-  passes(): { passes: number; waits: number; egressFull: number } {
-    const sum = { passes: 0, waits: 0, egressFull: 0 };
+  /** What the passes cost, and how many packets were parked: sums over the streams that are open now. */
+  passes(): { passes: number; waits: number; egressFull: number; parked: number } {
+    const sum = { passes: 0, waits: 0, egressFull: 0, parked: 0 };
     for (let i = 0; i < Limit.MAX_STREAMS; i++) {
       const at = i * Stream.SIZE;
       if (!this.#streams.view.getUint32(at + Stream.state, true)) continue;
       sum.passes += u64(this.#streams, at + Stream.passes);
       sum.waits += u64(this.#streams, at + Stream.waits);
       sum.egressFull += u64(this.#streams, at + Stream.egressFull);
+      sum.parked += u64(this.#streams, at + Stream.parked);
     }
     return sum;
   }

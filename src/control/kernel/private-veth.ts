@@ -33,7 +33,7 @@ function endNames(port: number, use: VethUse): [send: string, receive: string] {
 
 /** The port of the proxy whose private device this is; undefined for any other device. */
 export function portOfPrivateDevice(name: string): number | undefined {
-  const port = /^rfo(\d+)-[ql][01]$/.exec(name)?.[1];
+  const port = /^rfo(\d+)-[qlx][01]$/.exec(name)?.[1];
   return port === undefined ? undefined : Number(port);
 }
 
@@ -67,26 +67,55 @@ export async function makeVeth(port: number, use: VethUse): Promise<VethPair> {
   await command('ethtool', ['-K', receive, 'gro', 'on']);
   await command('ethtool', ['-K', send, 'tso', 'off']);
   if (use === 'local') await acceptOwnAddresses(receive);
-  if (use === 'queue') await pace(send);
+  if (use !== 'local') await pace(send);
   // XDP knows nothing of checksums that a device is to complete: have the kernel do it before.
   if (use === 'xdp') await command('ethtool', ['-K', send, 'tx', 'off']);
   return { send: await end(send), receive: await end(receive) };
 }
 
-/** Templates that found no room would go round as fast as the processor can. `fq`, where the kernel has it, holds each until
- * the departure time that the program gave it. A token bucket would slow down those that have work to do as well: most
- * that go round wait for one before them, and it made 2000 viewers lose what they do not lose without. */
-const PACED = ['fq', 'limit', '1000', 'flow_limit', '1000'];
-export type QueuePacing = 'departure times' | 'not paced: this kernel has no fq';
+/**
+ * Templates that found little room would go round as fast as the processor can: they are slowed down, the others are not.
+ * `fq`, where the kernel has it, holds them until the departure time that the program gave them. HTB does it with a class
+ * of its own (template.h puts them there), which is given so many packets a second, however long: the overhead that each
+ * is said to have is far more than its length. What is in no class passes at once.
+ */
+const SLOW_PACKETS_PER_SECOND = 20_000;
+const SLOW_OVERHEAD = 60_000;
+const SLOW_RATE = `${SLOW_PACKETS_PER_SECOND * SLOW_OVERHEAD}bps`; // bytes per second, to tc(8)
+const FQ = ['root', 'fq', 'limit', '1000', 'flow_limit', '1000'];
+const HTB = ['root', 'handle', '1:', 'htb'];
+const SLOW_CLASS = [
+  'parent',
+  '1:',
+  'classid',
+  '1:1',
+  'htb',
+  'rate',
+  SLOW_RATE,
+  'overhead',
+  `${SLOW_OVERHEAD}`,
+];
+const SLOW_BURST = ['burst', `${4 * SLOW_OVERHEAD}`, 'cburst', `${4 * SLOW_OVERHEAD}`];
+
+export type QueuePacing =
+  'departure times' | 'a slow class' | 'not paced: this kernel has neither fq nor htb';
 
 async function pace(device: string): Promise<void> {
-  await command('tc', ['qdisc', 'replace', 'dev', device, 'root', ...PACED]).catch(() => undefined);
+  const replace = (...discipline: string[]) =>
+    command('tc', ['qdisc', 'replace', 'dev', device, ...discipline]);
+  await replace(...FQ)
+    .catch(async () => {
+      await replace(...HTB);
+      await command('tc', ['class', 'replace', 'dev', device, ...SLOW_CLASS, ...SLOW_BURST]);
+    })
+    .catch(() => command('tc', ['qdisc', 'del', 'dev', device, 'root']).catch(() => undefined));
 }
 
 /** What slows templates down in that end's queue. */
 export async function pacingOf({ name }: VethEnd): Promise<QueuePacing> {
   const shown = await command('tc', ['qdisc', 'show', 'dev', name, 'root']);
-  return shown.includes('qdisc fq ') ? 'departure times' : 'not paced: this kernel has no fq';
+  if (shown.includes('qdisc fq ')) return 'departure times';
+  return shown.includes('qdisc htb ') ? 'a slow class' : 'not paced: this kernel has neither fq nor htb';
 }
 
 /** The pair that a killed process left, with what waits in it; made anew when it is not there. Throws KernelError. */

@@ -234,17 +234,19 @@ export class TcDatapath implements Datapath {
   }
 
   facts(): Record<string, string | number> {
-    const { passes, waits, egressFull } = this.state.passes();
+    const { passes, waits, egressFull, parked } = this.state.passes();
     const viewers = [...this.#streams].reduce((sum, stream) => sum + stream.userspaceViewers, 0);
     return {
       devices: this.#filters.devices.join(' '),
       queue: `${this.#queue.send.name} (${this.#pacing})`,
       'tickets out': this.state.ticketsOut(),
+      'templates out': this.state.templatesOut(),
       'kernel streams': this.#streams.size,
       'viewers served by user space': viewers,
       passes,
       'passes that waited': waits,
       'passes that met a full egress': egressFull,
+      'packets parked': parked,
       ...(typeof this.#xdp === 'string' ? { XDP: this.#xdp } : this.#xdp.facts()),
     };
   }
