@@ -28,4 +28,29 @@ static __always_inline __u32 sum_words(const __u32 *words, int count)
 	return fold32(sum);
 }
 
+/* ---- how a socket buffer's UDP checksum is to be kept --------------------------------------------------------- */
+
+enum summed {
+	SUMMED_WHOLE,    /* it is the datagram's, and nobody else sums */
+	SUMMED_PARTIAL,  /* CHECKSUM_PARTIAL: it is the pseudo header's sum, a device or the kernel completes it */
+	SUMMED_COMPLETE, /* CHECKSUM_COMPLETE: the datagram's, and the device has summed up the whole packet besides */
+};
+
+/* Nothing tells directly: the helper that changes a checksum leaves a partial one alone; the other one fails unless complete. */
+static __always_inline enum summed summed(struct __sk_buff *skb, __u32 check_at)
+{
+	__u16 before = 0, after = 0;
+
+	if ((__s64)bpf_csum_update(skb, 0) >= 0)
+		return SUMMED_COMPLETE;
+	bpf_skb_load_bytes(skb, check_at, &before, sizeof(before));
+	if (bpf_l4_csum_replace(skb, check_at, 0, 1, 0))
+		return SUMMED_COMPLETE; /* no memory: the helpers will say so again */
+	bpf_skb_load_bytes(skb, check_at, &after, sizeof(after));
+	if (before == after)
+		return SUMMED_PARTIAL;
+	bpf_skb_store_bytes(skb, check_at, &before, sizeof(before), 0);
+	return SUMMED_WHOLE;
+}
+
 #endif

@@ -33,6 +33,7 @@ struct pass {
 	__u32 offset; /* positions done */
 	__u32 copies; /* made in this pass */
 	enum served last;
+	enum summed summed; /* how skb's checksum is to be kept */
 };
 
 /* __dev_queue_xmit's answers: NET_XMIT_DROP (1) took nothing; NET_XMIT_CN (2) took it but asks to slow down;
@@ -103,7 +104,7 @@ static __always_inline enum served copy(struct fanout_viewer *v, struct pass *p)
 	if (too_big(v, p))
 		return drop_copy(v, p, FANOUT_DROP_TOO_BIG);
 	trim(p);
-	if (take_family(p->skb, is_v6(v->address)) || rewrite(p->skb, v, p->kind))
+	if (take_family(p->skb, is_v6(v->address)) || rewrite(p->skb, v, p->kind, p->summed))
 		return drop_copy(v, p, FANOUT_DROP_NO_MEMORY);
 	taken = bpf_clone_redirect(p->skb, v->ifindex, 0);
 	if (taken == -NOMEM)

@@ -66,6 +66,7 @@ static __always_inline bool serve_some(struct pass *p)
 	p->span = p->t->span;
 	p->offset = p->t->offset;
 	p->kind = p->t->kind;
+	p->summed = summed(p->skb, CHECK_AT(p->skb->protocol == bpf_htons(ETH_P_IPV6)));
 	COUNT(p->s->passes, 1);
 	if (p->offset < p->span)
 		bpf_loop(p->span - p->offset, serve_next, p, 0);

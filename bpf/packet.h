@@ -8,6 +8,8 @@
 #define IP_OFFSET sizeof(struct ethhdr)
 #define HEADERS_V4 (IP_OFFSET + sizeof(struct iphdr) + sizeof(struct udphdr))
 #define HEADERS_V6 (IP_OFFSET + sizeof(struct ipv6hdr) + sizeof(struct udphdr))
+/* Offset of the UDP checksum in the frame. */
+#define CHECK_AT(v6) (((v6) ? HEADERS_V6 : HEADERS_V4) - sizeof(struct udphdr) + offsetof(struct udphdr, check))
 #define IP_MORE_FRAGMENTS 0x2000
 #define IP_FRAGMENT_OFFSET 0x1fff
 #define IPV6_FRAGMENT_OFFSET 0xfff8

@@ -8,7 +8,6 @@
 #include "unchecked.h"
 
 #define ENTRY_TRIES 64
-#define CHECK_AT(v6) (((v6) ? HEADERS_V6 : HEADERS_V4) - sizeof(struct udphdr) + offsetof(struct udphdr, check))
 
 /* ---- places ------------------------------------------------------------------------------------------------- */
 
@@ -52,21 +51,6 @@ static long try_place(__u32 i, void *context)
 
 /* ---- into the map ------------------------------------------------------------------------------------------- */
 
-/* Whether a device, or the kernel, is to complete the UDP checksum (CHECKSUM_PARTIAL): then the helper leaves it alone. */
-static __always_inline bool is_partial(struct __sk_buff *skb, __u32 check_at)
-{
-	__u16 before = 0, after = 0;
-
-	bpf_skb_load_bytes(skb, check_at, &before, sizeof(before));
-	if (bpf_l4_csum_replace(skb, check_at, 0, 1, 0))
-		return false;
-	bpf_skb_load_bytes(skb, check_at, &after, sizeof(after));
-	if (before == after)
-		return true;
-	bpf_skb_store_bytes(skb, check_at, &before, sizeof(before), 0);
-	return false;
-}
-
 /* A function of its own, for its registers: kernel 6.1's verifier forgets what was compared once it goes to the stack. */
 static __noinline long park_bytes(struct __sk_buff *skb, struct fanout_parked *e, __u32 length)
 {
@@ -80,7 +64,7 @@ static __always_inline int park_checksum(struct __sk_buff *skb, struct fanout_pa
 	bool v6 = e->v6;
 	__s64 sum;
 
-	if (!is_partial(skb, CHECK_AT(v6)))
+	if (summed(skb, CHECK_AT(v6)) != SUMMED_PARTIAL)
 		return 0;
 	/* What is there is the pseudo header's part. */
 	sum = sum_bytes(skb, in->payload_at - sizeof(struct udphdr), in->payload + sizeof(struct udphdr));
@@ -141,17 +125,17 @@ static __always_inline int leave_checksum(struct __sk_buff *skb, const struct fa
 static __noinline int unpark(struct __sk_buff *skb, const struct fanout_parked *e)
 {
 	__u32 length = e->length;
-	bool partial;
+	enum summed before;
 
 	if (length > FANOUT_PARKED_BYTES || length < HEADERS_V4 || take_family(skb, e->v6))
 		return -1;
-	partial = is_partial(skb, CHECK_AT(e->v6));
-	/* A sum that the device has made of the whole packet (CHECKSUM_COMPLETE) is given up when the packet grows. */
-	if (bpf_csum_update(skb, 0) >= 0 && bpf_skb_change_tail(skb, skb->len + 1, 0))
+	before = summed(skb, CHECK_AT(e->v6));
+	/* The device's sum is given up when the packet grows. */
+	if (before == SUMMED_COMPLETE && bpf_skb_change_tail(skb, skb->len + 1, 0))
 		return -1;
 	if (bpf_skb_change_tail(skb, length, 0) || bpf_skb_store_bytes(skb, 0, e->frame, length, 0))
 		return -1;
-	return partial ? leave_checksum(skb, e, length) : 0;
+	return before == SUMMED_PARTIAL ? leave_checksum(skb, e, length) : 0;
 }
 
 /* The oldest that is parked, MOVING from now on, or NULL: those whose turn it is have a template. */

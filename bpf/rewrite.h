@@ -68,10 +68,34 @@ static __always_inline struct header_change rewrite_v6(struct ethhdr *eth, const
 }
 _Static_assert(offsetof(struct fanout_viewer, address) == offsetof(struct fanout_viewer, source) + 16, "rewrite_v6");
 
+/* RFC 1624; a checksum of zero is none, and a sum of zero is sent as its other form (RFC 768). */
+static __always_inline void patch_checksum(struct udphdr *udp, struct header_change change)
+{
+	__u16 check;
+
+	if (!udp->check)
+		return;
+	check = ~fold16(fold32((__u64)(__u16)~udp->check + change.addresses + change.ports));
+	udp->check = check ? check : 0xffff;
+}
+
 /* ---- with a socket buffer ----------------------------------------------------------------------------------- */
 
-/* The UDP checksum may be whole, partial (the device or the kernel completes it) or absent: the helper knows which, and
- * must be told the pseudo header's part (addresses) apart from the rest (ports). */
+static __always_inline void patch_pseudo_sum(struct udphdr *udp, struct header_change change)
+{
+	udp->check = fold16(fold32((__u64)udp->check + change.addresses));
+}
+
+static __always_inline void patch_summed(struct udphdr *udp, struct header_change change, enum summed summed)
+{
+	if (summed == SUMMED_PARTIAL)
+		patch_pseudo_sum(udp, change);
+	else if (summed == SUMMED_WHOLE)
+		patch_checksum(udp, change);
+}
+
+/* For SUMMED_COMPLETE: the helper keeps the device's sum as well, and must be told the pseudo header's part (addresses) apart
+ * from the rest (ports). */
 static __always_inline int change_checksum(struct __sk_buff *skb, __u32 udp_at, const struct header_change *change)
 {
 	__u32 at = udp_at + offsetof(struct udphdr, check);
@@ -84,10 +108,10 @@ static __always_inline int change_checksum(struct __sk_buff *skb, __u32 udp_at, 
 
 /* Of a packet of the viewer's family (family.h). 0, or non-zero when the headers cannot be written (no memory to unshare
  * them). Invalidates packet pointers. A global function, so that the verifier looks at it once. */
-__noinline int rewrite(struct __sk_buff *skb, const struct fanout_viewer *v, __u32 kind)
+__noinline int rewrite(struct __sk_buff *skb, const struct fanout_viewer *v, __u32 kind, __u32 summed)
 {
-	struct header_change change;
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct header_change change;
 
 	if (!v)
 		return -1; /* for the verifier */
@@ -95,15 +119,21 @@ __noinline int rewrite(struct __sk_buff *skb, const struct fanout_viewer *v, __u
 		if (data + HEADERS_V4 > end)
 			return -1;
 		change = rewrite_v4(data, v, kind);
+		patch_summed(data + HEADERS_V4 - sizeof(struct udphdr), change, summed);
+		if (summed != SUMMED_COMPLETE)
+			return 0;
 		return change_checksum(skb, HEADERS_V4 - sizeof(struct udphdr), &change);
 	}
 	if (data + HEADERS_V6 > end)
 		return -1;
 	change = rewrite_v6(data, v, kind);
+	patch_summed(data + HEADERS_V6 - sizeof(struct udphdr), change, summed);
+	if (summed != SUMMED_COMPLETE)
+		return 0;
 	if (change_checksum(skb, HEADERS_V6 - sizeof(struct udphdr), &change))
 		return -1;
-	/* A sum that the device has made of the whole packet (CHECKSUM_COMPLETE): the helper took the addresses off it as
-	 * IPv4's own checksum wants it. That is BPF_F_IPV6's job, which kernels before 6.16 do not know. */
+	/* The helper took the addresses off the device's sum as IPv4's own checksum wants it. That is BPF_F_IPV6's job, which
+	 * kernels before 6.16 do not know. */
 	bpf_csum_update(skb, fold32((__u64)change.addresses + change.others));
 	return 0;
 }

@@ -162,17 +162,6 @@ static __always_inline __s32 next_viewer(struct batch *b, struct copying *c)
 	return c->slot;
 }
 
-/* RFC 1624; a checksum of zero is none, and a sum of zero is sent as its other form (RFC 768). */
-static __always_inline void patch_checksum(struct udphdr *udp, struct header_change change)
-{
-	__u16 check;
-
-	if (!udp->check)
-		return;
-	check = ~fold16(fold32((__u64)(__u16)~udp->check + change.addresses + change.ports));
-	udp->check = check ? check : 0xffff;
-}
-
 /* ---- after the driver --------------------------------------------------------------------------------------- */
 
 struct settling {
