@@ -2,7 +2,17 @@
 // The maps of a proxy that was killed, for the next one to go on with: found through the programs that it left on devices,
 // taken only when this program means the same by every byte of them.
 import { closeSync } from 'node:fs';
-import { Cached, Global, Listen, LockedReception, Parked, Stream, Ticket, Version, Viewer } from './abi.gen.js';
+import {
+  Cached,
+  Global,
+  Listen,
+  LockedReception,
+  Parked,
+  Stream,
+  Ticket,
+  Version,
+  Viewer,
+} from './abi.gen.js';
 import { KernelError } from './kernel-error.js';
 import { attachedPrograms, isAlive } from './leftovers.js';
 import { mapShape, mapsOfProgram } from './libbpf.js';
