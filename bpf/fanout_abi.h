@@ -21,27 +21,6 @@ enum fanout_version {
 /* A ticket whose first pass has not come yet: who is served first is decided then. */
 #define FANOUT_NO_START 0xffffffffu
 
-/* ---- times, nanoseconds ------------------------------------------------------------------------------------- */
-
-/* A copy waits this long for room in its egress while that takes nothing of the packet; then it is dropped. */
-#define FANOUT_REFUSED_NS 500000000ull
-/* A template that found little room, or whose turn it was not, comes again after so long. */
-#define FANOUT_RETRY_NS 50000ull
-/* ... or, where the queue has no departure times, in its class of slow ones. Also the class's handle: 1:1. */
-#define FANOUT_SLOW_CLASS 0x10001
-/* A stream that has packets waiting and nobody to carry them on gets a template for that, but no more often than this. */
-#define FANOUT_WAKE_NS 1000000ull
-/* A template that others overtake is lost only when it has not been seen for so long. */
-#define FANOUT_OVERDUE_NS 50000000ull
-/* When nothing at all has come round for so long, what waits is lost: somebody has emptied the queue. */
-#define FANOUT_LOST_NS 2000000000ull
-/* XDP: a device that had no room is left alone for this long; its driver empties a queue of packets meanwhile. */
-#define FANOUT_XDP_FULL_NS 10000ull
-/* XDP: a device that does not take frames is TC's for this long: its link may be down, or its driver cannot do it. */
-#define FANOUT_XDP_OFF_NS 1000000000ull
-/* XDP: ... and for this long when nobody said what it took. */
-#define FANOUT_XDP_UNTOLD_NS 10000000ull
-
 /* ---- limits ------------------------------------------------------------------------------------------------- */
 enum fanout_limit {
 	FANOUT_MAX_STREAMS = 1024,          /* one per m= section: 512 resources with picture and sound */
@@ -51,7 +30,7 @@ enum fanout_limit {
 	FANOUT_TICKETS = 256,               /* ring of tickets per stream, a power of two */
 	FANOUT_STREAM_IN_FLIGHT = 200,      /* tickets of one stream that may be unfinished at once */
 	FANOUT_CARRIED = 2,                 /* of these, the oldest, that templates are under way for; the others are parked */
-	FANOUT_CARRIED_XDP = 1,             /* the same where XDP makes the copies: it serves the oldest only */
+	FANOUT_CARRIED_XDP = 1,             /* the same with XDP, which serves the oldest only */
 	FANOUT_TOTAL_IN_FLIGHT = 240,       /* templates of all streams: less than the 256 entries of the private veth's ring */
 	FANOUT_PARKED = 1024,               /* parked packets of all streams */
 	FANOUT_PARKED_BYTES = 2032,         /* the longest frame that can be parked; a longer one waits as a template */

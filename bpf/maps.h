@@ -4,6 +4,7 @@
 #define FANOUT_MAPS_H
 
 #include "fanout_abi.h"
+#include "times.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -10,6 +10,9 @@
 
 #include "packet.h"
 
+/* Handle 1:1 of the private veth's queue (private-veth.ts). */
+#define SLOW_CLASS 0x10001
+
 /* In `stream`: the template has no packet of its own; it is to take up one that is parked. */
 #define IDLE_TEMPLATE 0x8000
 _Static_assert(FANOUT_MAX_STREAMS <= IDLE_TEMPLATE, "stream");
@@ -50,7 +53,7 @@ static __always_inline __u32 waiting_room(const struct __sk_buff *skb, const str
  * class of its own (private-veth.ts). */
 static __always_inline void slow_down(struct __sk_buff *skb, __u64 now)
 {
-	skb->priority = FANOUT_SLOW_CLASS;
+	skb->priority = SLOW_CLASS;
 	bpf_skb_set_tstamp(skb, now + FANOUT_RETRY_NS, BPF_SKB_TSTAMP_DELIVERY_MONO);
 }
 
