@@ -3,14 +3,14 @@
 
 import { networkInterfaces } from 'node:os';
 import { defaultSocketPath } from './api/socket-path.js';
+import type { PathsGiven } from './paths-given.js';
 import type { Datapath, Endpoint } from './path/ports.js';
-import type { RtspUrl } from './rtsp/url.js';
 import { endpointText, isLinkLocal } from './state/address.js';
 
 export interface BannerFacts {
   readonly version: string;
   readonly listen: Endpoint;
-  readonly source: RtspUrl;
+  readonly paths: Pick<PathsGiven, 'source' | 'example'>;
   readonly datapath: Pick<Datapath, 'engine' | 'why'>;
   readonly apiSocket: string;
   /** How to call proxyctl from where the user is. */
@@ -18,15 +18,15 @@ export interface BannerFacts {
 }
 
 export function bannerText(facts: BannerFacts): string {
-  const { listen, source, datapath, apiSocket } = facts;
-  const query = source.query === undefined ? '' : `?${source.query}`;
+  const { listen, paths, datapath, apiSocket } = facts;
   const urls = addressesToOpen(listen.address).map(
-    (address) => `rtsp://${endpointText(address, listen.port)}${source.path || '/'}${query}`,
+    (address) => `rtsp://${endpointText(address, listen.port)}${paths.example ?? '/...'}`,
   );
   const socket = apiSocket === defaultSocketPath() ? '' : ` --api-socket ${apiSocket}`;
   return [
     `rtsp-fanout ${facts.version}`,
     ...urls.map((url, index) => (index === 0 ? `  open      ${url}` : `            ${url}`)),
+    `  source    ${paths.source}`,
     `  datapath  ${datapath.engine} (${datapath.why})`,
     `  viewers   ${facts.proxyctl}${socket} clients`,
     '',

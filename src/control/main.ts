@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// bin/rtsp-fanout: builds the parts, plugs them together, and closes them in reverse. Exit code 0 after SIGINT,
-// SIGTERM or SIGHUP, 1 when it cannot run, 2 when the command line is wrong; a second one ends it at once.
+// bin/rtsp-fanout: builds the parts, plugs them together, and closes them in reverse. Exit code 0 after SIGINT, SIGTERM
+// or SIGHUP, 1 when it cannot run, 2 when the command line or the configuration is wrong; a second signal ends it at once.
+// With --config SIGHUP does not end it (serve.ts).
 
 import { constants } from 'node:os';
 import { KEEPER_VARIABLE } from './hold/store.js';
 import { createLog } from './log.js';
 import { parseCommandLine } from './options.js';
 import { Parts } from './parts.js';
+import { pathsGiven, type PathsGiven } from './paths-given.js';
 import { serve } from './serve.js';
 import { programCommand } from './upgrade.js';
 
@@ -16,21 +18,33 @@ const CLOSE_MS = 5000;
 const SAME_WISH_MS = 500;
 
 const options = parseCommandLine(process.argv);
+const paths = readPaths();
 const log = createLog(options.logLevel);
 if (options.keep && process.env[KEEPER_VARIABLE] === undefined) {
   const { keep } = await import('./hold/keeper.js');
-  process.exit(await keep({ command: [...programCommand(), ...process.argv.slice(2)], log }));
+  process.exit(
+    await keep({
+      command: [...programCommand(), ...process.argv.slice(2)],
+      log,
+      hangupReloads: options.config !== undefined,
+    }),
+  );
 }
 const parts = new Parts(log);
 let endingSince: number | undefined; // performance.now()
 
-for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+const ending =
+  options.config === undefined
+    ? (['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    : (['SIGINT', 'SIGTERM'] as const);
+for (const name of ending)
   process.on(name, () => {
     if (endingSince === undefined) {
       log.info({ signal: name }, 'closing');
       void end(0);
     } else if (performance.now() - endingSince > SAME_WISH_MS) process.exit(128 + constants.signals[name]);
   });
+if (options.config !== undefined) process.on('SIGHUP', () => {}); // serve.ts reads the file again
 process.on('uncaughtException', (error) => {
   log.error({ err: error }, 'a fault of this program');
   if (endingSince === undefined) void end(1);
@@ -38,13 +52,22 @@ process.on('uncaughtException', (error) => {
 // Whoever read our output may have gone: no reason to stop serving.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
-const serving = serve(options, parts, log);
+const serving = serve(options, paths, parts, log);
 try {
   const banner = await serving;
   if (endingSince === undefined) process.stdout.write(banner);
 } catch (error) {
   process.stderr.write(`rtsp-fanout: ${(error as Error).message}\n`);
   await end(1);
+}
+
+function readPaths(): PathsGiven {
+  try {
+    return pathsGiven(options);
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message.replaceAll(/^/gm, 'rtsp-fanout: ')}\n`);
+    process.exit(2);
+  }
 }
 
 async function end(code: number): Promise<void> {

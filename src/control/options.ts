@@ -18,6 +18,7 @@ import {
   addSourceOptions,
   CREDENTIALS_HELP,
   readSource,
+  refuseSourceOptions,
   sourceUrl,
   type SourceGiven,
 } from './source-options.js';
@@ -34,8 +35,11 @@ export interface Options {
   /** How long the kernel goes on sending without this process. */
   readonly orphanLimitMs: number;
   readonly logLevel: LogLevel;
-  readonly source: RtspUrl;
+  /** Of one server; undefined: `config` says what there is. */
+  readonly source: RtspUrl | undefined;
   readonly sourceSettings: Partial<PathSettings>;
+  /** A file of paths. */
+  readonly config: string | undefined;
 }
 
 const EXAMPLES = `
@@ -45,10 +49,13 @@ Examples:
   rtsp-fanout rtsp://192.0.2.7/camera            viewers open rtsp://THIS-HOST:8554/camera
   rtsp-fanout --listen 127.0.0.1:9000 rtsp://192.0.2.7:8000
   rtsp-fanout --datapath userspace --log-level debug rtsp://192.0.2.7/camera
+  rtsp-fanout --config paths.yaml                several sources, under names of their own
   proxyctl clients                               who is watching
 
-Signals: SIGINT, SIGTERM end it. SIGUSR2 makes way for the version that is installed now (needs --keep or systemd).
-Exit code: 0 ended by SIGINT or SIGTERM, 1 it cannot run, 2 the command line is wrong, 3 it has made way.`;
+Signals: SIGINT, SIGTERM end it. SIGHUP reads the file of --config again; without one it ends it.
+SIGUSR2 makes way for the version that is installed now (needs --keep or systemd).
+Exit code: 0 ended by SIGINT or SIGTERM, 1 it cannot run, 2 the command line or the file
+of --config is wrong, 3 it has made way.`;
 
 const LONGEST_WAIT_SECONDS = 3600;
 const DEFAULT_ORPHAN_LIMIT_SECONDS = 60;
@@ -71,7 +78,8 @@ export function parseCommandLine(argv: readonly string[]): Options {
     .description(
       'RTSP proxy: one camera in, any number of viewers out, RTP copied in the kernel where it can be.',
     )
-    .argument('<url>', 'the source: rtsp://[NAME:PASSWORD@]SERVER[:PORT][/PATH]', sourceUrl)
+    .argument('[url]', 'the source: rtsp://[NAME:PASSWORD@]SERVER[:PORT][/PATH]', sourceUrl)
+    .option('--config <file>', 'instead of a source: a file of paths, each with its source (docs/config.md)')
     .option('--listen <[host:]port>', 'where viewers connect to', listenAddress, {
       host: undefined,
       port: 8554,
@@ -125,7 +133,13 @@ export function parseCommandLine(argv: readonly string[]): Options {
     cacheTotalPackets: packets === 0 ? 0 : cacheTotalPackets,
   };
   const multicast = readMulticast(program, options);
-  const source = program.processedArgs[0] as RtspUrl;
+  const source = program.processedArgs[0] as RtspUrl | undefined;
+  const { config } = options;
+  if (source === undefined && config === undefined)
+    program.error("missing required argument 'url', or --config");
+  if (source !== undefined && config !== undefined)
+    program.error('a URL and --config exclude each other: the file says where the sources are');
+  if (config !== undefined) refuseSourceOptions(program);
   return {
     listen,
     datapath,
@@ -137,6 +151,7 @@ export function parseCommandLine(argv: readonly string[]): Options {
     logLevel,
     source,
     sourceSettings: readSource(options),
+    config,
   };
 }
 

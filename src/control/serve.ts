@@ -6,20 +6,20 @@ import { fileURLToPath } from 'node:url';
 import { serveApi } from './api/server.js';
 import { bannerText } from './banner.js';
 import { chooseDatapath } from './kernel/choose.js';
-import { quickTable } from './config/quick.js';
-import { formatRtspUrl, withoutCredentials } from './rtsp/url.js';
+import { watchConfigFile } from './config-file.js';
 import { checkMulticast } from './multicast-options.js';
 import { systemPorts } from './net/system-ports.js';
 import { openFormer } from './hold/former.js';
 import { version, type Options } from './options.js';
 import type { Parts } from './parts.js';
+import type { PathsGiven } from './paths-given.js';
 import type { Log } from './path/ports.js';
 import { createProxy, type Proxy } from './path/proxy.js';
 import { makeWay } from './upgrade.js';
 
 /** Resolves to the banner when viewers are served. Rejects with a message for the command line. */
-export async function serve(options: Options, parts: Parts, log: Log): Promise<string> {
-  const { listen, source, sourceSettings, apiSocket, pictures, orphanLimitMs, multicast } = options;
+export async function serve(options: Options, paths: PathsGiven, parts: Parts, log: Log): Promise<string> {
+  const { listen, apiSocket, pictures, orphanLimitMs, multicast } = options;
   checkMulticast(multicast);
   const former = await openFormer(log);
   if (former) parts.built('notebook', () => former.close());
@@ -39,17 +39,11 @@ export async function serve(options: Options, parts: Parts, log: Log): Promise<s
   const proxy = createProxy({
     ...systemPorts({ log, holder: former?.store }),
     ...(former && { notebook: former.notebook, records: former.records }),
-    ...{
-      paths: quickTable(source, sourceSettings),
-      source: formatRtspUrl(withoutCredentials(source)),
-      listen,
-      datapath,
-      log,
-      multicast,
-    },
+    ...{ paths: paths.table, source: paths.source, listen, datapath, log, multicast },
   });
   parts.built('proxy', () => proxy.close());
   const address = await proxy.listen();
+  if (options.config !== undefined) followConfig(options.config, paths, proxy, parts, log);
   onUpgrade(former !== undefined, proxy, log);
 
   const api = await serveApi(apiSocket, proxy);
@@ -57,7 +51,18 @@ export async function serve(options: Options, parts: Parts, log: Log): Promise<s
 
   former?.takenOver();
   const proxyctl = relative(process.cwd(), fileURLToPath(new URL('../../../bin/proxyctl', import.meta.url)));
-  return bannerText({ version: version(), listen: address, source, datapath, apiSocket, proxyctl });
+  return bannerText({ version: version(), listen: address, paths, datapath, apiSocket, proxyctl });
+}
+
+/** After SIGHUP, too, of which main.ts knows that it does not end the process then. */
+function followConfig(file: string, { table }: PathsGiven, proxy: Proxy, parts: Parts, log: Log): void {
+  const watch = watchConfigFile(file, table, { apply: (paths) => proxy.reload(paths), log });
+  process.on('SIGHUP', () => {
+    log.info({ file }, 'asked to read the paths again');
+    watch.reload();
+  });
+  watch.reload(); // it may have changed since it was read first
+  parts.built('configuration', () => watch.close());
 }
 
 function onUpgrade(held: boolean, proxy: Proxy, log: Log): void {

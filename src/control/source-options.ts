@@ -16,6 +16,8 @@ rtsp://NAME:PASSWORD@SERVER/...: everybody on this host can read a program's arg
 them is written as in any URL (%40 for @).
 `;
 
+/** Options that are keys of a path, too. */
+const OF_PATHS: Readonly<Record<keyof SourceGiven, true>> = { sourceTransport: true, sourceHold: true };
 const LONGEST_HOLD_SECONDS = 3600;
 
 /** As commander hands them over. */
@@ -45,6 +47,15 @@ export function addSourceOptions(program: Command): Command {
 
 export function readSource({ sourceTransport, sourceHold }: SourceGiven): Partial<PathSettings> {
   return { sourceTransport, sourceHold: sourceHold * 1000 };
+}
+
+/** With --config the file says such things, of each path. */
+export function refuseSourceOptions(program: Command): void {
+  for (const option of program.options)
+    if (option.attributeName() in OF_PATHS && program.getOptionValueSource(option.attributeName()) === 'cli')
+      program.error(
+        `'${option.long}' and --config exclude each other: it is a key of a path (docs/config.md)`,
+      );
 }
 
 export function sourceUrl(text: string): RtspUrl {

@@ -7,7 +7,7 @@ import type { PathTable, Route } from './path-table.js';
 
 const LASTING = (Object.keys(FIELDS) as FieldName[]).filter((name) => !FIELDS[name].live);
 
-/** What differs at most applies to the viewers who are there: they play on. */
+/** Of routes of one place: what differs at most applies to the viewers who are there: they play on. */
 export function sameSource(a: Route, b: Route): boolean {
   return (
     sameUrl(a, b) &&
@@ -19,10 +19,7 @@ export function sameSource(a: Route, b: Route): boolean {
 
 /** The same template gives the same URL but for a trailing slash, which is passed on as the viewer writes it. */
 function sameUrl(a: Route, b: Route): boolean {
-  return (
-    isDeepStrictEqual(a.url, b.url) ||
-    (a.place === b.place && isDeepStrictEqual(a.config.source, b.config.source))
-  );
+  return isDeepStrictEqual(a.url, b.url) || isDeepStrictEqual(a.config.source, b.config.source);
 }
 
 export interface PathChanges {
@@ -31,16 +28,18 @@ export interface PathChanges {
   readonly changed: readonly string[];
 }
 
-/** Names of paths and patterns. */
+/** Names of paths and patterns; `/` where the root stands for something else. */
 export function changesBetween(before: PathTable, after: PathTable): PathChanges {
   const old = byName(before);
   const now = byName(after);
+  const changedRoot = isDeepStrictEqual(before.root, after.root) ? [] : ['/'];
+  const changedPaths = [...now.keys()].filter(
+    (name) => old.has(name) && !isDeepStrictEqual(old.get(name), now.get(name)),
+  );
   return {
     added: [...now.keys()].filter((name) => !old.has(name)),
     removed: [...old.keys()].filter((name) => !now.has(name)),
-    changed: [...now.keys()].filter(
-      (name) => old.has(name) && !isDeepStrictEqual(old.get(name), now.get(name)),
-    ),
+    changed: [...changedRoot, ...changedPaths],
   };
 }
 

@@ -27,15 +27,21 @@ export interface PathTable {
 export function findRoute({ paths, root }: PathTable, viewer: Place): Route | undefined {
   const { path: given, query } = root && isRoot(viewer) ? root : viewer;
   const path = given.replace(/^\//, '');
-  const name = path.replace(/\/$/, '');
+  const name = path.replace(/\/+$/, '');
   const exact = paths.find((config) => config.name === name);
   if (exact) return routeOf(exact, { path: name, query, stars: [] });
   if (climbs(path)) return undefined;
   for (const config of paths) {
-    const stars = config.name.includes('*') ? matchPattern(config.name, path) : undefined;
-    if (stars) return routeOf(config, { path, query, stars });
+    const stars = config.name.includes('*') ? matchPattern(config.name, name) : undefined;
+    if (stars)
+      return routeOf(config, { path, query, stars: withSlash(config.name, stars, path.slice(name.length)) });
   }
   return undefined;
+}
+
+/** A slash at the end of what the viewer asked for is for the source to judge. */
+function withSlash(pattern: string, stars: readonly string[], slash: string): readonly string[] {
+  return pattern.endsWith('*') ? [...stars.slice(0, -1), stars.at(-1)! + slash] : stars;
 }
 
 /** Of a place that is known already (Route.place). */
@@ -49,6 +55,10 @@ function isRoot({ path, query }: Place): boolean {
 
 function routeOf(config: PathConfig, asked: Asked): Route {
   const { path, query } = asked;
-  const place = placeOf({ path: `/${path}`, query: usesQuery(config.source) ? query : undefined });
+  const own = usesQuery(config.source) ? query : undefined;
+  const place = placeOf({
+    path: own === undefined ? `/${path}`.replace(/\/+$/, '') : `/${path}`,
+    query: own,
+  });
   return { config, place, url: withoutCredentials(fillIn(config.source, asked)) };
 }

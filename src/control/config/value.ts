@@ -24,10 +24,13 @@ export interface Fault {
 
 export class Faults {
   readonly #found: Fault[] = [];
+  readonly #said = new Set<string>();
 
   /** Returns undefined, so that a reader may say `return faults.add(...)`. */
   add(line: number, text: string): undefined {
-    this.#found.push({ line, text });
+    // A parser that is out of step may say the same again and again.
+    if (!this.#said.has(`${line} ${text}`)) this.#found.push({ line, text });
+    this.#said.add(`${line} ${text}`);
     return undefined;
   }
 

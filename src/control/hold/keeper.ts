@@ -20,12 +20,13 @@ const MOST_SHORT_LIVES = 12;
 /** Descriptors of 16 384 viewers and 1024 streams fit. */
 const MOST_DESCRIPTORS = 30_000;
 const SEND_TIMEOUT_MS = 500;
-const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export interface KeeperOptions {
   /** Program and arguments. */
   readonly command: readonly [string, ...string[]];
   readonly log: Log;
+  /** SIGHUP does not end the proxy: it reads its configuration again. */
+  readonly hangupReloads: boolean;
 }
 
 /** Resolves with the exit code for this process: the proxy has ended as it was told to, or cannot be started. */
@@ -52,7 +53,9 @@ class Keeper {
     [this.#ours, this.#theirs] = datagramPair(SEND_TIMEOUT_MS);
     const polling = koffi.node.poll(this.#ours, { readable: true }, () => this.#receive());
     process.on('exit', () => polling.close()); // koffi aborts when a handle is still polled then
-    for (const signal of FORWARDED) process.on(signal, () => this.#end(signal));
+    const { hangupReloads } = options;
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => this.#end(signal));
+    process.on('SIGHUP', () => (hangupReloads ? this.#child?.kill('SIGHUP') : this.#end('SIGHUP')));
     process.on('SIGUSR2', () => this.#child?.kill('SIGUSR2'));
   }
 

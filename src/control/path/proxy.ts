@@ -17,6 +17,7 @@ import { nowMs, type Context } from './context.js';
 import type { Datapath, Endpoint, ListenAt, Listener, Log, Notebook, Random, Surroundings } from './ports.js';
 import { clientRow, statusRow, streamRow } from './read-model.js';
 import { NO_NOTEBOOK, recordsOf, type ProxyRecord, type Records, type SessionRecord } from './records.js';
+import { reload } from './reload.js';
 import { Requests, type Story } from './request.js';
 import { Resources } from './resources.js';
 import { restoreResources, restoreSessions } from './restore.js';
@@ -49,6 +50,8 @@ export interface MulticastOptions {
 export interface Proxy extends ProxyView {
   /** Resolves with the address that viewers can connect to; rejects with one sentence for the command line. */
   listen(): Promise<Endpoint>;
+  /** Another table of paths takes effect. */
+  reload(paths: PathTable): void;
   /** Takes no further request; resolves when those under way are answered: the next process can go on from here. */
   quiesce(): Promise<void>;
   /** Tells viewers and source, closes everything. */
@@ -97,6 +100,10 @@ class FanOutProxy implements Proxy {
     if (records.size > 0)
       log.info({ viewers, resources: resources.size }, 'took over from the former process');
     return this.#listener.address;
+  }
+
+  reload(paths: PathTable): void {
+    reload(this.#story, paths);
   }
 
   async quiesce(): Promise<void> {

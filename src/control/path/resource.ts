@@ -38,8 +38,8 @@ function targetOf({ url, config }: Route): UpstreamTarget {
 }
 
 export class Resource {
-  /** What it is served under, and where it comes from. */
-  readonly route: Route;
+  /** What it is served under, and where it comes from. A reload may change what does not concern the source. */
+  route: Route;
   /** Upstream URL. */
   readonly url: string;
   /** Path and query as viewers name it, for people. */

@@ -22,7 +22,14 @@ interface Run {
 
 t.test('a wrong command line: one line that says what is wrong, exit code 2', async (t) => {
   const cases: [program: string, args: string[], wanted: RegExp][] = [
-    ['rtsp-fanout', [], /missing required argument 'url'/],
+    ['rtsp-fanout', [], /missing required argument 'url', or --config/],
+    ['rtsp-fanout', ['--config', 'x', SOURCE], /exclude each other/],
+    [
+      'rtsp-fanout',
+      ['--config', 'x', '--source-hold', '3'],
+      /'--source-hold' and --config exclude each other/,
+    ],
+    ['rtsp-fanout', ['--config', 'no-such-file'], /no-such-file: ENOENT/],
     ['rtsp-fanout', ['http://x/'], /HOST|rtsp/],
     ['rtsp-fanout', ['rtsps://x/'], /Only rtsp/],
     ['rtsp-fanout', ['rtsp://'], /host/],

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// The file of `--config` as a table of paths, or all that is wrong with it.
+
+import { RtspError } from '../rtsp/errors.js';
+import { text, type Kind } from './kinds.js';
+import { DEFAULTS, FIELDS, type FieldName, type PathConfig, type PathSettings } from './path-config.js';
+import { findRoute, type PathTable } from './path-table.js';
+import { climbs } from './pattern.js';
+import { readYaml } from './read-yaml.js';
+import { parseSourceTemplate } from './source-template.js';
+import { Faults, type Entry, type Fault, type Value } from './value.js';
+
+export type Parsed = { readonly table: PathTable } | { readonly faults: readonly Fault[] };
+
+type Entries = ReadonlyMap<string, Entry>;
+
+const TOP = ['paths', 'defaults', 'root'];
+const MOST_STARS = 9;
+
+export function parseConfig(yaml: string): Parsed {
+  const faults = new Faults();
+  const top = readYaml(yaml, faults);
+  const table = top && readTop(top, faults);
+  if (!top && faults.all.length === 0) faults.add(1, 'the file says nothing: it must have paths');
+  return table && faults.all.length === 0 ? { table } : { faults: faults.all };
+}
+
+function readTop(top: Value, faults: Faults): PathTable | undefined {
+  const entries = entriesOf(top, 'the file', faults);
+  if (!entries) return undefined;
+  refuseUnknown(entries, TOP, faults);
+  const given = entries.get('defaults');
+  const defaults = given ? entriesOf(given.value, 'defaults', faults) : undefined;
+  if (defaults) refuseUnknown(defaults, Object.keys(FIELDS), faults);
+  const settings = { ...DEFAULTS, ...readSettings(defaults ?? new Map(), faults) };
+  const found = entries.get('paths');
+  const named = found ? entriesOf(found.value, 'paths', faults) : faults.add(top.line, 'paths are missing');
+  if (!named) return undefined;
+  if (named.size === 0) return faults.add(found!.line, 'paths must name at least one');
+  const paths = [...named].flatMap(([name, entry]) => readPath(name, entry, settings, faults) ?? []);
+  return withRoot({ paths }, entries.get('root'), faults);
+}
+
+function readPath(
+  name: string,
+  { line, value }: Entry,
+  defaults: PathSettings,
+  faults: Faults,
+): PathConfig | undefined {
+  const wrong = wrongName(name);
+  if (wrong !== undefined) faults.add(line, `path ${name}: ${wrong}`);
+  const entries = entriesOf(value, `path ${name}`, faults);
+  if (!entries) return undefined;
+  refuseUnknown(entries, ['source', ...Object.keys(FIELDS)], faults);
+  const settings = readSettings(entries, faults);
+  const source = entries.get('source');
+  if (!source) return faults.add(line, `path ${name}: its source is missing`);
+  const url = text(source.value, 'source', faults);
+  if (url === undefined) return undefined;
+  try {
+    return { ...defaults, ...settings, name, source: parseSourceTemplate(url, starsOf(name)) };
+  } catch (error) {
+    if (!(error instanceof RtspError)) throw error;
+    return faults.add(source.line, `source: ${error.message.replace(/\.$/, '')}`);
+  }
+}
+
+/** Only what is given. */
+function readSettings(entries: Entries, faults: Faults): Partial<PathSettings> {
+  const read = Object.entries(FIELDS).flatMap(([name, { kind }]) => {
+    const entry = entries.get(name as FieldName);
+    const value = entry && (kind as Kind<unknown>)(entry.value, name, faults);
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return Object.fromEntries(read);
+}
+
+function wrongName(name: string): string | undefined {
+  if (name.startsWith('~')) return 'there are no regular expressions here: * stands for anything';
+  if (!/^[\x21-\x7e]+$/.test(name) || name.includes('?'))
+    return 'a name is made of printable ASCII without blanks and question marks';
+  if (name.startsWith('/') || name.endsWith('/')) return 'a name neither begins nor ends with a slash';
+  if (climbs(name)) return 'a name has no . or .. between slashes';
+  return starsOf(name) > MOST_STARS ? `there are more than ${MOST_STARS} stars` : undefined;
+}
+
+function starsOf(name: string): number {
+  return name.split('*').length - 1;
+}
+
+function withRoot(table: PathTable, entry: Entry | undefined, faults: Faults): PathTable | undefined {
+  if (!entry) return table;
+  const name = text(entry.value, 'root', faults);
+  if (name === undefined) return undefined;
+  const root = { path: `/${name.replace(/^\//, '')}`, query: undefined };
+  if (!findRoute(table, root)) return faults.add(entry.line, `root: there is no path ${name}`);
+  return { ...table, root };
+}
+
+function entriesOf(value: Value, what: string, faults: Faults): Entries | undefined {
+  return value.kind === 'map' ? value.entries : faults.add(value.line, `${what} must be keys with values`);
+}
+
+function refuseUnknown(entries: Entries, known: readonly string[], faults: Faults): void {
+  for (const [key, { line }] of entries)
+    if (!known.includes(key)) faults.add(line, `${key} is not known here: there are ${known.join(', ')}`);
+}

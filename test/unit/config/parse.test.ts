@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// The file of --config: what it says, and every fault of it with its line, all together.
+
+import t from 'tap';
+import * as fc from 'fast-check';
+import { readFileSync } from 'node:fs';
+import { parseConfig } from '../../../src/control/config/parse.js';
+import { DEFAULTS, FIELDS } from '../../../src/control/config/path-config.js';
+import type { PathTable } from '../../../src/control/config/path-table.js';
+import { formatRtspUrl } from '../../../src/control/rtsp/url.js';
+
+export function tableOf(yaml: string): PathTable {
+  const parsed = parseConfig(yaml);
+  if ('table' in parsed) return parsed.table;
+  throw new Error(JSON.stringify(parsed.faults));
+}
+
+const SOURCE = 'source: rtsp://192.0.2.7/x';
+const path = (...lines: string[]) => ['paths:', '  a:', ...lines.map((line) => `    ${line}`)].join('\n');
+
+t.test('a file is read: defaults, what a path says itself, names of all sorts', async (t) => {
+  const table = tableOf(
+    [
+      'root: lobby',
+      'defaults: { maxViewers: 10 }',
+      'paths:',
+      `  lobby: { ${SOURCE} }`,
+      '  007: { source: "rtsp://192.0.2.8:8554/y?z=1", maxViewers: 3 }',
+      '  cam/*: { source: "rtsp://[2001:db8::1]/live/$1", viewers: [192.0.2.0/24, "2001:db8::/32"] }',
+    ].join('\n'),
+  );
+  t.same(
+    table.paths.map(({ name, source, maxViewers }) => [name, formatRtspUrl(source.url), maxViewers]),
+    [
+      ['lobby', 'rtsp://192.0.2.7/x', 10],
+      ['007', 'rtsp://192.0.2.8:8554/y?z=1', 3],
+      ['cam/*', 'rtsp://[2001:db8::1]/live/$1', 10],
+    ],
+  );
+  t.same(
+    table.paths[2]?.viewers?.map(({ text }) => text),
+    ['192.0.2.0/24', '2001:db8::/32'],
+  );
+  t.same(table.root, { path: '/lobby', query: undefined });
+  const { name, source, ...settings } = tableOf(path(SOURCE)).paths[0]!;
+  t.same(settings, DEFAULTS, `${name} ${source.url.host}: no more than the defaults`);
+});
+
+const WRONG: [what: string, yaml: string, line: number, says: RegExp][] = [
+  ['nothing', '', 1, /says nothing/],
+  ['not keys', '- a', 1, /the file must be keys/],
+  ['no paths', 'defaults: {}', 1, /paths are missing/],
+  ['none', 'paths: {}', 1, /at least one/],
+  ['YAML', 'paths:\n  a: [', 2, /no YAML/],
+  ['a tab', 'paths:\n\ta: 1', 2, /no YAML/],
+  ['a star without quotes', `paths:\n  *: { ${SOURCE} }`, 2, /needs quotes/],
+  ['an anchor', `paths:\n  a: &x { ${SOURCE} }`, 2, /anchors/],
+  ['the same twice', `paths:\n  a: { ${SOURCE} }\n  a: { ${SOURCE} }`, 3, /unique/],
+  ['a key of the file', `${path(SOURCE)}\nsauce: 1`, 4, /sauce is not known here: there are paths/],
+  ['a key of the defaults', `defaults:\n  source: x\n${path(SOURCE)}`, 2, /source is not known here/],
+  ['a key of a path', path(SOURCE, 'maxViewer: 1'), 4, /maxViewer is not known here: there are source/],
+  ['a name with a regular expression', `paths:\n  ~^a$: { ${SOURCE} }`, 2, /no regular expressions/],
+  ['a name with a slash', `paths:\n  /a: { ${SOURCE} }`, 2, /slash/],
+  ['a name that climbs', `paths:\n  a/../b: { ${SOURCE} }`, 2, /\.\./],
+  ['a name with a blank', `paths:\n  a b: { ${SOURCE} }`, 2, /blanks/],
+  ['too many stars', `paths:\n  "${'*a'.repeat(10)}": { ${SOURCE} }`, 2, /9 stars/],
+  ['a path that says nothing', 'paths:\n  a:', 2, /path a must be keys/],
+  ['no source', 'paths:\n  a: {}', 2, /source is missing/],
+  ['a source that is no text', path('source: 7'), 3, /source must be a text/],
+  ['a source that is no URL', path('source: camera'), 3, /rtsp:\/\/HOST/],
+  ['a source of another kind', path('source: http://x/'), 3, /HOST/],
+  ['a variable for the server', path('source: rtsp://$1/x'), 3, /host name or address/],
+  ['a variable without star', path('source: rtsp://x/$1'), 3, /no star that \$1/],
+  ['no number', path(SOURCE, 'maxViewers: many'), 4, /maxViewers must be a whole number from 1 to 16384/],
+  ['a number out of range', path(SOURCE, 'maxViewers: 0'), 4, /from 1/],
+  ['no list', path(SOURCE, 'viewers: 192.0.2.1'), 4, /viewers must be a list/],
+  ['an empty list', path(SOURCE, 'viewers: []'), 4, /at least one/],
+  [
+    'no address',
+    path(SOURCE, 'viewers:', '  - 192.0.2.1', '  - me'),
+    6,
+    /each of viewers must be an address/,
+  ],
+  ['bits behind a prefix', path(SOURCE, 'viewers: [192.0.2.1/24]'), 4, /each of viewers/],
+  ['an unknown root', `${path(SOURCE)}\nroot: b`, 4, /there is no path b/],
+  ['nested without end', '['.repeat(100_000), 1, /YAML|deeply/],
+];
+
+t.test('each fault is told with its line', async (t) => {
+  for (const [what, yaml, line, says] of WRONG) {
+    const parsed = parseConfig(yaml);
+    const faults = 'faults' in parsed ? parsed.faults : [];
+    t.ok(
+      faults.some((fault) => fault.line === line && says.test(fault.text)),
+      `${what}: ${JSON.stringify(faults.slice(0, 3))}`,
+    );
+  }
+});
+
+t.test('all faults come together, in the order of the file, and none tells a password', async (t) => {
+  const yaml = [
+    'paths:',
+    '  a: { source: "rtsp://me:secret@192.0.2.7:99999/x", maxViewers: 0 }',
+    '  b: { sauce: 1 }',
+    '  c:',
+    `    ${SOURCE}`,
+    '    viewers: [here, 192.0.2.1]',
+    'what: 1',
+  ].join('\n');
+  const parsed = parseConfig(yaml);
+  const faults = 'faults' in parsed ? parsed.faults : [];
+  t.same(
+    faults.map(({ line }) => line),
+    [2, 2, 3, 3, 6, 7],
+  );
+  t.notMatch(JSON.stringify(faults), /secret/);
+});
+
+t.test('whatever the text, there is a table or a fault', async () => {
+  const line = fc.constantFrom(
+    'paths:',
+    '  a:',
+    `    ${SOURCE}`,
+    '    viewers:',
+    '- x',
+    '  "*": {',
+    '}',
+    '&a *a',
+    '',
+  );
+  const text = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.array(line).map((lines) => lines.join('\n')),
+  );
+  fc.assert(
+    fc.property(text, (yaml) => {
+      const parsed = parseConfig(yaml);
+      return 'table' in parsed ? parsed.table.paths.length > 0 : parsed.faults.length > 0;
+    }),
+  );
+});
+
+t.test('docs/config.md has every key, and its example is without fault', async (t) => {
+  const document = readFileSync('docs/config.md', 'utf8');
+  for (const key of ['paths', 'defaults', 'root', 'source', ...Object.keys(FIELDS)])
+    t.match(document, new RegExp(`^\\| \`${key}\` \\|`, 'm'), key);
+  const [, example = ''] = /```yaml\n([\s\S]*?)```/.exec(document) ?? [];
+  t.ok(tableOf(example).paths.length > 1);
+});
