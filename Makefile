@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help build run test test-unit bench-datapath test-kernel fuzz lint format clean abi debian-run debian-test bpf bpf-objects wire tests
+.PHONY: help build run test test-unit bench-datapath bench-interleaved test-kernel fuzz lint format clean abi debian-run debian-test bpf bpf-objects wire tests
 
 # A real source to put the proxy in front of (default: the built-in test camera), and where to listen.
 URL ?=
@@ -20,7 +20,7 @@ BPF_FLAGS = -O2 -g -target bpf -mcpu=v3 -Wall -Werror -Ibpf -I/usr/include/$$(un
 NODE_MODULES := node_modules/.package-lock.json
 
 help: ## list what make can do here
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  make run [URL=rtsp://host/path] [LISTEN=[host:]port]'
 	@echo '  make test-unit [ONLY=part-of-a-file-name]'
@@ -41,6 +41,9 @@ fuzz: debian-test build ## mutated input into the parsers and the kernel program
 
 bench-datapath: debian-test build wire ## measure the datapath (root, a quiet machine, 15 minutes) into docs/benchmarks.md
 	@node dist/tools/bench/datapath.js
+
+bench-interleaved: debian-test build ## what interleaved viewers cost, against plain C (a quiet machine, 1 minute)
+	@node dist/tools/bench/interleaved.js
 
 test-kernel: debian-test build bpf wire ## the kernel tests on Debian 12's own kernel, in an emulator (10 minutes)
 	@tools/kernel-vm/run.sh $(filter dist/test/bpf/%,$(TESTS)) $(filter dist/test/vm/%,$(TESTS))

@@ -11,7 +11,7 @@ import { Child, run } from '../../tools/netns/child.js';
 import { canNetns, canRun } from '../../tools/netns/probe.js';
 import { until } from '../../tools/netns/wait.js';
 import { depacketizeH264 } from '../fixtures/h264-depacketizer.js';
-import { InterleavedClient } from '../fixtures/interleaved-client.js';
+import { InterleavedClient } from '../../tools/load/interleaved-client.js';
 import { enterOwnNamespace } from '../fixtures/own-namespace.js';
 import { Product, compiled, temporaryFolder } from './product.js';
 

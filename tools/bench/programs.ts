@@ -11,7 +11,9 @@ export const OBJECTS_WITHOUT_DEFERRAL = 'build/bench/no-deferral';
 let built = false;
 
 /** Path of a program of tools/bench in C; builds them all when they are missing or old. @throws make's output. */
-export function benchTool(name: 'sendto' | 'blast' | 'bpf-stats' | 'latency' | 'sink'): string {
+export function benchTool(
+  name: 'sendto' | 'blast' | 'bpf-stats' | 'latency' | 'sink' | 'tcp-writer',
+): string {
   buildTools();
   return `build/bench/${name}`;
 }

@@ -14,6 +14,8 @@ export class Chunk {
   #length = 0;
   readonly #starts: number[] = [];
   #beginsAt: number | undefined;
+  /** What most viewers get. */
+  #whole: Buffer | undefined;
 
   constructor(opens: boolean) {
     this.opens = opens;
@@ -43,7 +45,8 @@ export class Chunk {
 
   /** From an offset on, at which a packet begins: a view. Nothing may be appended any more. */
   from(offset: number): Buffer {
-    return this.#buffer.subarray(offset, this.#length);
+    if (offset > 0) return this.#buffer.subarray(offset, this.#length);
+    return (this.#whole ??= this.#buffer.subarray(0, this.#length));
   }
 
   /** Packets from that offset on. */
