@@ -28,12 +28,27 @@ export class GstServer {
     port?: number;
     /** `239.9.0.1-239.9.0.8`: it offers nothing but multicast to these. */
     multicast?: string;
+    /** Nothing but TCP. */
+    tcp?: boolean;
+    /** `NAME:PASSWORD` that it asks for by Digest. */
+    digest?: string;
   }): Promise<GstServer> {
-    const { file, address, namespace, sessionTimeout = 60, port = 0, multicast } = options;
+    const {
+      file,
+      address,
+      namespace,
+      sessionTimeout = 60,
+      port = 0,
+      multicast,
+      tcp = false,
+      digest,
+    } = options;
     const child = await startIn(namespace, PYTHON, [
       ...['test/fixtures/gst-server.py', file, '--address', address],
       ...['--session-timeout', String(sessionTimeout), '--port', String(port)],
       ...(multicast === undefined ? [] : ['--multicast', multicast]),
+      ...(tcp ? ['--tcp'] : []),
+      ...(digest === undefined ? [] : ['--digest', digest]),
     ]);
     const [, bound] = await child.output(/"listening".*"port": (\d+)/);
     return new GstServer(child, `rtsp://${address}:${bound}`);

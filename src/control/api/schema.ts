@@ -75,7 +75,7 @@ const streamTrack = row<StreamTrackRow>({
 export const STREAMS = list(
   row<StreamRow>({
     path: TEXT,
-    state: oneOf('connecting', 'ready', 'playing', 'ending'),
+    state: oneOf('connecting', 'ready', 'playing', 'reconnecting', 'ending'),
     upstream: TEXT,
     viewers: COUNT,
     since: TEXT,

@@ -69,7 +69,7 @@ export interface StreamRow {
   /** Path (and query) as viewers ask for it. */
   readonly path: string;
   /** `connecting`: no session upstream yet; `ready`: set up; `ending`: TEARDOWN is under way. */
-  readonly state: 'connecting' | 'ready' | 'playing' | 'ending';
+  readonly state: 'connecting' | 'ready' | 'playing' | 'reconnecting' | 'ending';
   /** `address:port` of the source's RTSP connection, or its host name until it is connected. */
   readonly upstream: string;
   /** Sessions of viewers, playing or not. */

@@ -7,6 +7,7 @@ import type { SourceEvents, SourceLink } from '../path/ports.js';
 import { RtspError } from '../rtsp/errors.js';
 import { Framer } from '../rtsp/framer.js';
 import type { RtspMessage } from '../rtsp/message.js';
+import { frameOf } from '../rtsp/interleaved.js';
 import { serialize } from '../rtsp/serialize.js';
 import { plainAddress } from '../state/address.js';
 import type { HeldSockets } from './held-sockets.js';
@@ -16,6 +17,7 @@ const KEEP_ALIVE_MS = 10_000;
 const ATTEMPT_MS = 2000;
 /** Requests that the source does not take. They are small and few (limits.ts, pendingRequests), so this is a fault. */
 const MAX_UNSENT = 4 * 1024 * 1024;
+const MAX_UNSENT_FRAMES = 64 * 1024;
 
 export function connectSource(
   { host, port }: { host: string; port: number },
@@ -77,6 +79,12 @@ class SourceConnection implements SourceLink {
       this.#fail(new Error('the source does not read what it is sent'));
   }
 
+  /** Behind requests that the source does not take it is not queued: a report is out of date soon. */
+  sendFrame(channel: number, payload: Buffer): void {
+    if (this.#closed || this.#socket.writableLength > MAX_UNSENT_FRAMES) return;
+    this.#socket.write(frameOf(channel, payload));
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -93,13 +101,17 @@ class SourceConnection implements SourceLink {
     );
   }
 
-  /** `$` frames are left out: we ask for UDP, so nobody waits for them. */
   #receive(chunk: Buffer): void {
     if (this.#closed) return;
     this.#framer.push(chunk);
+    let framed = 0;
     try {
       for (let message = this.#framer.next(); message; message = this.#framer.next()) {
         if (message.kind !== 'frame') this.#events.message(message);
+        else {
+          this.#events.frame(message.channel, message.payload);
+          framed += message.payload.length;
+        }
         if (this.#closed) return;
       }
     } catch (error) {
@@ -107,6 +119,13 @@ class SourceConnection implements SourceLink {
       // An answer that cannot be read leaves a request without one: there is no going on behind it.
       this.#fail(error);
     }
+    if (framed > 0) this.#rest();
+  }
+
+  /** What was sent on must be fetched from the UDP ports before more comes, or their buffers overflow. */
+  #rest(): void {
+    this.#socket.pause();
+    setImmediate(() => this.#socket.resume());
   }
 
   #fail(why: Error): void {

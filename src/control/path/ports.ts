@@ -120,6 +120,8 @@ export type OpenListener = (at: ListenAt, options: ListenerOptions) => Promise<L
 /** The RTSP connection to a source. Messages sent before it is open go out when it is. */
 export interface SourceLink {
   send(message: RtspMessage): void;
+  /** A `$` frame; dropped where the source does not read. At most 65535 bytes. */
+  sendFrame(channel: number, payload: Buffer): void;
   /** No event comes after this. */
   close(): void;
   /** As ViewerLink.hold. */
@@ -129,6 +131,8 @@ export interface SourceLink {
 export interface SourceEvents {
   opened(local: Endpoint, remote: Endpoint): void;
   message(message: RtspMessage): void;
+  /** A `$` frame. */
+  frame(channel: number, payload: Buffer): void;
   /** From below, once: refused, reset, ended, or what came was not RTSP. */
   closed(why: Error): void;
 }

@@ -2,39 +2,30 @@
 // One resource of the source while anybody wants it: one upstream connection and at most one upstream session. Its life
 // goes one way, as docs/lifecycle.md draws it: connecting, ready, playing, ending. What comes next is another Resource.
 
+import type { SourceTransport } from '../config/path-config.js';
 import type { Route } from '../config/path-table.js';
 import type { RtspResponse } from '../rtsp/message.js';
-import { parseSession, DEFAULT_SESSION_TIMEOUT } from '../rtsp/session.js';
-import { RtspError } from '../rtsp/errors.js';
-import { credentialsOf, formatRtspUrl } from '../rtsp/url.js';
+import { formatRtspUrl } from '../rtsp/url.js';
 import { endpointText } from '../state/address.js';
 import type { Deadline } from '../state/deadlines.js';
 import { isoTime, nowMs, type Context } from './context.js';
-import {
-  descriptionOf,
-  readDescription,
-  type Described,
-  type Description,
-  type MediaDescription,
-} from './description.js';
-import { KeepAlive } from './keep-alive.js';
+import { descriptionOf, type Described, type Description, type MediaDescription } from './description.js';
+import { FirstPackets } from './first-packets.js';
 import { placesOf } from './places.js';
 import type { ResourceRecord } from './records.js';
-import { Refusal, refusedBySource } from './refusal.js';
+import { Refusal } from './refusal.js';
+import { renew, type Renewed } from './renew.js';
+import { Renewal } from './renewal.js';
 import type { Session } from './session.js';
+import { readSession, SourceSession } from './source-session.js';
 import { SourcePlay, type PlayAnswer } from './source-play.js';
 import { openTrack, restoreTrack, type Track } from './track.js';
-import { inSession, Upstream, type UpstreamTarget } from './upstream.js';
 import type { ViewerTrack } from './viewer-track.js';
 
 /** The registry's side of a resource (resources.ts). */
 export interface ResourceOwner {
   /** It takes no newcomers any more; `ended` resolves when nothing is left of it. */
   leaving(resource: Resource, ended: Promise<void>): void;
-}
-
-function targetOf({ url, config }: Route): UpstreamTarget {
-  return { url, credentials: credentialsOf(config.source.url) };
 }
 
 export class Resource {
@@ -51,14 +42,18 @@ export class Resource {
   readonly #context: Context;
   readonly #owner: ResourceOwner;
   readonly #after: Promise<void>;
-  readonly #upstream: Upstream;
+  #source: SourceSession;
+  #transport: SourceTransport;
+  /** Viewers are held while the source is asked anew. */
+  #renewal: Renewal | undefined;
+  /** Where the source's own URLs have changed since viewers were told of them. */
+  #renewed: Renewed | undefined;
+  #range: string | undefined;
+  readonly #firstPackets: FirstPackets;
   readonly #play: SourcePlay;
   readonly #openings = new Map<string, Promise<Track>>();
   #describing: Promise<Description> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
-  #sessionId: string | undefined;
-  #timeoutSeconds = DEFAULT_SESSION_TIMEOUT;
-  #keepAlive: KeepAlive | undefined;
   #describeFailed = false;
   #users = 0;
   #linger: Deadline | undefined;
@@ -77,20 +72,23 @@ export class Resource {
     this.path = route.place || '/';
     this.#after = after;
     this.since = isoTime(context.clock.wallMs());
-    this.#upstream = new Upstream(context, targetOf(route), (why) => this.#lost(why));
+    this.#transport = route.config.sourceTransport;
+    this.#source = this.#newSource();
     this.#play = new SourcePlay(context);
+    this.#firstPackets = new FirstPackets(context, this.tracks, () => this.#nothingCame());
   }
 
-  get state(): 'connecting' | 'ready' | 'playing' | 'ending' {
+  get state(): 'connecting' | 'ready' | 'playing' | 'reconnecting' | 'ending' {
     if (this.#ending) return 'ending';
+    if (this.#renewal) return 'reconnecting';
     if (this.#play.playing(this.tracks.values())) return 'playing';
-    return this.#sessionId === undefined ? 'connecting' : 'ready';
+    return this.#source.id === undefined ? 'connecting' : 'ready';
   }
 
   /** `address:port` of the source, its name until it is connected. */
   get address(): string {
     const { host, port } = this.route.url;
-    const remote = this.#upstream.ends?.remote;
+    const remote = this.#source.upstream.ends?.remote;
     return remote ? endpointText(remote.address, remote.port) : endpointText(host, port);
   }
 
@@ -110,7 +108,7 @@ export class Resource {
   checkUse(): void {
     if (this.#ending || this.#users > 0 || this.sessions.size > 0) return;
     this.#linger?.cancel();
-    if (this.#sessionId !== undefined || this.#describeFailed) void this.end('nobody watches');
+    if (this.#source.id !== undefined || this.#describeFailed) void this.end('nobody watches');
     else
       this.#linger = this.#context.deadlines.in(this.#context.limits.lingerMs, () => void this.end('unused'));
   }
@@ -124,11 +122,10 @@ export class Resource {
   }
 
   async #describe(): Promise<Description> {
+    if (this.#renewal && this.#play.description) return this.#play.description;
     await this.#after;
     this.#describeFailed = true;
-    const answer = await this.#upstream.request('DESCRIBE', this.url, [['Accept', 'application/sdp']]);
-    if (answer.status !== 200) throw refusedBySource(this.#context.paths.table, 'DESCRIBE', answer);
-    const description = readDescription(this.url, answer);
+    const description = await this.#source.describe(this.url);
     this.#describeFailed = false;
     const now = nowMs(this.#context.clock);
     for (const [place, described] of placesOf(this.route, description))
@@ -164,31 +161,37 @@ export class Resource {
     const track = await openTrack(this.#context, {
       media,
       name: `${this.path} ${media.media}`,
-      setUp: (transport) => this.#setUpAtSource(media.control, transport),
-      ends: () => this.#upstream.ends!,
+      setUp: (transport) =>
+        this.#setUpAtSource(this.#renewed?.controls.get(media.control) ?? media.control, transport),
+      transport: this.#transport,
+      frames: this.#source.upstream,
+      ends: () => this.#source.upstream.ends!,
     });
     if (this.#ending) {
       track.close();
       throw new Refusal(503, 'the source went away');
     }
     this.tracks.set(media.control, track);
+    if (track.interleaved) this.#transport = 'tcp'; // servers do not like both in one session
     this.#note();
     return track;
   }
 
   /** The name of its held connection to the source, where there is a session upstream to go on with. */
   get link(): string | undefined {
-    return this.#sessionId === undefined || this.#ending ? undefined : this.#upstream.hold();
+    const lasts = this.#source.id !== undefined && !this.#ending && !this.#renewal && !this.#renewed;
+    const frames = [...this.tracks.values()].some(({ interleaved }) => interleaved); // whose feeders end with us
+    return lasts && !frames ? this.#source.upstream.hold() : undefined;
   }
 
   /** For the next process, after each change. */
   #note(): void {
     const { link, url, path, since } = this;
     const { description } = this.#play;
-    if (link === undefined || this.#sessionId === undefined || !description) return;
+    if (link === undefined || this.#source.id === undefined || !description) return;
     this.#noted = `resource/${link}`;
     const record: ResourceRecord = {
-      ...{ url, path, since, link, sessionId: this.#sessionId, timeoutSeconds: this.#timeoutSeconds },
+      ...{ url, path, since, link, sessionId: this.#source.id, timeoutSeconds: this.#source.timeoutSeconds },
       ...{ sdp: description.sdp, base: description.base, left: this.#left },
       start: this.#play.record,
       tracks: [...this.tracks.values()].map((track) => track.record),
@@ -200,11 +203,9 @@ export class Resource {
   async restore(record: ResourceRecord, cseq: number): Promise<void> {
     this.#noted = `resource/${record.link}`;
     this.since = record.since;
-    this.#sessionId = record.sessionId;
-    this.#timeoutSeconds = record.timeoutSeconds;
     const description = descriptionOf(record.sdp, record.base);
     this.#play.description = description;
-    if (!this.#upstream.restore(record.link, cseq))
+    if (!this.#source.upstream.restore(record.link, cseq))
       throw new Refusal(503, 'its connection to the source is gone');
     for (const part of record.tracks) {
       const media = description.media.find(({ control }) => control === part.control);
@@ -213,32 +214,19 @@ export class Resource {
       this.tracks.set(media.control, await restoreTrack(this.#context, { media, name }, part));
     }
     if (record.start) this.#play.restore(record.start, this.tracks);
-    this.#keepAlive = this.#beginKeepAlive(record.sessionId);
+    this.#source.begun(record.sessionId, record.timeoutSeconds, this.#keepAliveParts);
     if (record.left) this.#leave();
     this.#note();
   }
 
   async #setUpAtSource(control: string, transport: string): Promise<RtspResponse> {
-    const answer = await this.#upstream.request('SETUP', control, [
-      ['Transport', transport],
-      ...this.#session(),
-    ]);
-    if (answer.status !== 200) throw refusedBySource(this.#context.paths.table, 'SETUP', answer);
-    if (this.#sessionId === undefined) this.#beginSession(answer);
-    return answer;
-  }
-
-  #beginSession(answer: RtspResponse): void {
-    try {
-      const { id, timeout } = parseSession(answer.headers.get('Session') ?? '');
-      this.#sessionId = id;
-      this.#timeoutSeconds = timeout ?? DEFAULT_SESSION_TIMEOUT;
-    } catch (error) {
-      if (error instanceof RtspError) throw new Refusal(502, 'the source opened no session');
-      throw error;
-    }
-    this.#keepAlive = this.#beginKeepAlive(this.#sessionId);
+    const source = this.#source;
+    const answer = await source.setUp(control, transport);
+    if (source.id !== undefined) return answer;
+    const { id, timeoutSeconds } = readSession(answer);
+    source.begun(id, timeoutSeconds, this.#keepAliveParts);
     this.#context.log.info({ resource: this.path, source: this.address }, 'upstream session opened');
+    return answer;
   }
 
   /**
@@ -252,14 +240,10 @@ export class Resource {
         const wanted = [...this.tracks.values()];
         if (viewers.every(({ track }) => track.started)) return;
         // With others in the session a Range would move them, too.
-        const headers: [string, string][] =
-          range !== undefined && this.sessions.size === 1 ? [['Range', range]] : [];
-        const answer = await this.#upstream.request('PLAY', this.#aggregate, [
-          ...this.#session(),
-          ...headers,
-        ]);
-        if (answer.status !== 200) throw refusedBySource(this.#context.paths.table, 'PLAY', answer);
+        this.#range = this.sessions.size === 1 ? range : undefined;
+        const answer = await this.#source.play(this.#aggregate, this.#range);
         this.#play.started(answer, wanted);
+        this.#firstPackets.expect();
         this.#note();
       }),
     );
@@ -270,26 +254,20 @@ export class Resource {
     return this.#inTurn(async () => {
       if (this.sessions.size > 1 || this.#play.description?.live !== false) return;
       if (!this.#play.playing(this.tracks.values())) return;
-      const answer = await this.#upstream.request('PAUSE', this.#aggregate, this.#session());
-      if (answer.status === 200) {
-        this.#play.stopped(this.tracks.values());
-        this.#note();
-      } else
-        this.#context.log.info({ resource: this.path, status: answer.status }, 'the source does not pause');
+      if (!(await this.#source.pause(this.#aggregate, this.path))) return;
+      this.#play.stopped(this.tracks.values());
+      this.#note();
     });
   }
 
-  #beginKeepAlive(sessionId: string): KeepAlive {
-    return new KeepAlive(this.#context, {
-      upstream: this.#upstream,
+  get #keepAliveParts() {
+    return {
       url: this.#aggregate,
-      sessionId,
-      timeoutSeconds: this.#timeoutSeconds,
       tracks: this.tracks,
       playing: () => this.#play.playing(this.tracks.values()),
       silent: () => this.#lost(new Refusal(504, 'the source has sent nothing for too long')),
       finished: () => this.#finished(),
-    });
+    };
   }
 
   /** A clip has ended. Its viewers know (BYE) and may start it again; newcomers begin a session of their own. */
@@ -305,14 +283,78 @@ export class Resource {
     this.#owner.leaving(this, Promise.resolve());
   }
 
-  /** From below: the source is gone. Viewers are told and closed, nothing is left. */
+  /** From below: the source is gone. Viewers of a live one are held and it is asked anew; others are told and closed. */
   #lost(why: Refusal): void {
-    if (this.#ending) return;
+    if (this.#ending || this.#renewal) return;
     const viewers = this.sessions.size;
-    if (viewers > 0 || this.#sessionId !== undefined)
-      this.#context.log.warn({ resource: this.path, viewers, why: why.message }, 'the source is gone');
-    this.#upstream.close(why);
-    void this.end(why.message);
+    const held = viewers > 0 && this.#canRenew();
+    if (viewers > 0 || this.#source.id !== undefined)
+      this.#context.log.warn({ resource: this.path, viewers, held, why: why.message }, 'the source is gone');
+    this.#source.close(why);
+    if (held) this.#renewLater(why);
+    else void this.end(why.message);
+  }
+
+  #canRenew(): boolean {
+    const { description } = this.#play;
+    const playing = this.#play.playing(this.tracks.values());
+    return playing && !this.#left && description?.live === true && this.route.config.sourceHold > 0;
+  }
+
+  #renewLater(why: Refusal, holdMs = this.route.config.sourceHold): void {
+    this.#firstPackets.cancel();
+    this.#renewal = new Renewal(this.#context, {
+      holdMs,
+      attempt: () => this.#renew(),
+      name: this.path,
+      givenUp: (error) => void this.end(`${why.message}; ${error.message}`),
+    });
+  }
+
+  /** Rejects with a Refusal, and leaves nothing open then. */
+  async #renew(): Promise<void> {
+    const source = (this.#source = this.#newSource());
+    try {
+      this.#renewed = await renew({
+        source,
+        url: this.url,
+        description: this.#play.description!,
+        tracks: this.tracks,
+        transport: this.#transport,
+        range: this.#range,
+        setUp: (control, transport) => this.#setUpAtSource(control, transport),
+        ended: () => this.#ending,
+      });
+    } catch (error) {
+      if (this.#transport === 'tcp' && error instanceof Refusal && error.status === 461)
+        this.#transport = this.route.config.sourceTransport === 'tcp' ? 'tcp' : 'udp';
+      await source.tearDown(this.#aggregate);
+      source.close();
+      throw error;
+    }
+    this.#renewal = undefined;
+    this.#play.renewed();
+    this.#context.log.info({ resource: this.path, viewers: this.sessions.size }, 'the source is back');
+    this.#firstPackets.expect();
+    this.#note();
+  }
+
+  #newSource(): SourceSession {
+    const source: SourceSession = new SourceSession(this.#context, this.route, (why) => {
+      if (this.#source === source) this.#lost(why);
+    });
+    return source;
+  }
+
+  /** UDP is not let through, it seems: the source is asked anew, for TCP. */
+  #nothingCame(): void {
+    if (this.#transport !== 'auto' || this.sessions.size === 0) return;
+    this.#transport = 'tcp';
+    const why = new Refusal(504, 'nothing came from the source by UDP');
+    this.#context.log.warn({ resource: this.path }, 'nothing came by UDP: the source is asked for TCP');
+    const source = this.#source;
+    void source.tearDown(this.#aggregate).then(() => source.close(why));
+    this.#renewLater(why, Math.max(this.route.config.sourceHold, this.#context.limits.requestMs));
   }
 
   /** From above or below, once: viewers out, TEARDOWN where the source still listens, then ports and connection. */
@@ -320,7 +362,9 @@ export class Resource {
     if (this.#ending) return;
     this.#ending = true;
     this.#linger?.cancel();
-    this.#keepAlive?.close();
+    this.#renewal?.cancel();
+    this.#firstPackets.cancel();
+    this.#source.endKeepAlive();
     const ended = this.#release(why);
     this.#owner.leaving(this, ended);
     await ended;
@@ -329,22 +373,13 @@ export class Resource {
   async #release(why: string): Promise<void> {
     for (const session of [...this.sessions]) session.evict(why);
     for (const track of this.tracks.values()) track.stop();
-    if (this.#sessionId !== undefined && !this.#upstream.closed) await this.#tearDown(why);
+    const teardown = await this.#source.tearDown(this.#aggregate);
+    if (teardown !== undefined)
+      this.#context.log.info({ resource: this.path, why, teardown }, 'upstream session closed');
     for (const track of this.tracks.values()) track.close();
     this.tracks.clear();
     if (this.#noted !== undefined) this.#context.notebook.remove(this.#noted);
-    this.#upstream.close();
-  }
-
-  async #tearDown(why: string): Promise<void> {
-    const { log, limits } = this.#context;
-    const withinMs = limits.teardownMs;
-    const answer = this.#upstream.request('TEARDOWN', this.#aggregate, this.#session(), { withinMs });
-    const status = await answer.then(
-      ({ status }) => status,
-      (error: Error) => error.message,
-    );
-    log.info({ resource: this.path, why, teardown: status }, 'upstream session closed');
+    this.#source.close();
   }
 
   /** What changes the upstream session goes one after the other. */
@@ -352,6 +387,7 @@ export class Resource {
     const run = this.#turn.then(async () => {
       await this.#after;
       if (this.#ending) throw new Refusal(503, 'the source went away');
+      if (this.#renewal) throw new Refusal(503, 'the source is being asked anew');
       return step();
     });
     this.#turn = run.catch(() => undefined);
@@ -359,10 +395,6 @@ export class Resource {
   }
 
   get #aggregate(): string {
-    return this.#play.description?.aggregate ?? this.url;
-  }
-
-  #session(): (readonly [string, string])[] {
-    return this.#sessionId === undefined ? [] : [inSession(this.#sessionId)];
+    return this.#renewed?.aggregate ?? this.#play.description?.aggregate ?? this.url;
   }
 }

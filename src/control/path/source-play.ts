@@ -87,6 +87,12 @@ export class SourcePlay {
     this.#start = { range: readRange(answer), info, atNs: this.#context.clock.monotonicNs() };
   }
 
+  /** What it said of sequence numbers and timestamps at its start is not what viewers see from now on. */
+  renewed(): void {
+    const { range } = this.#start!;
+    this.#start = { range, info: new Map(), atNs: this.#context.clock.monotonicNs() };
+  }
+
   /** The source's answer, for the next process. */
   get record(): StartRecord | null {
     if (!this.#start) return null;
@@ -136,7 +142,11 @@ export class SourcePlay {
     const reception = track.stream.reception();
     if (!reception || reception.arrivalNs < atNs) return announced(viewer, info);
     if (heldBack) return {}; // some packet to come, nobody knows which
-    return { seq: (reception.extendedMaxSeq + 1) & 0xffff, rtptime: reception.timestamp };
+    const { seqOffset, timestampOffset } = reception.sent ?? { seqOffset: 0, timestampOffset: 0 };
+    return {
+      seq: (reception.extendedMaxSeq + 1 + seqOffset) & 0xffff,
+      rtptime: (reception.timestamp + timestampOffset) >>> 0,
+    };
   }
 
   #rangeNow(starts: ReadonlyMap<ViewerTrack, TrackStart>): string | undefined {

@@ -123,7 +123,10 @@ export class SourceReports {
 
   /** A BYE of another participant ends nothing. */
   #isOurs(ssrcs: readonly number[]): boolean {
-    const ssrc = this.#stream.reception()?.ssrc;
-    return ssrc === undefined || ssrcs.includes(ssrc);
+    const received = this.#stream.reception();
+    if (!received) return true;
+    return (
+      ssrcs.includes(received.ssrc) || (received.sent !== undefined && ssrcs.includes(received.sent.ssrc))
+    );
   }
 }

@@ -2,6 +2,7 @@
 // How a track comes from the source (RFC 2326 12.39): by unicast, or by multicast where the source offers nothing else.
 // Ends with a pair of UDP ports that it arrives at.
 
+import type { SourceTransport } from '../config/path-config.js';
 import { RtspError } from '../rtsp/errors.js';
 import type { RtspResponse } from '../rtsp/message.js';
 import { formatTransport, parseTransport, type Transport } from '../rtsp/transport.js';
@@ -11,9 +12,13 @@ import type { Context } from './context.js';
 import type { MediaDescription } from './description.js';
 import type { Endpoint, MulticastSender, UdpPair } from './ports.js';
 import { Refusal } from './refusal.js';
+import { arriveInterleaved, feedInterleaved, type Frames } from './source-interleaved.js';
 
 export interface SourceParts {
   readonly media: MediaDescription;
+  /** How it may come. */
+  readonly transport: SourceTransport;
+  readonly frames: Frames;
   /** Asks the source: SETUP of the track with that Transport. Resolves with a 200. */
   readonly setUp: (transport: string) => Promise<RtspResponse>;
   /** Our and the source's end of the RTSP connection, as soon as SETUP has been answered. */
@@ -35,6 +40,8 @@ export interface Arrival {
   /** Where the source sends to: our address, or the group. */
   readonly localAddress: string;
   readonly source: Source;
+  /** Puts it into `upstream`, where it comes within the RTSP connection. */
+  readonly feeder?: UdpPair;
 }
 
 const MULTICAST = formatTransport({ profile: 'RTP/AVP', lower: 'UDP', delivery: 'multicast' });
@@ -51,12 +58,35 @@ export async function arrangeSource(
   parts: SourceParts,
   offered: UdpPair,
 ): Promise<Arrival> {
+  const { transport: wanted, media } = parts;
+  if (wanted === 'tcp') return arriveInterleaved(context, parts, offered);
   const answered = await askForUnicast(parts, offered);
+  if (answered?.lower === 'TCP' && wanted === 'auto')
+    return feedInterleaved(context, parts, offered, answered);
+  if (answered && answered.lower !== 'UDP')
+    throw new Refusal(502, 'the source chose another transport than the one it was offered');
   if (answered && answered.delivery !== 'multicast') return arriveByUnicast(parts, offered, answered);
+  // Its description says whether the source is one of those that do nothing but multicast.
+  const group = media.connection.address;
+  const isGroup = group !== undefined && isMulticastGroup(group);
+  if (!answered && wanted === 'auto' && !isGroup) {
+    const arrival = await unlessUnsupported(arriveInterleaved(context, parts, offered));
+    if (arrival) return arrival;
+  }
   const transport = answered ?? readTransport(await parts.setUp(MULTICAST));
   const arrival = await arriveByMulticast(context, parts, transport);
   offered.close();
   return arrival;
+}
+
+/** Undefined: the source does not do that (461). */
+async function unlessUnsupported<T>(asking: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asking;
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 461) return undefined;
+    throw error;
+  }
 }
 
 /** Rejects with Refusal 503. */
@@ -66,16 +96,11 @@ export async function bindPair({ bindUdpPair }: Context, sender?: MulticastSende
   });
 }
 
-/** Undefined: the source does not do that (461). Some servers answer with multicast at once. */
-async function askForUnicast({ setUp }: SourceParts, pair: UdpPair): Promise<Transport | undefined> {
+/** Undefined: the source does not do that. Some servers answer with another transport at once. */
+function askForUnicast({ setUp }: SourceParts, pair: UdpPair): Promise<Transport | undefined> {
   const clientPort = { low: pair.rtpPort, high: pair.rtcpPort };
   const offer = formatTransport({ profile: 'RTP/AVP', lower: 'UDP', delivery: 'unicast', clientPort });
-  try {
-    return readTransport(await setUp(offer));
-  } catch (error) {
-    if (error instanceof Refusal && error.status === 461) return undefined;
-    throw error;
-  }
+  return unlessUnsupported(setUp(offer).then(readTransport));
 }
 
 function arriveByUnicast({ ends }: SourceParts, upstream: UdpPair, transport: Transport): Arrival {
@@ -98,7 +123,13 @@ async function arriveByMulticast(
   const group = destination || (media.connection.address ?? '');
   const rtpPort = port?.low ?? media.connection.port;
   const rtcpPort = port?.high !== undefined && port.high > rtpPort ? port.high : rtpPort + 1;
-  if (transport.delivery !== 'multicast' || !isMulticastGroup(group) || rtpPort === 0 || rtcpPort > LAST_PORT)
+  if (
+    transport.lower !== 'UDP' ||
+    transport.delivery !== 'multicast' ||
+    !isMulticastGroup(group) ||
+    rtpPort === 0 ||
+    rtcpPort > LAST_PORT
+  )
     throw new Refusal(502, 'the source named no multicast group that can be joined');
   const address = sourceAddress(transport, remote);
   if (familyOf(local.address) === 6 || familyOf(address) === 6)
@@ -121,15 +152,12 @@ function sourceAddress({ source }: Transport, { address: remote }: Endpoint): st
   return zone === undefined ? remote : `${named}%${zone}`;
 }
 
-function readTransport(answer: RtspResponse): Transport {
-  let transport: Transport;
+/** @throws Refusal 502 */
+export function readTransport(answer: RtspResponse): Transport {
   try {
-    transport = parseTransport(answer.headers.get('Transport') ?? '')[0]!;
+    return parseTransport(answer.headers.get('Transport') ?? '')[0]!;
   } catch (error) {
     if (error instanceof RtspError) throw new Refusal(502, `the source's Transport: ${error.message}`);
     throw error;
   }
-  if (transport.lower !== 'UDP' || transport.interleaved)
-    throw new Refusal(502, 'the source chose another transport than the one it was offered');
-  return transport;
 }

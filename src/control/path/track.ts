@@ -10,7 +10,7 @@ import type { TrackRecord } from './records.js';
 import { Refusal } from './refusal.js';
 import { receiveViewerRtcp } from './report.js';
 import { SourceReports } from './source-reports.js';
-import { arrangeSource, bindPair, type Source, type SourceParts } from './source-transport.js';
+import { arrangeSource, bindPair, type Arrival, type Source, type SourceParts } from './source-transport.js';
 import type { ViewerTrack } from './viewer-track.js';
 
 export interface TrackParts extends SourceParts {
@@ -25,18 +25,20 @@ interface Pairs {
 
 export class Track {
   readonly media: MediaDescription;
-  readonly upstream: UdpPair;
+  upstream: UdpPair;
   readonly downstream: UdpPair;
   readonly stream: StreamHandle;
   readonly viewers = new Set<ViewerTrack>();
   readonly groups: Groups;
   readonly #context: Context;
-  readonly #reports: SourceReports;
-  readonly #announcedSsrc: number | undefined;
+  #reports: SourceReports;
+  #feeder: UdpPair | undefined;
+  #announcedSsrc: number | undefined;
   #mediaMs: number;
   #packets = 0;
-  readonly #source: Source;
-  readonly #localAddress: string;
+  #source: Source;
+  #localAddress: string;
+  readonly #name: string;
   #started = false;
 
   constructor(context: Context, media: MediaDescription, pairs: Pairs, parts: StreamParts) {
@@ -45,6 +47,8 @@ export class Track {
     this.media = media;
     this.#source = source;
     this.#localAddress = parts.localAddress;
+    this.#feeder = parts.feeder;
+    this.#name = parts.name;
     this.upstream = pairs.upstream;
     this.downstream = pairs.downstream;
     this.stream = stream;
@@ -55,9 +59,46 @@ export class Track {
     pairs.downstream.onRtcp((packet, from) => receiveViewerRtcp(context, this, packet, from));
   }
 
-  /** The source's SSRC: what its packets say, until then what SETUP said. */
+  /** As viewers see it: what the packets say, until then what SETUP said. */
   get ssrc(): number | undefined {
-    return this.stream.reception()?.ssrc ?? this.#announcedSsrc;
+    const received = this.stream.reception();
+    return received?.sent?.ssrc ?? received?.ssrc ?? this.#announcedSsrc;
+  }
+
+  /** It comes within the RTSP connection. */
+  get interleaved(): boolean {
+    return this.#feeder !== undefined;
+  }
+
+  /**
+   * Another source, or the same one anew, in the place of the former: viewers stay. Rejects as openTrack does; nothing
+   * comes then until it is renewed again.
+   */
+  async renew(parts: SourceParts): Promise<void> {
+    const offered = await bindPair(this.#context);
+    let arrival: Arrival;
+    try {
+      arrival = await arrangeSource(this.#context, parts, offered);
+    } catch (error) {
+      offered.close();
+      throw error;
+    }
+    const former = [this.upstream, this.#feeder];
+    const { upstream, source, localAddress, feeder } = arrival;
+    this.#reports.close();
+    this.upstream = upstream;
+    this.#source = source;
+    this.#localAddress = localAddress;
+    this.#feeder = feeder;
+    const { clockRate, encoding } = this.media;
+    const { downstream, stream } = this;
+    this.#reports = new SourceReports(this.#context, upstream, source, stream, this.#reports.ssrc);
+    for (const pair of former) pair?.close();
+    try {
+      stream.retarget({ name: this.#name, source, localAddress, upstream, downstream, clockRate, encoding });
+    } catch (error) {
+      throw new Refusal(503, `the datapath refused the source: ${(error as Error).message}`);
+    }
   }
 
   /** For the next process. */
@@ -113,10 +154,13 @@ export class Track {
     this.stop();
     this.downstream.close();
     this.upstream.close();
+    this.#feeder?.close();
   }
 }
 
 interface StreamParts {
+  readonly name: string;
+  readonly feeder?: UdpPair | undefined;
   readonly source: Source;
   readonly localAddress: string;
   readonly stream: StreamHandle;
@@ -127,14 +171,21 @@ interface StreamParts {
 export async function openTrack(context: Context, parts: TrackParts): Promise<Track> {
   const pairs = await bindPairs(context);
   let { upstream } = pairs;
+  let feeder: UdpPair | undefined;
   try {
     const arrival = await arrangeSource(context, parts, upstream);
-    upstream = arrival.upstream;
+    ({ upstream, feeder } = arrival);
     const { localAddress, source } = arrival;
     const { downstream } = pairs;
     const stream = await openStream(context, parts, { upstream, downstream }, arrival);
-    return new Track(context, parts.media, { upstream, downstream }, { source, localAddress, stream });
+    return new Track(
+      context,
+      parts.media,
+      { upstream, downstream },
+      { name: parts.name, source, localAddress, stream, feeder },
+    );
   } catch (error) {
+    feeder?.close();
     pairs.downstream.close();
     upstream.close();
     throw error;
@@ -155,7 +206,13 @@ export async function restoreTrack(
     if (!upstream || !downstream) throw new Refusal(503, 'its UDP ports are gone');
     const pairs = { upstream, downstream };
     const stream = await openStream(context, parts, pairs, { source, localAddress });
-    const track = new Track(context, parts.media, pairs, { source, localAddress, stream, reportSsrc });
+    const track = new Track(context, parts.media, pairs, {
+      name: parts.name,
+      source,
+      localAddress,
+      stream,
+      reportSsrc,
+    });
     if (started) track.begin();
     return track;
   } catch (error) {
@@ -169,12 +226,14 @@ function openStream(
   { datapath }: Context,
   { media, name }: Pick<TrackParts, 'media' | 'name'>,
   pairs: Pairs,
-  ends: { readonly source: Source; readonly localAddress: string },
+  { source, localAddress }: { readonly source: Source; readonly localAddress: string },
 ): Promise<StreamHandle> {
   const { clockRate, encoding } = media;
-  return datapath.open({ name, ...ends, ...pairs, clockRate, encoding }).catch((error: Error) => {
-    throw new Refusal(503, `the datapath refused the stream: ${error.message}`);
-  });
+  return datapath
+    .open({ name, source, localAddress, ...pairs, clockRate, encoding })
+    .catch((error: Error) => {
+      throw new Refusal(503, `the datapath refused the stream: ${error.message}`);
+    });
 }
 
 /** Both before the source is asked: without ports there is nothing to ask for. */

@@ -10,6 +10,7 @@ import { PendingRequests, type PendingRequest } from '../state/pending.js';
 import { nowMs, type Context } from './context.js';
 import type { Endpoint, SourceEvents, SourceLink } from './ports.js';
 import { Refusal } from './refusal.js';
+import type { Frames } from './source-interleaved.js';
 import { SourceLogin, type SourceCredentials } from './source-login.js';
 
 export const USER_AGENT = 'rtsp-fanout';
@@ -32,12 +33,14 @@ interface Waiting extends PendingRequest {
   reject(why: Refusal): void;
 }
 
-export class Upstream {
+export class Upstream implements Frames {
   readonly #context: Context;
   readonly #source: RtspUrl;
   readonly #gone: (why: Refusal) => void;
   readonly #pending: PendingRequests<Waiting>;
   readonly #login: SourceLogin;
+  /** Who takes the `$` frames of which channel. */
+  readonly #channels = new Map<number, (payload: Buffer) => void>();
   #link: SourceLink | undefined;
   #ends: { local: Endpoint; remote: Endpoint } | undefined;
   #closed: Refusal | undefined;
@@ -56,6 +59,22 @@ export class Upstream {
     this.#pending = new PendingRequests(context.limits.pendingRequests);
     this.#heardMs = nowMs(context.clock);
     this.#login = new SourceLogin(credentials, context.random);
+  }
+
+  freeChannel(): number | undefined {
+    for (let low = 0; low < 256; low += 2)
+      if (!this.#channels.has(low) && !this.#channels.has(low + 1)) return low;
+    return undefined;
+  }
+
+  onFrame(channel: number, handler: (payload: Buffer) => void): boolean {
+    if (this.#channels.has(channel)) return false;
+    this.#channels.set(channel, handler);
+    return true;
+  }
+
+  sendFrame(channel: number, payload: Buffer): void {
+    if (!this.#closed) this.#link?.sendFrame(channel, payload);
   }
 
   /** Undefined until the connection is open. */
@@ -150,6 +169,7 @@ export class Upstream {
       this.#ends = { local, remote };
     },
     message: (message) => this.#receive(message),
+    frame: (channel, payload) => this.#channels.get(channel)?.(payload),
     closed: (error) => this.#fail(new Refusal(502, `the source's connection is gone: ${error.message}`)),
   };
 

@@ -29,6 +29,10 @@ export interface Limits {
   readonly teardownMs: number;
   /** An upstream connection without session, request or viewer is closed. */
   readonly lingerMs: number;
+  /** Longest interval at which a lost source is asked again. */
+  readonly retryMs: number;
+  /** A source that has sent no packet by UDP so long after PLAY is asked for TCP. */
+  readonly firstPacketMs: number;
   /** A source that sends neither RTSP nor media for so long is gone. */
   readonly sourceSilenceMs: number;
   /** Longest interval of keep-alive requests to the source; shorter where its session timeout asks for it. */
@@ -66,6 +70,8 @@ export const DEFAULT_LIMITS: Limits = {
   requestMs: 10_000,
   teardownMs: 2000,
   lingerMs: 10_000,
+  retryMs: 15_000,
+  firstPacketMs: 4000,
   sourceSilenceMs: 60_000,
   keepAliveMs: 30_000,
   reportMs: 5000,

@@ -288,6 +288,7 @@ t.test("the source's connection: messages up, one event at its end", async (t) =
     const link = connectSource(to, {
       opened: (local, remote) => ends.push(`${local.address} ${remote.port}`),
       message: (message) => messages.push(message),
+      frame: () => {},
       closed: (why) => closed.push(why.message),
     });
     return { link, messages, closed, ends };

@@ -94,7 +94,7 @@ async function start(limits: Partial<Limits> = {}) {
   const datapath = new UserspaceDatapath({ why: 'a test', pictures: NO_PICTURES });
   const proxy = createProxy({
     ...systemPorts({ log: QUIET, ports: PORTS }),
-    paths: quickTable(parseRtspUrl(`rtsp://127.0.0.1:${server.port}/x`)),
+    paths: quickTable(parseRtspUrl(`rtsp://127.0.0.1:${server.port}/x`), { sourceHold: 0 }),
     source: 'a test',
     listen: { host: '127.0.0.1', port: 0 },
     datapath,

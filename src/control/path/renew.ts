@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// A source anew behind viewers that stay: DESCRIBE, SETUP of the tracks that there were, PLAY. The tracks must be the same
+// by media and codec, for nobody tells the viewers otherwise.
+
+import type { RtspResponse } from '../rtsp/message.js';
+import type { SourceTransport } from '../config/path-config.js';
+import type { Description, MediaDescription } from './description.js';
+import { Refusal } from './refusal.js';
+import type { SourceSession } from './source-session.js';
+import type { Track } from './track.js';
+
+export interface RenewParts {
+  readonly source: SourceSession;
+  readonly url: string;
+  /** What viewers were told. */
+  readonly description: Description;
+  /** By the control URL of that description. */
+  readonly tracks: ReadonlyMap<string, Track>;
+  readonly transport: SourceTransport;
+  readonly range: string | undefined;
+  readonly setUp: (control: string, transport: string) => Promise<RtspResponse>;
+  /** Nobody waits any more. */
+  readonly ended: () => boolean;
+}
+
+/** The source's URLs as they are now. */
+export interface Renewed {
+  readonly aggregate: string;
+  /** By the former ones. */
+  readonly controls: ReadonlyMap<string, string>;
+}
+
+/** Rejects with a Refusal; 410: what the source has now is something else. */
+export async function renew(parts: RenewParts): Promise<Renewed> {
+  const { source, url, tracks, ended } = parts;
+  const description = await source.describe(url);
+  const sections = sameSections(parts.description, description);
+  let { transport } = parts;
+  for (const [control, track] of tracks) {
+    const media = sections.get(control);
+    if (!media) throw new Refusal(410, 'the source came back with other tracks');
+    if (ended()) throw new Refusal(503, 'nobody watches any more');
+    await track.renew({
+      media,
+      transport,
+      frames: source.upstream,
+      setUp: (offer) => parts.setUp(media.control, offer),
+      ends: () => source.upstream.ends!,
+    });
+    if (track.interleaved) transport = 'tcp';
+  }
+  if (ended()) throw new Refusal(503, 'nobody watches any more');
+  await source.play(description.aggregate, parts.range);
+  for (const track of tracks.values()) track.begin();
+  const controls = [...sections].map(([control, media]) => [control, media.control] as const);
+  return { aggregate: description.aggregate, controls: new Map(controls) };
+}
+
+/** The m= sections that a decoder takes for the former ones, in their order, by the former control URL. */
+function sameSections(before: Description, now: Description): Map<string, MediaDescription> {
+  const left = [...now.media];
+  const same = new Map<string, MediaDescription>();
+  for (const media of before.media) {
+    const at = left.findIndex((other) => isSame(media, other));
+    if (at >= 0) same.set(media.control, left.splice(at, 1)[0]!);
+  }
+  return same;
+}
+
+function isSame(a: MediaDescription, b: MediaDescription): boolean {
+  return (
+    a.media === b.media &&
+    a.payloadType === b.payloadType &&
+    a.clockRate === b.clockRate &&
+    a.encoding?.name.toUpperCase() === b.encoding?.name.toUpperCase() &&
+    a.encoding?.payloadType === b.encoding?.payloadType
+  );
+}

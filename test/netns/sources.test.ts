@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sources that are not plain: media within the RTSP connection, name and password (gst-rtsp-server), and one that dies and
+// comes back (the project's camera) behind a player that goes on playing.
+import t, { type Test } from 'tap';
+import { canNetns, canRun } from '../../tools/netns/probe.js';
+import { createTopology, type Namespace } from '../../tools/netns/topology.js';
+import { until } from '../../tools/netns/wait.js';
+import { GstServer, canServe } from './gst-server.js';
+import { difference, ffmpeg, frameHashes, gstreamer, makeClip } from './players.js';
+import { Product, compiled, freePort, startIn, temporaryFolder } from './product.js';
+
+t.setTimeout(280_000);
+
+const FRAMES = 50;
+const WHO = 'operator:secret';
+const peers = canRun('ffmpeg', ['-version']) ?? canRun('gst-launch-1.0', ['--version']) ?? canServe();
+
+const withCredentials = (url: string) => url.replace('rtsp://', `rtsp://${WHO}@`);
+
+/** What both players decode is what the source has. */
+async function watch(
+  t: Test,
+  where: readonly (Namespace | undefined)[],
+  url: (i: number) => string,
+  file: string,
+) {
+  const hashes = await frameHashes(file);
+  const players = await Promise.all([ffmpeg(where[0], url(0), FRAMES), gstreamer(where[1], url(1), FRAMES)]);
+  for (const [i, frames] of (await Promise.all(players.map((player) => player.frames()))).entries())
+    t.equal(difference(frames, hashes, FRAMES - 30), undefined, i === 0 ? 'ffmpeg' : 'GStreamer');
+}
+
+t.test('TCP and Digest, through the kernel', { skip: peers ?? canNetns() ?? false }, async (t) => {
+  const file = await makeClip(temporaryFolder(), 10);
+  const topology = await createTopology({ viewers: 2 });
+  try {
+    const { server, proxy, viewers, upstream, downstream } = topology;
+    const origin = await GstServer.start({
+      file,
+      address: upstream.server.address,
+      namespace: server,
+      tcp: true,
+      digest: WHO,
+    });
+    const product = await Product.start({
+      engine: 'tc',
+      source: withCredentials(origin.url),
+      namespace: proxy,
+    });
+    const watching = watch(t, viewers, (i) => product.url(downstream[i]!.proxy.address, '/clip'), file);
+    const served = until(
+      'both to be served',
+      async () => {
+        const clients = await product.clients();
+        return (
+          clients.length === 2 &&
+          clients.flatMap(({ tracks }) => tracks.map(({ servedBy, packets }) => packets > 0 && servedBy))
+        );
+      },
+      10_000,
+    );
+    t.same(new Set(await served), new Set(['kernel']));
+    await watching;
+    t.notMatch(product.child.describe().replace(product.child.command, ''), /secret/);
+    await product.idle();
+    await origin.sessionsEnded();
+    await product.stop();
+    if (!t.passing()) t.comment(product.child.describe(), origin.child.describe());
+  } finally {
+    await topology.close();
+  }
+});
+
+t.test('TCP and Digest, through user space', { skip: peers ?? false }, async (t) => {
+  const file = await makeClip(temporaryFolder(), 10);
+  const origin = await GstServer.start({ file, address: '127.0.0.1', tcp: true, digest: WHO });
+  const product = await Product.start({
+    ...{
+      engine: 'userspace',
+      source: withCredentials(origin.url),
+      host: '127.0.0.1',
+      port: await freePort(),
+    },
+  });
+  try {
+    await watch(t, [], () => product.url('127.0.0.1', '/clip'), file);
+    await product.idle();
+    await origin.sessionsEnded();
+    await product.stop();
+  } finally {
+    await product.child.stop('SIGKILL');
+    await origin.child.stop();
+  }
+});
+
+const CAMERA = compiled('tools/camera/main.js');
+
+t.test(
+  'the camera dies and comes back; the player goes on',
+  { skip: canRun('ffmpeg', ['-version']) ?? canNetns() ?? false },
+  async (t) => {
+    const topology = await createTopology({ viewers: 1 });
+    try {
+      const { server, proxy, viewers, upstream, downstream } = topology;
+      const { address } = upstream.server;
+      const start = () =>
+        startIn(server, process.execPath, [CAMERA, '--listen', `${address}:8555`, '--json']);
+      for (const engine of ['tc', 'userspace'] as const) {
+        const camera = await start();
+        await camera.output(/"listening"/);
+        const product = await Product.start({
+          engine,
+          source: `rtsp://${address}:8555`,
+          namespace: proxy,
+          more: ['--source-hold', '30'],
+        });
+        const player = await ffmpeg(viewers[0], product.url(downstream[0]!.proxy.address, '/camera'));
+        const decoded = () => player.child.stdout.split('\n').filter((line) => /^0,/.test(line)).length;
+        await until(
+          'some frames',
+          () => decoded() > 25,
+          15_000,
+          () => player.child.describe(),
+        );
+        await camera.stop('SIGKILL');
+        await until(
+          'the proxy to notice',
+          async () => (await product.streams())[0]?.state === 'reconnecting',
+          5000,
+        );
+        const before = decoded();
+        const second = await start();
+        await until(
+          'more frames',
+          () => decoded() > before + 50,
+          20_000,
+          () => product.child.describe() + player.child.describe(),
+        );
+        t.equal((await product.streams())[0]?.state, 'playing', engine);
+        t.equal((await product.clients()).length, 1);
+        t.equal(player.child.running, true, 'the same player, in the same session');
+        const times = player.child.stdout
+          .split('\n')
+          .flatMap((line) => /^0, *(\d+),/.exec(line)?.[1] ?? [])
+          .map(Number);
+        t.same(
+          times,
+          [...times].sort((a, b) => a - b),
+          'timestamps go on',
+        );
+        t.notMatch(player.child.stderr, /RTP: missed|error while decoding/, 'nothing is missing');
+        await player.child.stop();
+        await product.idle();
+        await product.stop();
+        await second.stop();
+      }
+    } finally {
+      await topology.close();
+    }
+  },
+);
