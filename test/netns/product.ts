@@ -50,8 +50,8 @@ export function unprivileged(): string[] {
 
 export interface ProductOptions {
   readonly engine: Engine;
-  /** rtsp://... of the source. */
-  readonly source: string;
+  /** rtsp://... of the source, or, with `--config` among `more`, none. */
+  readonly source?: string;
   readonly namespace?: Namespace;
   /** Address to listen on (default all). */
   readonly host?: string;
@@ -71,7 +71,14 @@ export class Product {
     const command = [
       ...(options.unprivileged ? unprivileged() : []),
       ...['bin/rtsp-fanout', '--listen', `${host}:${port}`, '--datapath', engine],
-      ...['--api-socket', socket, '--log-level', 'debug', ...(options.more ?? []), source],
+      ...[
+        '--api-socket',
+        socket,
+        '--log-level',
+        'debug',
+        ...(options.more ?? []),
+        ...(source === undefined ? [] : [source]),
+      ],
     ];
     const child = await startIn(namespace, command[0]!, command.slice(1));
     const product = new Product(child, port, socket);
