@@ -39,7 +39,7 @@ test-unit: build ## only the tests that need neither root nor other programs
 fuzz: debian-test build ## mutated input into the parsers and the kernel programs, FUZZ_SECONDS (30) each
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),30) $(MAKE) tests ONLY=test/fuzz/
 
-bench-datapath: debian-test build wire ## measure the datapath (root, a quiet machine, 15 minutes) into docs/benchmarks.md
+bench-datapath: debian-test build wire ## measure the datapath (root, a quiet machine, 20 minutes) into docs/benchmarks.md
 	@node dist/tools/bench/datapath.js
 
 bench-interleaved: debian-test build ## what interleaved viewers cost, against plain C (a quiet machine, 1 minute)

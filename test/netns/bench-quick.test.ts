@@ -42,15 +42,19 @@ t.test('--quick measures everything, and nothing is lost', { skip }, async (t) =
   t.notMatch(child.stdout, /NaN|undefined|Infinity/);
 
   const s = results.sections as unknown as Sections;
-  for (const way of s.cost.ways) t.ok(way.readings[0]!.copiesPerSecond > 0, `${way.name} delivers`);
+  for (const { name, delivered, made, programs } of s.cost.ways) {
+    t.ok(delivered.readings[0]!.copiesPerSecond > 0, `${name} delivers`);
+    t.ok(made.readings[0]!.copiesPerSecond > 0, `${name} makes copies`);
+    if (programs) t.ok(programs.nsPerCopy > 0, 'the kernel timed the programs');
+  }
   t.strictSame(
     s.cost.ways.map(({ name }) => name),
-    ['tc', 'sendto', 'sendmmsg'],
+    ['tc', 'xdp', 'sendto', 'sendmmsg'],
   );
-  t.ok(s.cost.programs.nsPerCopy > 0, 'the kernel timed the programs');
   t.ok(s.flatOut.sizes.every(({ copiesPerSecond }) => copiesPerSecond.median > 0));
-  for (const delivery of [...s.loss.runs, s.membership.delivery]) exact(t, delivery);
-  t.equal(s.loss.runs.length, 3, 'three lengths of bursts');
+  const runs = s.loss.engines.flatMap((engine) => engine.runs);
+  for (const delivery of [...runs, s.membership.delivery]) exact(t, delivery);
+  t.equal(runs.length, 6, 'three lengths of bursts, both engines');
   const [wide] = s.bottleneck.runs;
   t.match(wide, { width: 1.2, deferral: true }, 'the wider link, with deferral');
   exact(t, wide!.delivery);
@@ -63,7 +67,7 @@ t.test('--quick measures everything, and nothing is lost', { skip }, async (t) =
 });
 
 t.test('a wrong command line is one clear line', async (t) => {
-  for (const args of [['--only', 'nothing'], ['--repeats', '0'], ['--engine', 'magic'], ['more']]) {
+  for (const args of [['--only', 'nothing'], ['--repeats', '0'], ['--engines', 'magic'], ['more']]) {
     const child = await Child.start(process.execPath, [MAIN, ...args]);
     t.match(await child.finish(), { code: 2 }, args.join(' '));
     t.match(child.stderr, /^bench-datapath: .*\n$/);

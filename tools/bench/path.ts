@@ -35,6 +35,9 @@ export interface Arrived {
   readonly ns: number;
 }
 
+/** With the viewers; before the proxy's device to them; in the viewers' driver, for frames that XDP made. */
+export type SinkPlace = 'ingress' | 'egress' | 'driver';
+
 export class Path {
   readonly crowd: Crowd;
 
@@ -107,10 +110,12 @@ export class Path {
     return Counter.attach(this.viewers, 'eth0', `${VIEWER_PORTS.first}-${VIEWER_PORTS.last}`);
   }
 
-  /** Only drops what arrives, and counts it: what a copy costs at the receiver is then least. */
-  async sink(): Promise<Sink> {
+  /** Throws copies away and counts them: as they arrive with the viewers, so that what they cost there is least; or sooner. */
+  async sink(at: SinkPlace = 'ingress'): Promise<Sink> {
     const ports = `${VIEWER_PORTS.first}-${VIEWER_PORTS.last}`;
-    const child = await this.viewers.spawn(benchTool('sink'), ['eth0', ports]);
+    const [where, device] =
+      at === 'egress' ? [this.topology.proxy, this.down.proxy.device] : [this.viewers, 'eth0'];
+    const child = await where.spawn(benchTool('sink'), [device, ports, at]);
     await child.output(/^ready$/m);
     return new Sink(child);
   }

@@ -21,6 +21,13 @@ interface Filter {
   readonly options?: { readonly prog?: { readonly id: number } };
 }
 
+/** Programs of XDP are on no list of TC's: those of our names that are loaded. Nobody else's engine runs meanwhile. */
+async function xdpIds(path: Path): Promise<string[]> {
+  const text = await path.topology.proxy.run('bpftool', ['--json', 'prog', 'show']);
+  const programs = JSON.parse(text) as { id: number; name?: string }[];
+  return programs.filter(({ name }) => name?.startsWith('xdp_')).map(({ id }) => `${id}`);
+}
+
 /** Ids of the programs that the engine has on its devices. */
 async function programIds(path: Path, fanout: Fanout): Promise<string[]> {
   const { facts } = await fanout.ask('counters', {});
@@ -29,6 +36,7 @@ async function programIds(path: Path, fanout: Fanout): Promise<string[]> {
     const text = await path.topology.proxy.run('tc', ['-json', 'filter', 'show', 'dev', device, 'ingress']);
     for (const { options } of JSON.parse(text) as Filter[]) if (options?.prog) ids.add(`${options.prog.id}`);
   }
+  for (const id of await xdpIds(path)) ids.add(id);
   return [...ids];
 }
 

@@ -3,7 +3,8 @@
 import type { EngineName } from './engines.js';
 
 export interface Context {
-  readonly engine: EngineName;
+  /** Sections that are about one engine take the first. */
+  readonly engines: readonly [EngineName, ...EngineName[]];
   /** Small and short: shows that everything works, figures mean nothing. */
   readonly quick: boolean;
   /** Of everything that is a ratio. */

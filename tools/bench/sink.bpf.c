@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* sink.bpf.c - TC ingress at the viewers' side: drops UDP to a range of ports and counts it, as cheaply as can be, so that
- * what a copy costs is what making it costs. */
+/* sink.bpf.c - throws UDP to a range of ports away and counts it, as cheaply as can be, so that what a copy costs is what making
+ * it costs: as it arrives with the viewers (sink), before it reaches the device that leads there (steal), or, for frames that
+ * XDP made, in the receiving driver (sink_xdp). */
+#include <stdbool.h>
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -21,21 +23,50 @@ struct {
 	__type(value, __u64);
 } copies SEC(".maps");
 
+static __always_inline bool is_copy(const struct ethhdr *eth, const void *end)
+{
+	const struct iphdr *ip = (const void *)(eth + 1);
+	const struct udphdr *udp = (const void *)(ip + 1);
+
+	return (const void *)(udp + 1) <= end && eth->h_proto == bpf_htons(ETH_P_IP) && ip->protocol == IPPROTO_UDP &&
+	       bpf_ntohs(udp->dest) >= low_port && bpf_ntohs(udp->dest) <= high_port;
+}
+
+static __always_inline void count(__u32 datagrams)
+{
+	__u32 zero = 0;
+	__u64 *count = bpf_map_lookup_elem(&copies, &zero);
+
+	if (count)
+		*count += datagrams;
+}
+
+static __always_inline int take(struct __sk_buff *skb, int verdict)
+{
+	if (!is_copy((void *)(long)skb->data, (void *)(long)skb->data_end))
+		return TC_ACT_OK;
+	count(skb->gso_segs > 1 ? skb->gso_segs : 1);
+	return verdict;
+}
+
 SEC("tc")
 int sink(struct __sk_buff *skb)
 {
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	struct iphdr *ip = data + sizeof(struct ethhdr);
-	struct udphdr *udp = (void *)(ip + 1);
-	__u32 zero = 0;
-	__u64 *count;
+	return take(skb, TC_ACT_SHOT);
+}
 
-	if ((void *)(udp + 1) > end || skb->protocol != bpf_htons(ETH_P_IP) || ip->protocol != IPPROTO_UDP)
-		return TC_ACT_OK;
-	if (bpf_ntohs(udp->dest) < low_port || bpf_ntohs(udp->dest) > high_port)
-		return TC_ACT_OK;
-	count = bpf_map_lookup_elem(&copies, &zero);
-	if (count)
-		*count += skb->gso_segs > 1 ? skb->gso_segs : 1;
-	return TC_ACT_SHOT;
+/* Whoever sends it is told that the device took it. */
+SEC("tc")
+int steal(struct __sk_buff *skb)
+{
+	return take(skb, TC_ACT_STOLEN);
+}
+
+SEC("xdp")
+int sink_xdp(struct xdp_md *x)
+{
+	if (!is_copy((void *)(long)x->data, (void *)(long)x->data_end))
+		return XDP_PASS;
+	count(1);
+	return XDP_DROP;
 }

@@ -82,7 +82,11 @@ async function measure(context: Context): Promise<BottleneckResult> {
       [0.8, false],
     ] as const) {
       context.progress(`bottleneck: ${width} of the mean rate, ${deferral ? 'with' : 'without'} deferral`);
-      const fanout = await path.open(context.engine, viewers, deferral ? OBJECTS : OBJECTS_WITHOUT_DEFERRAL);
+      const fanout = await path.open(
+        context.engines[0],
+        viewers,
+        deferral ? OBJECTS : OBJECTS_WITHOUT_DEFERRAL,
+      );
       await narrow(path, width * mean);
       let delivery: Promise<Delivery> | undefined;
       const { cores } = await machineCost(seconds * MEASURED, async () => {

@@ -53,7 +53,7 @@ async function withProgram(
   protocol: Protocol,
   seconds: number,
 ): Promise<number> {
-  const fanout = await path.open(context.engine, 0);
+  const fanout = await path.open(context.engines[0], 0);
   const rate = await blast(path, protocol, seconds);
   await fanout.close();
   const { proxy, upstream } = path.topology;

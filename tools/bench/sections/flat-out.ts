@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from '../../netns/child.js';
 import { wireTool } from '../../wire/counter.js';
+import type { EngineName } from '../engines.js';
 import { figure, range, table } from '../markdown.js';
 import { Path } from '../path.js';
 import type { Counters } from '../protocol.js';
@@ -13,6 +14,7 @@ import { type Spread, spread } from '../statistics.js';
 const FLAT_OUT = 1_000_000;
 
 interface Size {
+  readonly engine: EngineName;
   readonly viewers: number;
   readonly copiesPerSecond: Spread;
   /** Packets that came in, and those refused whole, a second. */
@@ -51,11 +53,11 @@ const spin = async (seconds: number) =>
 
 async function read(
   path: Path,
-  context: Context,
+  engine: EngineName,
   viewers: number,
   r: { bytes: number; seconds: number },
 ): Promise<Reading> {
-  const fanout = await path.open(context.engine, viewers);
+  const fanout = await path.open(engine, viewers);
   const sink = await path.sink();
   const idle = await spin(0.5);
   const traffic = { pps: FLAT_OUT, bytes: r.bytes, burst: 1 };
@@ -88,14 +90,18 @@ async function measure(context: Context): Promise<FlatOutResult> {
   const path = await Path.build(context.addresses);
   const sizes: Size[] = [];
   try {
-    for (const viewers of context.quick ? [90] : [90, 500, 4000]) {
+    const counts = context.quick ? [90] : [90, 500, 4000];
+    for (const [engine, viewers] of context.engines.flatMap((e) => counts.map((n) => [e, n] as const))) {
       const readings: Reading[] = [];
       for (let repeat = 0; repeat < context.repeats; repeat++) {
-        context.progress(`flat out: ${viewers} viewers, repeat ${repeat + 1} of ${context.repeats}`);
-        readings.push(await read(path, context, viewers, r));
+        context.progress(
+          `flat out: ${engine}, ${viewers} viewers, repeat ${repeat + 1} of ${context.repeats}`,
+        );
+        readings.push(await read(path, engine, viewers, r));
       }
       const over = (of: (reading: Reading) => number) => spread(readings.map(of));
       sizes.push({
+        engine,
         viewers,
         copiesPerSecond: over(({ copies }) => copies),
         offered: over(({ offered }) => offered),
@@ -126,6 +132,7 @@ function render(r: FlatOutResult): string[] {
       'for which no ticket is free is refused whole, for all viewers alike.',
     table(
       [
+        'engine',
         'viewers',
         'copies/s',
         'packets/s offered',
@@ -136,6 +143,7 @@ function render(r: FlatOutResult): string[] {
         'limited by',
       ],
       r.sizes.map((size) => [
+        size.engine,
         figure(size.viewers),
         range(size.copiesPerSecond),
         range(size.offered),

@@ -46,7 +46,7 @@ async function measure(context: Context): Promise<LatencyResult> {
   const path = await Path.build(context.addresses);
   const runs: Run[] = [];
   try {
-    const fanout = await path.open(context.engine, viewers);
+    const fanout = await path.open(context.engines[0], viewers);
     for (const burst of [1, 30]) {
       context.progress(`latency: bursts of ${burst}`);
       const clock = await path.latency(viewers);

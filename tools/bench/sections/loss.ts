@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lost, duplicated, reordered with thousands of viewers and packets back to back; and from how many viewers on it begins.
 import { type Delivery, deliverTo, isExact, losses } from '../delivery.js';
+import type { EngineName } from '../engines.js';
 import { figure, table, verdict } from '../markdown.js';
 import { Path } from '../path.js';
 import type { Context, Section } from '../section.js';
@@ -10,22 +11,29 @@ const BURSTS = [1, 10, 30];
 const TARGET_VIEWERS = 2000;
 const THESIS_VIEWERS = 4800;
 const STEP = 400;
+const QUICK_VIEWERS = 100;
+const TARGET = '0 lost, 0 duplicated, 0 reordered';
 
 export interface LossResult {
   readonly targetViewers: number;
+  readonly engines: readonly EngineLoss[];
+}
+
+interface EngineLoss {
+  readonly engine: EngineName;
   readonly runs: readonly Delivery[];
   /** With the longest bursts, from few viewers to many until something is lost. */
   readonly ladder: readonly Delivery[];
 }
 
-async function measure(context: Context): Promise<LossResult> {
-  const sizes = context.quick ? [100] : [TARGET_VIEWERS, THESIS_VIEWERS];
+async function measureEngine(context: Context, engine: EngineName): Promise<EngineLoss> {
+  const sizes = context.quick ? [QUICK_VIEWERS] : [TARGET_VIEWERS, THESIS_VIEWERS];
   const seconds = context.quick ? 1 : 15;
   const path = await Path.build(context.addresses);
   const runs: Delivery[] = [];
   const deliver = (viewers: number, burst: number) => {
-    context.progress(`loss: ${viewers} viewers, bursts of ${burst}`);
-    return deliverTo(path, context.engine, viewers, { ...RATE, burst }, seconds);
+    context.progress(`loss: ${engine}, ${viewers} viewers, bursts of ${burst}`);
+    return deliverTo(path, engine, viewers, { ...RATE, burst }, seconds);
   };
   try {
     for (const viewers of sizes) for (const burst of BURSTS) runs.push(await deliver(viewers, burst));
@@ -34,10 +42,16 @@ async function measure(context: Context): Promise<LossResult> {
     const top = runs.at(-1)!;
     for (let n = sizes[0]! + STEP; !isExact(top) && n < top.viewers && ladder.every(isExact); n += STEP)
       ladder.push(await deliver(n, longest));
-    return { targetViewers: sizes[0]!, runs, ladder };
+    return { engine, runs, ladder };
   } finally {
     await path.close();
   }
+}
+
+async function measure(context: Context): Promise<LossResult> {
+  const engines: EngineLoss[] = [];
+  for (const engine of context.engines) engines.push(await measureEngine(context, engine));
+  return { targetViewers: context.quick ? QUICK_VIEWERS : TARGET_VIEWERS, engines };
 }
 
 function row(d: Delivery): string[] {
@@ -48,36 +62,47 @@ function row(d: Delivery): string[] {
   return [...counts, figure(d.passes, 1), figure(d.full, 1), losses(d)];
 }
 
-function render(r: LossResult): string[] {
-  const head = [
-    'viewers',
-    'burst',
-    'copies due',
-    'lost',
-    'duplicated',
-    'reordered',
-    'passes per packet',
-    'full egress per packet',
-    'lost where',
-  ];
-  const wanted = r.runs.filter(({ viewers }) => viewers === r.targetViewers);
-  const { seconds, traffic } = r.runs[0]!;
-  const firstLoss = r.ladder.find((d) => !isExact(d));
+const HEAD = [
+  'viewers',
+  'burst',
+  'copies due',
+  'lost',
+  'duplicated',
+  'reordered',
+  'passes per packet',
+  'full egress per packet',
+  'lost where',
+];
+
+function renderEngine({ engine, runs, ladder }: EngineLoss, targetViewers: number): string[] {
+  const wanted = runs.filter(({ viewers }) => viewers === targetViewers);
+  const beyond = runs.filter(({ viewers }) => viewers !== targetViewers);
+  const firstLoss = ladder.find((d) => !isExact(d));
   const text = [
-    `${traffic.pps} packets/s of ${traffic.bytes} B on average, ${seconds} s each, counted per viewer by sequence number where they ` +
-      'arrive (net.core.dev_weight is global and was left alone).',
-    table(head, r.runs.map(row)),
-    `${figure(r.targetViewers)} viewers: ${verdict(wanted.every(isExact), '0 lost, 0 duplicated, 0 reordered')}.`,
+    `### ${engine}`,
+    table(HEAD, runs.map(row)),
+    `${figure(targetViewers)} viewers: ${verdict(wanted.every(isExact), TARGET)}.`,
   ];
-  if (r.ladder.length > 0)
+  if (beyond.length > 0)
+    text.push(`${figure(beyond[0]!.viewers)} viewers: ${verdict(beyond.every(isExact), TARGET)}.`);
+  if (ladder.length > 0)
     text.push(
-      `From how many viewers on, with bursts of ${r.ladder[0]!.traffic.burst}:`,
-      table(head, r.ladder.map(row)),
+      `From how many viewers on, with bursts of ${ladder[0]!.traffic.burst}:`,
+      table(HEAD, ladder.map(row)),
       firstLoss
         ? `The first loss comes at ${figure(firstLoss.viewers)} viewers: ${losses(firstLoss)}.`
         : 'None of these lost any.',
     );
   return text;
+}
+
+function render(r: LossResult): string[] {
+  const { seconds, traffic } = r.engines[0]!.runs[0]!;
+  return [
+    `${traffic.pps} packets/s of ${traffic.bytes} B on average, ${seconds} s each, counted per viewer by sequence number where they ` +
+      'arrive (net.core.dev_weight is global and was left alone).',
+    ...r.engines.flatMap((one) => renderEngine(one, r.targetViewers)),
+  ];
 }
 
 export const loss: Section<LossResult> = {

@@ -44,7 +44,7 @@ async function measure(context: Context): Promise<MembershipResult> {
   const path = await Path.build(context.addresses);
   try {
     context.progress(`membership: ${residents} viewers join`);
-    const fanout = await path.open(context.engine, residents);
+    const fanout = await path.open(context.engines[0], residents);
     context.progress(`membership: ${guests} come and go meanwhile`);
     let churned: Promise<Churned> | undefined;
     const crowd = { ...path.crowd, firstPort: GUEST_PORT };
