@@ -10,6 +10,7 @@ import { endpointText, isLinkLocal } from './state/address.js';
 export interface BannerFacts {
   readonly version: string;
   readonly listen: Endpoint;
+  readonly tls: Endpoint | undefined;
   readonly paths: Pick<PathsGiven, 'source' | 'example'>;
   readonly datapath: Pick<Datapath, 'engine' | 'why'>;
   readonly apiSocket: string;
@@ -18,9 +19,11 @@ export interface BannerFacts {
 }
 
 export function bannerText(facts: BannerFacts): string {
-  const { listen, paths, datapath, apiSocket } = facts;
-  const urls = addressesToOpen(listen.address).map(
-    (address) => `rtsp://${endpointText(address, listen.port)}${paths.example ?? '/...'}`,
+  const { listen, tls, paths, datapath, apiSocket } = facts;
+  const urls = Object.entries({ rtsp: listen, rtsps: tls }).flatMap(([scheme, at]) =>
+    (at ? addressesToOpen(at.address) : []).map(
+      (address) => `${scheme}://${endpointText(address, at!.port)}${paths.example ?? '/...'}`,
+    ),
   );
   const socket = apiSocket === defaultSocketPath() ? '' : ` --api-socket ${apiSocket}`;
   return [

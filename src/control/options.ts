@@ -8,6 +8,7 @@ import { defaultSocketPath } from './api/socket-path.js';
 import { ENGINES_WANTED, type EngineWanted } from './kernel/choose.js';
 import { DEFAULT_PICTURES, type PictureOptions } from './kernel/picture-options.js';
 import { stateFormat } from './hold/state-format.js';
+import { addListenOptions, readListen, type ListenGiven } from './listen-options.js';
 import { LOG_LEVELS, type LogLevel } from './log.js';
 import { addMulticastOptions, readMulticast, type MulticastGiven } from './multicast-options.js';
 import type { ListenAt } from './path/ports.js';
@@ -64,7 +65,8 @@ const { holdMs, cachePackets, cacheTotalPackets } = DEFAULT_PICTURES;
 /** As commander hands them over. */
 interface Given
   extends
-    Omit<Options, 'source' | 'sourceSettings' | 'pictures' | 'multicast' | 'orphanLimitMs'>,
+    Omit<Options, 'listen' | 'source' | 'sourceSettings' | 'pictures' | 'multicast' | 'orphanLimitMs'>,
+    ListenGiven,
     MulticastGiven,
     SourceGiven {
   readonly orphanLimit: number;
@@ -78,12 +80,9 @@ export function parseCommandLine(argv: readonly string[]): Options {
     .description(
       'RTSP proxy: one camera in, any number of viewers out, RTP copied in the kernel where it can be.',
     )
-    .argument('[url]', 'the source: rtsp://[NAME:PASSWORD@]SERVER[:PORT][/PATH]', sourceUrl)
-    .option('--config <file>', 'instead of a source: a file of paths, each with its source (docs/config.md)')
-    .option('--listen <[host:]port>', 'where viewers connect to', listenAddress, {
-      host: undefined,
-      port: 8554,
-    })
+    .argument('[url]', 'the source: rtsp[s]://[NAME:PASSWORD@]SERVER[:PORT][/PATH]', sourceUrl)
+    .option('--config <file>', 'instead of a source: a file of paths, each with its source (docs/config.md)');
+  addListenOptions(program)
     .addOption(
       new Option('--datapath <engine>', 'who copies the packets').choices(ENGINES_WANTED).default('auto'),
     )
@@ -117,8 +116,6 @@ export function parseCommandLine(argv: readonly string[]): Options {
     .addOption(new Option('--log-level <level>', 'on stderr').choices(LOG_LEVELS).default('info'))
     .version(version())
     .addHelpText('after', EXAMPLES);
-  program.options.find((option) => option.long === '--listen')!.defaultValueDescription =
-    '8554 of all addresses, IPv4 and IPv6';
   program.on('option:takes-over', () => {
     process.stdout.write(`${stateFormat()}\n`);
     process.exit(0);
@@ -126,7 +123,7 @@ export function parseCommandLine(argv: readonly string[]): Options {
   program.parse(argv);
   const options = program.opts<Given>();
   const { keyFrameWait: seconds, pictureCache: packets, orphanLimit: limit } = options;
-  const { listen, datapath, apiSocket, keep, logLevel } = options;
+  const { datapath, apiSocket, keep, logLevel } = options;
   const pictures = {
     holdMs: Math.round(seconds * 1000),
     cachePackets: packets,
@@ -141,7 +138,7 @@ export function parseCommandLine(argv: readonly string[]): Options {
     program.error('a URL and --config exclude each other: the file says where the sources are');
   if (config !== undefined) refuseSourceOptions(program);
   return {
-    listen,
+    listen: readListen(program, options),
     datapath,
     pictures,
     multicast,
@@ -153,15 +150,6 @@ export function parseCommandLine(argv: readonly string[]): Options {
     sourceSettings: readSource(options),
     config,
   };
-}
-
-/** `8554`, `127.0.0.1:8554`, `[::1]:8554`, `localhost:8554`. */
-function listenAddress(text: string): ListenAt {
-  const parts = /^(?:(?:\[([^\]]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text);
-  const port = Number(parts?.[3]);
-  if (!parts || port < 1 || port > 65_535)
-    throw new InvalidArgumentError('It is [HOST:]PORT, IPv6 addresses in brackets, ports from 1 to 65535.');
-  return { host: parts[1] ?? parts[2], port };
 }
 
 function keyFrameWait(text: string): number {

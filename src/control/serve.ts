@@ -51,7 +51,8 @@ export async function serve(options: Options, paths: PathsGiven, parts: Parts, l
 
   former?.takenOver();
   const proxyctl = relative(process.cwd(), fileURLToPath(new URL('../../../bin/proxyctl', import.meta.url)));
-  return bannerText({ version: version(), listen: address, paths, datapath, apiSocket, proxyctl });
+  const { tlsAddress: tls } = proxy;
+  return bannerText({ version: version(), listen: address, tls, paths, datapath, apiSocket, proxyctl });
 }
 
 /** After SIGHUP, too, of which main.ts knows that it does not end the process then. */
@@ -60,9 +61,18 @@ function followConfig(file: string, { table }: PathsGiven, proxy: Proxy, parts: 
   process.on('SIGHUP', () => {
     log.info({ file }, 'asked to read the paths again');
     watch.reload();
+    reloadTls(proxy, log);
   });
   watch.reload(); // it may have changed since it was read first
   parts.built('configuration', () => watch.close());
+}
+
+function reloadTls(proxy: Proxy, log: Log): void {
+  try {
+    proxy.reloadTls();
+  } catch (error) {
+    log.error({ why: (error as Error).message }, 'the certificate stays as it was');
+  }
 }
 
 function onUpgrade(held: boolean, proxy: Proxy, log: Log): void {

@@ -9,6 +9,7 @@ import {
   type PathSettings,
   type SourceTransport,
 } from './config/path-config.js';
+import { readFingerprint } from './config/user-kinds.js';
 import { credentialsOf, parseRtspUrl, type RtspUrl } from './rtsp/url.js';
 
 export const CREDENTIALS_HELP = `
@@ -24,6 +25,8 @@ const LONGEST_HOLD_SECONDS = 3600;
 export interface SourceGiven {
   readonly sourceTransport: SourceTransport;
   readonly sourceHold: number;
+  readonly sourceCa?: string;
+  readonly sourceFingerprint?: string;
 }
 
 export function addSourceOptions(program: Command): Command {
@@ -42,11 +45,27 @@ export function addSourceOptions(program: Command): Command {
       'how long viewers of a lost live source are held while it is asked again; 0: not at all',
       holdSeconds,
       sourceHold / 1000,
+    )
+    .option(
+      '--source-ca <file>',
+      'PEM, the authorities that may have signed the certificate of an rtsps:// source (default: those that Node knows)',
+    )
+    .option(
+      '--source-fingerprint <sha256>',
+      'of the certificate itself, in hexadecimal; it may then be signed by anybody, for any name',
+      fingerprint,
     );
 }
 
-export function readSource({ sourceTransport, sourceHold }: SourceGiven): Partial<PathSettings> {
-  return { sourceTransport, sourceHold: sourceHold * 1000 };
+export function readSource(given: SourceGiven): Partial<PathSettings> {
+  const { sourceTransport, sourceHold, sourceCa, sourceFingerprint } = given;
+  return { sourceTransport, sourceHold: sourceHold * 1000, sourceCa, sourceFingerprint };
+}
+
+function fingerprint(text: string): string {
+  const read = readFingerprint(text);
+  if (read !== undefined) return read;
+  throw new InvalidArgumentError('It is 64 hexadecimal digits, with or without colons.');
 }
 
 /** With --config the file says such things, of each path. */
@@ -62,11 +81,11 @@ export function sourceUrl(text: string): RtspUrl {
   try {
     const url = parseRtspUrl(text);
     credentialsOf(url);
-    if (url.scheme === 'rtsp') return url;
+    if (url.scheme !== 'rtspu') return url;
   } catch (error) {
     throw new InvalidArgumentError((error as Error).message);
   }
-  throw new InvalidArgumentError('Only rtsp:// sources are supported.');
+  throw new InvalidArgumentError('Only rtsp:// and rtsps:// sources are supported.');
 }
 
 function holdSeconds(text: string): number {

@@ -5,7 +5,7 @@
 import type { AddressRange } from '../state/address-range.js';
 import { addressRange, choice, duration, list, text, whole, type Kind } from './kinds.js';
 import type { SourceTemplate } from './source-template.js';
-import { httpUrl, user, type User } from './user-kinds.js';
+import { fingerprint, httpUrl, user, type User } from './user-kinds.js';
 
 export type AuthMethod = 'basic' | 'digest';
 
@@ -34,6 +34,10 @@ export const FIELDS = {
   sourceTransport: field<SourceTransport>(choice(...SOURCE_TRANSPORTS), 'auto'),
   /** How long viewers of a live source that is lost are held while it is asked again, milliseconds; 0: they are not. */
   sourceHold: field<number>(duration(0, 3_600_000), 60_000, { live: true }),
+  /** For rtsps://: file of authorities (PEM) that may have signed the source's certificate; undefined: those that Node knows. */
+  sourceCa: field<string | undefined>(text, undefined),
+  /** SHA-256 of the certificate itself. */
+  sourceFingerprint: field<string | undefined>(fingerprint, undefined),
   /** Who may watch; undefined: anybody, unless the hook says otherwise. */
   readUsers: field<readonly User[] | undefined>(list(user), undefined, { live: true }),
   /** URL that is asked about everybody who is not among the users. */

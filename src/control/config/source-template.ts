@@ -30,7 +30,7 @@ const VARIABLE = /\$(path|query|[1-9])/g;
  */
 export function parseSourceTemplate(text: string, stars: number): SourceTemplate {
   const url = parseRtspUrl(text);
-  if (url.scheme !== 'rtsp') throw new RtspError(400, 'Only rtsp:// sources are supported.');
+  if (url.scheme === 'rtspu') throw new RtspError(400, 'Only rtsp:// and rtsps:// sources are supported.');
   credentialsOf(url);
   const variables = [...pathAndQuery(url).matchAll(VARIABLE)];
   for (const [variable, name] of variables)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Values about who may do something: users with their passwords, and the URL of a hook.
+// Values about who is who: users with their passwords, the URL of a hook, the fingerprint of a certificate.
 
 import { headerText } from '../rtsp/digest.js';
 import { parseStoredPassword, type StoredPassword } from '../rtsp/stored-password.js';
@@ -56,3 +56,13 @@ export const httpUrl: Kind<string> = (value, key, faults) => {
   if (url && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '') return text;
   return faults.add(value.line, `${key} must be http:// or https:// with no user name in it`);
 };
+
+export const fingerprint: Kind<string> = (value, key, faults) =>
+  (value.kind === 'scalar' ? readFingerprint(String(value.value)) : undefined) ??
+  faults.add(value.line, `${key} must be the SHA-256 of a certificate, 64 hexadecimal digits`);
+
+/** With or without colons; as openssl and Node write it. Undefined: it is none. */
+export function readFingerprint(text: string): string | undefined {
+  const digits = text.replaceAll(':', '').toUpperCase();
+  return /^[\dA-F]{64}$/.test(digits) ? digits.match(/../g)!.join(':') : undefined;
+}

@@ -2,8 +2,9 @@
 // The RTSP connection to a source: bytes in, messages up. Whatever goes wrong below ends it with one event.
 
 import { connect as connectTcp, Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 
-import type { SourceEvents, SourceLink } from '../path/ports.js';
+import type { SourceAddress, SourceEvents, SourceLink, SourceTrust } from '../path/ports.js';
 import { RtspError } from '../rtsp/errors.js';
 import { Framer } from '../rtsp/framer.js';
 import type { RtspMessage } from '../rtsp/message.js';
@@ -11,6 +12,7 @@ import { frameOf } from '../rtsp/interleaved.js';
 import { serialize } from '../rtsp/serialize.js';
 import { plainAddress } from '../state/address.js';
 import type { HeldSockets } from './held-sockets.js';
+import { certificateFault, connectTls } from './source-tls.js';
 
 const KEEP_ALIVE_MS = 10_000;
 /** A host name may stand for several addresses, which are tried one after the other. */
@@ -20,25 +22,30 @@ const MAX_UNSENT = 4 * 1024 * 1024;
 const MAX_UNSENT_FRAMES = 64 * 1024;
 
 export function connectSource(
-  { host, port }: { host: string; port: number },
+  { host, port, tls }: SourceAddress,
   events: SourceEvents,
   held?: HeldSockets,
 ): SourceLink {
-  const socket = connectTcp({
-    host,
-    port,
-    autoSelectFamilyAttemptTimeout: ATTEMPT_MS,
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: KEEP_ALIVE_MS,
-  });
-  return new SourceConnection(socket, events, held);
+  const to = {
+    ...{ host, port, autoSelectFamilyAttemptTimeout: ATTEMPT_MS },
+    ...{ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS },
+  };
+  if (!tls) return new SourceConnection(connectTcp(to), events, { held });
+  try {
+    return new SourceConnection(connectTls(to, tls), events, { trust: tls });
+  } catch (error) {
+    let closed = false;
+    queueMicrotask(() => {
+      if (!closed) events.closed(error as Error);
+    });
+    return { send: () => {}, close: () => (closed = true), hold: () => undefined };
+  }
 }
 
 /** The connection that a former process of ours had; undefined: nobody has held it. */
 export function restoreSource(name: string, events: SourceEvents, held: HeldSockets): SourceLink | undefined {
   const fd = held.take(name);
-  return fd === undefined ? undefined : new SourceConnection(new Socket({ fd }), events, held, name);
+  return fd === undefined ? undefined : new SourceConnection(new Socket({ fd }), events, { held, name });
 }
 
 class SourceConnection implements SourceLink {
@@ -49,13 +56,19 @@ class SourceConnection implements SourceLink {
   #name: string | undefined;
   #closed = false;
 
-  constructor(socket: Socket, events: SourceEvents, held?: HeldSockets, name?: string) {
+  /** `held` is left out for TLS, which no other process could go on with; `name`: it is open, and held under that name. */
+  constructor(
+    socket: Socket | TLSSocket,
+    events: SourceEvents,
+    { held, name, trust }: { held?: HeldSockets | undefined; name?: string; trust?: SourceTrust },
+  ) {
     this.#events = events;
     this.#held = held;
     this.#name = name;
     this.#socket = socket;
     if (name !== undefined) this.#opened();
-    socket.on('connect', () => this.#opened());
+    if (trust) socket.on('secureConnect', () => this.#secured(socket as TLSSocket, trust));
+    else socket.on('connect', () => this.#opened());
     socket.on('data', (chunk) => this.#receive(chunk));
     socket.on('error', (error) => this.#fail(oneError(error)));
     socket.on('close', () => {
@@ -88,7 +101,19 @@ class SourceConnection implements SourceLink {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#socket.destroySoon();
+    // Corked: we do not know yet who that is, and what waits is not for anybody else.
+    if (this.#socket.writableCorked > 0) this.#socket.destroy();
+    else this.#socket.destroySoon();
+  }
+
+  #secured(socket: TLSSocket, trust: SourceTrust): void {
+    const fault = certificateFault(socket, trust);
+    if (fault) {
+      this.#fail(fault);
+      return;
+    }
+    socket.uncork();
+    this.#opened();
   }
 
   #opened(): void {

@@ -137,7 +137,22 @@ export interface SourceEvents {
   closed(why: Error): void;
 }
 
-export type ConnectSource = (to: { host: string; port: number }, events: SourceEvents) => SourceLink;
+export interface SourceAddress {
+  readonly host: string;
+  readonly port: number;
+  /** TLS; undefined: none. */
+  readonly tls?: SourceTrust | undefined;
+}
+
+/** What a source's certificate must be: signed by an authority and for its host, unless only the fingerprint is given. */
+export interface SourceTrust {
+  /** Name of a PEM file; undefined: the authorities that are known anyway. */
+  readonly authority: string | undefined;
+  /** SHA-256, `AB:CD:...`. */
+  readonly fingerprint: string | undefined;
+}
+
+export type ConnectSource = (to: SourceAddress, events: SourceEvents) => SourceLink;
 
 /** Binds a pair; rejects when no adjacent ports are left. With `sender` it sends to that group and hears reports to it. */
 export type BindUdpPair = (sender?: MulticastSender) => Promise<UdpPair>;

@@ -50,8 +50,12 @@ export interface MulticastOptions {
 export interface Proxy extends ProxyView {
   /** Resolves with the address that viewers can connect to; rejects with one sentence for the command line. */
   listen(): Promise<Endpoint>;
+  /** Where viewers can connect to with TLS; undefined before listen(), too. */
+  readonly tlsAddress: Endpoint | undefined;
   /** Another table of paths takes effect. */
   reload(paths: PathTable): void;
+  /** Reads certificate and key again. @throws Error, one sentence: they stay as they were */
+  reloadTls(): void;
   /** Takes no further request; resolves when those under way are answered: the next process can go on from here. */
   quiesce(): Promise<void>;
   /** Tells viewers and source, closes everything. */
@@ -102,8 +106,16 @@ class FanOutProxy implements Proxy {
     return this.#listener.address;
   }
 
+  get tlsAddress(): Endpoint | undefined {
+    return this.#listener?.tlsAddress;
+  }
+
   reload(paths: PathTable): void {
     reload(this.#story, paths);
+  }
+
+  reloadTls(): void {
+    this.#listener?.reloadTls();
   }
 
   async quiesce(): Promise<void> {

@@ -8,7 +8,7 @@ import type { RtspUrl } from '../rtsp/url.js';
 import type { Deadline } from '../state/deadlines.js';
 import { PendingRequests, type PendingRequest } from '../state/pending.js';
 import { nowMs, type Context } from './context.js';
-import type { Endpoint, SourceEvents, SourceLink } from './ports.js';
+import type { Endpoint, SourceEvents, SourceLink, SourceTrust } from './ports.js';
 import { Refusal } from './refusal.js';
 import type { Frames } from './source-interleaved.js';
 import { SourceLogin, type SourceCredentials } from './source-login.js';
@@ -19,6 +19,8 @@ export const USER_AGENT = 'rtsp-fanout';
 export interface UpstreamTarget {
   readonly url: RtspUrl;
   readonly credentials: SourceCredentials | undefined;
+  /** For rtsps://. */
+  readonly trust: SourceTrust;
 }
 
 interface RequestOptions {
@@ -36,6 +38,7 @@ interface Waiting extends PendingRequest {
 export class Upstream implements Frames {
   readonly #context: Context;
   readonly #source: RtspUrl;
+  readonly #trust: SourceTrust;
   readonly #gone: (why: Refusal) => void;
   readonly #pending: PendingRequests<Waiting>;
   readonly #login: SourceLogin;
@@ -52,8 +55,10 @@ export class Upstream implements Frames {
   #formerCseq = 0;
 
   /** `gone` is called once if the connection ends from below; not after close(). */
-  constructor(context: Context, { url: source, credentials }: UpstreamTarget, gone: (why: Refusal) => void) {
+  constructor(context: Context, target: UpstreamTarget, gone: (why: Refusal) => void) {
+    const { url: source, credentials, trust } = target;
     this.#source = source;
+    this.#trust = trust;
     this.#context = context;
     this.#gone = gone;
     this.#pending = new PendingRequests(context.limits.pendingRequests);
@@ -174,8 +179,9 @@ export class Upstream implements Frames {
   };
 
   #flush(): void {
-    const { host, port } = this.#source;
-    this.#link ??= this.#context.connect({ host, port }, this.#events);
+    const { host, port, scheme } = this.#source;
+    const tls = scheme === 'rtsps' ? this.#trust : undefined;
+    this.#link ??= this.#context.connect({ host, port, tls }, this.#events);
     for (let next = this.#pending.takeUnsent(); next; next = this.#pending.takeUnsent())
       this.#link.send(next.message);
   }
