@@ -18,7 +18,12 @@ them is written as in any URL (%40 for @).
 `;
 
 /** Options that are keys of a path, too. */
-const OF_PATHS: Readonly<Record<keyof SourceGiven, true>> = { sourceTransport: true, sourceHold: true };
+const OF_PATHS: Readonly<Record<keyof SourceGiven, true>> = {
+  sourceTransport: true,
+  sourceHold: true,
+  sourceCa: true,
+  sourceFingerprint: true,
+};
 const LONGEST_HOLD_SECONDS = 3600;
 
 /** As commander hands them over. */

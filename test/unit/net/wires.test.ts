@@ -1,30 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // What RTSP may come over besides plain TCP: TLS, an HTTP tunnel, and a tunnel within TLS. Over real sockets, with a fake
-// story behind them; the pure part of the tunnel on its own.
+// story behind them.
 import t from 'tap';
-import fc from 'fast-check';
 import { once } from 'node:events';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect, type AddressInfo, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
+import { connect as connectTls } from 'node:tls';
 import { openListener } from '../../../src/control/net/listener.js';
-import { connectSource } from '../../../src/control/net/source-connection.js';
-import type {
-  Listener,
-  ListenAt,
-  Log,
-  SourceTrust,
-  ViewerLink,
-  ViewerRequests,
-} from '../../../src/control/path/ports.js';
-import { RtspError } from '../../../src/control/rtsp/errors.js';
-import { request, response, type RtspRequest } from '../../../src/control/rtsp/message.js';
-import { Base64Decoder, beginsWithHttp, parseTunnelHead } from '../../../src/control/rtsp/tunnel.js';
+import type { Listener, ListenAt, Log, ViewerLink, ViewerRequests } from '../../../src/control/path/ports.js';
+import { response, type RtspRequest } from '../../../src/control/rtsp/message.js';
 import { Deadlines } from '../../../src/control/state/deadlines.js';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/control/state/limits.js';
 import { Tally } from '../../../src/control/state/tally.js';
-import { Authority, type Issued } from '../../fixtures/tls.js';
+import { Authority } from '../../fixtures/tls.js';
 
 const QUIET: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -105,77 +94,6 @@ const post = (cookie: string) =>
   'Content-Length: 32767\r\n\r\n';
 const answersIn = (text: string) =>
   [...text.matchAll(/RTSP\/1\.0 (\d+) [^\r]*\r\nCSeq: (\d+)/g)].map((m) => `${m[1]}/${m[2]}`);
-
-function statusOf(run: () => unknown): number {
-  try {
-    run();
-    return 200;
-  } catch (error) {
-    return (error as RtspError).status;
-  }
-}
-
-t.test('base64 comes in any pieces, padded wherever a message ends', async (t) => {
-  fc.assert(
-    fc.property(
-      fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 12 }),
-      fc.array(fc.nat({ max: 50 })),
-      fc.constantFrom('', '\r\n', ' '),
-      (messages, cuts, blank) => {
-        const text = messages.map((bytes) => Buffer.from(bytes).toString('base64')).join(blank);
-        const decoder = new Base64Decoder();
-        const parts: Buffer[] = [];
-        let from = 0;
-        for (const cut of [...cuts, text.length]) {
-          parts.push(decoder.decode(Buffer.from(text.slice(from, from + cut))));
-          from += cut;
-        }
-        return Buffer.concat(parts).equals(Buffer.concat(messages));
-      },
-    ),
-  );
-  for (const wrong of ['abc$', 'a===', '====', 'ab=c', '=abc', 'ab\x00d', 'QQ==Q=Q='])
-    t.equal(
-      statusOf(() => new Base64Decoder().decode(Buffer.from(wrong))),
-      400,
-    );
-});
-
-t.test('the first bytes tell HTTP from RTSP', async (t) => {
-  const tell = (text: string) => beginsWithHttp(Buffer.from(text));
-  for (const text of ['', 'G', 'GET', 'P', 'POST']) t.equal(tell(text), undefined, text);
-  for (const text of ['GET /', 'GET ', 'POST /x']) t.equal(tell(text), true, text);
-  for (const text of ['GET_', 'OPTIO', '$', 'PLAY', 'POSTS', 'get /', '\r\n'])
-    t.equal(tell(text), false, text);
-});
-
-t.test('the head of a tunnel', async (t) => {
-  const head = (text: string) => parseTunnelHead(Buffer.from(text));
-  t.same(head(get('abc')), { method: 'GET', cookie: 'abc', length: get('abc').length });
-  t.same(head(`${post('x y'.slice(0, 1))}QUJD`)?.length, post('x').length);
-  t.same(head('GET / HTTP/1.1\nX-SESSIONCOOKIE:abc\n\n')?.cookie, 'abc', 'LF alone');
-  t.equal(head(get('abc').slice(0, -1)), undefined);
-  t.equal(
-    statusOf(() => head('GET / HTTP/1.1\r\nHost: x\r\n\r\n')),
-    400,
-  );
-  t.equal(
-    statusOf(() => head('GET / HTTP/2.0\r\nx-sessioncookie: a\r\n\r\n')),
-    400,
-  );
-  t.equal(
-    statusOf(() => head('GET  HTTP/1.0\r\nx-sessioncookie: a\r\n\r\n')),
-    400,
-  );
-  t.equal(
-    statusOf(() => head(`GET / HTTP/1.0\r\nx-sessioncookie: ${'a'.repeat(129)}\r\n\r\n`)),
-    400,
-  );
-  t.equal(
-    statusOf(() => head(`GET /${'a'.repeat(9000)}`)),
-    431,
-  );
-});
 
 t.test('a tunnel: requests by POST, answers by GET, however the bytes are cut', async (t) => {
   const { story, listener } = await start();
@@ -360,71 +278,4 @@ t.test('TLS that cannot be done is told at the start', async (t) => {
     start({}, { at: { host: '127.0.0.1', port: 0 }, files: { certificate, key } }),
     /TLS cannot be done with/,
   );
-});
-
-t.test('towards a source: nothing is sent before its certificate has been found good', async (t) => {
-  const authority = new Authority(t.testdir());
-  const good = authority.issue('IP:127.0.0.1,DNS:localhost');
-  const another = authority.issue('DNS:camera.example');
-  let got = '';
-  const sockets = new Set<Socket>();
-  const serve = async ({ certificate, key }: Issued) => {
-    const files = { cert: readFileSync(certificate), key: readFileSync(key) };
-    const server = createTlsServer(files, (socket) => {
-      socket.on('data', (chunk) => {
-        got += chunk.toString();
-        socket.write('RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n');
-      });
-      socket.on('error', () => {});
-    });
-    server.on('connection', (socket) => sockets.add(socket.on('error', () => {})));
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    t.teardown(() => server.close());
-    return (server.address() as AddressInfo).port;
-  };
-  const [port, wrongName] = [await serve(good), await serve(another)];
-  const ask = (to: { host?: string; port: number }, trust: Partial<SourceTrust>) =>
-    new Promise<string>((resolve) => {
-      const tls = { authority: undefined, fingerprint: undefined, ...trust };
-      const link = connectSource(
-        { host: '127.0.0.1', ...to, tls },
-        {
-          opened: () => {},
-          message: (message) => {
-            resolve(message.kind);
-            link.close();
-          },
-          closed: (why) => resolve(why.message),
-        },
-      );
-      link.send(request('OPTIONS', '*', [['CSeq', '1']]));
-    });
-  const ca = { authority: authority.certificate };
-  t.equal(await ask({ port }, ca), 'response');
-  t.equal(await ask({ host: 'localhost', port }, ca), 'response', 'by name');
-  t.equal(
-    await ask({ port }, { fingerprint: good.fingerprint }),
-    'response',
-    'by fingerprint, whoever signed',
-  );
-  t.equal(await ask({ port: wrongName }, { fingerprint: another.fingerprint }), 'response');
-  t.equal(await ask({ port }, { ...ca, fingerprint: good.fingerprint }), 'response', 'both');
-
-  got = '';
-  t.match(await ask({ port }, {}), /certificate/, 'an authority that nobody knows');
-  t.match(await ask({ port: wrongName }, ca), /altnames/, 'another name');
-  t.match(await ask({ port: wrongName }, { ...ca, fingerprint: another.fingerprint }), /altnames/);
-  t.match(await ask({ port }, { fingerprint: another.fingerprint }), /^its certificate has the fingerprint/);
-  t.match(await ask({ port }, { authority: '/nowhere/ca.pem' }), '/nowhere/ca.pem cannot be read: ENOENT');
-  t.match(await ask({ port }, { authority: good.key }), /./, 'a file without certificates');
-  const gone = connectSource(
-    { host: '127.0.0.1', port, tls: { authority: undefined, fingerprint: undefined } },
-    { opened: () => {}, message: () => {}, closed: () => t.fail('no event after close()') },
-  );
-  gone.send(request('OPTIONS', '*', [['CSeq', '1']]));
-  gone.close();
-  await sleep(50);
-  t.equal(got, '', 'and none of them got a byte');
-  await until(() => [...sockets].every(({ destroyed }) => destroyed));
 });
