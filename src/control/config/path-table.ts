@@ -3,7 +3,7 @@
 // the order of the file.
 
 import { parsePlace, placeOf, withoutCredentials, type Place, type RtspUrl } from '../rtsp/url.js';
-import type { PathConfig } from './path-config.js';
+import type { PathConfig, SourceTransport } from './path-config.js';
 import { climbs, matchPattern } from './pattern.js';
 import { fillIn, usesQuery, type Asked } from './source-template.js';
 
@@ -61,4 +61,10 @@ function routeOf(config: PathConfig, asked: Asked): Route {
     query: own,
   });
   return { config, place, url: withoutCredentials(fillIn(config.source, asked)) };
+}
+
+/** `auto` from a source that is asked over TLS is within TLS: what it encrypts is not to come in the clear. */
+export function transportFrom({ config, url }: Route): SourceTransport {
+  const { sourceTransport } = config;
+  return sourceTransport === 'auto' && url.scheme === 'rtsps' ? 'tcp' : sourceTransport;
 }

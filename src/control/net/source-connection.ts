@@ -38,7 +38,7 @@ export function connectSource(
     queueMicrotask(() => {
       if (!closed) events.closed(error as Error);
     });
-    return { send: () => {}, close: () => (closed = true), hold: () => undefined };
+    return { send: () => {}, sendFrame: () => {}, close: () => (closed = true), hold: () => undefined };
   }
 }
 

@@ -3,7 +3,7 @@
 // goes one way, as docs/lifecycle.md draws it: connecting, ready, playing, ending. What comes next is another Resource.
 
 import type { SourceTransport } from '../config/path-config.js';
-import type { Route } from '../config/path-table.js';
+import { transportFrom, type Route } from '../config/path-table.js';
 import type { RtspResponse } from '../rtsp/message.js';
 import { formatRtspUrl } from '../rtsp/url.js';
 import { endpointText } from '../state/address.js';
@@ -72,7 +72,7 @@ export class Resource {
     this.path = route.place || '/';
     this.#after = after;
     this.since = isoTime(context.clock.wallMs());
-    this.#transport = route.config.sourceTransport;
+    this.#transport = transportFrom(route);
     this.#source = this.#newSource();
     this.#play = new SourcePlay(context);
     this.#firstPackets = new FirstPackets(context, this.tracks, () => this.#nothingCame());
@@ -327,7 +327,7 @@ export class Resource {
       });
     } catch (error) {
       if (this.#transport === 'tcp' && error instanceof Refusal && error.status === 461)
-        this.#transport = this.route.config.sourceTransport === 'tcp' ? 'tcp' : 'udp';
+        this.#transport = transportFrom(this.route) === 'tcp' ? 'tcp' : 'udp';
       await source.tearDown(this.#aggregate);
       source.close();
       throw error;

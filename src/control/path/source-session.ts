@@ -24,7 +24,9 @@ export class SourceSession {
   /** `gone`: as Upstream's. */
   constructor(context: Context, { url, config }: Route, gone: (why: Refusal) => void) {
     this.#context = context;
-    this.upstream = new Upstream(context, { url, credentials: credentialsOf(config.source.url) }, gone);
+    const { sourceCa: authority, sourceFingerprint: fingerprint } = config;
+    const target = { url, credentials: credentialsOf(config.source.url), trust: { authority, fingerprint } };
+    this.upstream = new Upstream(context, target, gone);
   }
 
   /** The first SETUP is answered, or a former process has had it. */

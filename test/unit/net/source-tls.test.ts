@@ -48,6 +48,7 @@ t.test('towards a source: nothing is sent before its certificate has been found 
         { host: '127.0.0.1', ...to, tls },
         {
           opened: () => {},
+          frame: () => {},
           message: (message) => {
             resolve(message.kind);
             link.close();
@@ -77,7 +78,7 @@ t.test('towards a source: nothing is sent before its certificate has been found 
   t.match(await ask({ port }, { authority: good.key }), /./, 'a file without certificates');
   const gone = connectSource(
     { host: '127.0.0.1', port, tls: { authority: undefined, fingerprint: undefined } },
-    { opened: () => {}, message: () => {}, closed: () => t.fail('no event after close()') },
+    { opened: () => {}, frame: () => {}, message: () => {}, closed: () => t.fail('no event after close()') },
   );
   gone.send(request('OPTIONS', '*', [['CSeq', '1']]));
   gone.close();
