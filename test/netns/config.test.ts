@@ -50,6 +50,14 @@ t.test('two servers, a pattern, and reloads that leave the others alone', { skip
     t.equal(one!.events('play').length, 1, 'one plays');
     t.equal(two!.events('play').length, 1, 'two plays');
 
+    t.same(
+      (await product.paths()).map(({ name, viewers }) => [name, viewers]),
+      [
+        ['lobby', 1],
+        ['two/*', 1],
+      ],
+    );
+
     write(`${lobby}  other: { source: "${two!.url}/clip" }\n`);
     product.child.signal('SIGHUP');
     await within('the end of the viewer of a path that is gone', goes.child.exited, 5000);

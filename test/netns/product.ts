@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ClientRow, StatusRow, StreamRow } from '../../src/control/api/types.js';
+import type { ClientRow, PathRow, StatusRow, StreamRow } from '../../src/control/api/types.js';
 import { Child, run, tcpListening } from '../../tools/netns/child.js';
 import { onProcessExit } from '../../tools/netns/on-exit.js';
 import type { Namespace } from '../../tools/netns/topology.js';
@@ -109,6 +109,7 @@ export class Product {
 
   status = () => this.#ask<StatusRow>('status');
   clients = () => this.#ask<ClientRow[]>('clients');
+  paths = () => this.#ask<PathRow[]>('paths');
   streams = () => this.#ask<StreamRow[]>('streams');
 
   async #ask<Answer>(command: string): Promise<Answer> {

@@ -6,6 +6,7 @@ import type {
   ClientQueueRow,
   ClientRow,
   ClientTrackRow,
+  PathRow,
   StatusRow,
   StreamRow,
   StreamTrackRow,
@@ -81,6 +82,10 @@ export const STREAMS = list(
     since: TEXT,
     tracks: list(streamTrack),
   }),
+);
+
+export const PATHS = list(
+  row<PathRow>({ name: TEXT, source: TEXT, streams: COUNT, viewers: COUNT, maxViewers: orNull(COUNT) }),
 );
 
 export const STATUS = row<StatusRow>({

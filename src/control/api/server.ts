@@ -3,7 +3,7 @@
 
 import { fastify, type FastifyError, type FastifyInstance } from 'fastify';
 import { claimSocket } from './claim-socket.js';
-import { CLIENTS, ERROR, FLUSHED, KICKED, KICK_PARAMS, STATUS, STREAMS } from './schema.js';
+import { CLIENTS, ERROR, FLUSHED, KICKED, KICK_PARAMS, PATHS, STATUS, STREAMS } from './schema.js';
 import type { ProxyView } from './types.js';
 
 export interface ApiServer {
@@ -35,6 +35,7 @@ function addRoutes(app: FastifyInstance, proxy: ProxyView): void {
 
   app.get('/clients', { schema: answer(CLIENTS) }, () => proxy.clients());
   app.get('/streams', { schema: answer(STREAMS) }, () => proxy.streams());
+  app.get('/paths', { schema: answer(PATHS) }, () => proxy.paths());
   app.get('/status', { schema: answer(STATUS) }, () => proxy.status());
 
   app.post<{ Params: { id: number } }>(

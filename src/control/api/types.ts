@@ -98,6 +98,20 @@ export interface StreamTrackRow {
   readonly downstreamPort: number;
 }
 
+/** One path or pattern of the configuration. */
+export interface PathRow {
+  /** As the file names it; `*` is everything else, and an empty one our root, where the command line named a source's URL. */
+  readonly name: string;
+  /** With its variables, without credentials. */
+  readonly source: string;
+  /** Streams that are open by it; a pattern may have several. */
+  readonly streams: number;
+  /** Sessions of viewers of those, playing or not. */
+  readonly viewers: number;
+  /** How many viewers each of its streams may have; null: no limit. */
+  readonly maxViewers: number | null;
+}
+
 export interface StatusRow {
   readonly engine: 'userspace' | 'tc' | 'xdp';
   /** One sentence: why this engine and not another. */
@@ -123,6 +137,7 @@ export interface StatusRow {
 export interface ProxyView {
   clients(): ClientRow[];
   streams(): StreamRow[];
+  paths(): PathRow[];
   status(): StatusRow;
   /** Ends that viewer's session as if it had vanished: it gets an RTCP BYE, its connection is closed. False: no such id. */
   kick(id: number): boolean;

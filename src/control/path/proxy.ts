@@ -15,7 +15,7 @@ import { Tally } from '../state/tally.js';
 import { Authentication } from './authentication.js';
 import { nowMs, type Context } from './context.js';
 import type { Datapath, Endpoint, ListenAt, Listener, Log, Notebook, Random, Surroundings } from './ports.js';
-import { clientRow, statusRow, streamRow } from './read-model.js';
+import { clientRow, pathRows, statusRow, streamRow } from './read-model.js';
 import { NO_NOTEBOOK, recordsOf, type ProxyRecord, type Records, type SessionRecord } from './records.js';
 import { reload } from './reload.js';
 import { Requests, type Story } from './request.js';
@@ -153,6 +153,10 @@ class FanOutProxy implements Proxy {
 
   streams() {
     return [...this.#story.resources.all].map(streamRow);
+  }
+
+  paths() {
+    return pathRows(this.#story.paths.table, this.#story.resources.all);
   }
 
   status(): StatusRow {

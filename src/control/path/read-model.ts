@@ -5,10 +5,13 @@ import type {
   ClientLossRow,
   ClientRow,
   ClientTrackRow,
+  PathRow,
   StatusRow,
   StreamRow,
   StreamTrackRow,
 } from '../api/types.js';
+import type { PathTable } from '../config/path-table.js';
+import { formatRtspUrl, withoutCredentials } from '../rtsp/url.js';
 import { isoTime, type Context } from './context.js';
 import type { Resource } from './resource.js';
 import type { Session } from './session.js';
@@ -59,6 +62,16 @@ export function streamRow(resource: Resource): StreamRow {
   const { path, state, address: upstream, since } = resource;
   const tracks = [...resource.tracks.values()].map(streamTrackRow);
   return { path, state, upstream, viewers: resource.sessions.size, since, tracks };
+}
+
+export function pathRows({ paths }: PathTable, resources: Iterable<Resource>): PathRow[] {
+  const all = [...resources];
+  return paths.map(({ name, source, maxViewers = null }) => {
+    const open = all.filter(({ route }) => route.config.name === name);
+    const viewers = open.reduce((sum, { sessions }) => sum + sessions.size, 0);
+    const url = formatRtspUrl(withoutCredentials(source.url));
+    return { name, source: url, streams: open.length, viewers, maxViewers };
+  });
 }
 
 function streamTrackRow(track: Track): StreamTrackRow {

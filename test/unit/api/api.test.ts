@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { serveApi } from '../../../src/control/api/server.js';
 import { defaultSocketPath } from '../../../src/control/api/socket-path.js';
-import type { ClientRow, ProxyView, StatusRow, StreamRow } from '../../../src/control/api/types.js';
+import type { ClientRow, PathRow, ProxyView, StatusRow, StreamRow } from '../../../src/control/api/types.js';
 import { ask } from '../../../src/proxyctl/api-client.js';
 
 const clients: ClientRow[] = [
@@ -59,6 +59,10 @@ const clients: ClientRow[] = [
     ],
   },
 ];
+const paths: PathRow[] = [
+  { name: 'cam/*', source: 'rtsp://192.0.2.7/$1', streams: 2, viewers: 3, maxViewers: null },
+  { name: 'lobby', source: 'rtsp://192.0.2.8/', streams: 0, viewers: 0, maxViewers: 9 },
+];
 const streams: StreamRow[] = [
   {
     path: '/camera',
@@ -102,6 +106,7 @@ function fakeProxy(): ProxyView & { readonly kicked: number[] } {
     kicked,
     clients: () => clients,
     streams: () => streams,
+    paths: () => paths,
     status: () => status,
     kick: (id) => (kicked.push(id), id === 1),
     flush: () => 3,
@@ -115,6 +120,7 @@ t.test('every field of every row arrives', async (t) => {
   t.equal(statSync(path).mode & 0o777, 0o600, 'only this user may open it');
   t.same(await ask(path, 'GET', '/clients'), clients);
   t.same(await ask(path, 'GET', '/streams'), streams);
+  t.same(await ask(path, 'GET', '/paths'), paths);
   t.same(await ask(path, 'GET', '/status'), status);
 });
 

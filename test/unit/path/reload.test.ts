@@ -49,6 +49,10 @@ t.test('each path leads to its own source, under its own name', async (t) => {
     ['/lobby', '/cam/x'],
   );
   t.equal((await world.viewer().ask('DESCRIBE', `${PROXY}/`)).headers.get('Content-Base'), `${PROXY}/lobby/`);
+  t.same(world.proxy.paths(), [
+    { name: 'lobby', source: 'rtsp://one.example/x', streams: 1, viewers: 1, maxViewers: null },
+    { name: 'cam/*', source: 'rtsp://two.example/$1', streams: 1, viewers: 1, maxViewers: null },
+  ]);
   for (const path of ['/x', '/cam', '/cam/../x', '/lobby/more'])
     t.equal((await world.viewer().ask('DESCRIBE', PROXY + path)).status, 404, path);
   await world.proxy.close();

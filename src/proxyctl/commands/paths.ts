@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// `proxyctl paths`: what viewers may ask for, and what of it is watched.
+
+import type { PathRow } from '../../control/api/types.js';
+import { show, type Register } from '../context.js';
+import { table, type Column } from '../table.js';
+import { count } from '../units.js';
+
+export const paths: Register = (program, context) => {
+  program
+    .command('paths')
+    .description('what viewers may ask for: names and patterns, their sources, streams that are open')
+    .option('--json', 'everything as JSON')
+    .action(async (options: { json?: true }) => {
+      const c = context();
+      show(c, options, await c.get<PathRow[]>('/paths'), (rows) => table(rows, COLUMNS, c.width));
+    });
+};
+
+const COLUMNS: readonly Column<PathRow>[] = [
+  { title: 'PATH', atLeast: 8, cell: ({ name }) => `/${name}` },
+  { title: 'STREAMS', align: 'right', cell: ({ streams }) => count(streams) },
+  { title: 'VIEWERS', align: 'right', cell: ({ viewers }) => count(viewers) },
+  {
+    title: 'MOST',
+    align: 'right',
+    cell: ({ maxViewers }) => (maxViewers === null ? '-' : count(maxViewers)),
+  },
+  { title: 'SOURCE', atLeast: 12, cell: ({ source }) => source },
+];
