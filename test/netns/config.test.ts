@@ -81,3 +81,31 @@ t.test('two servers, a pattern, and reloads that leave the others alone', { skip
     await Promise.all([product.child, one!.child, two!.child].map((child) => child.stop('SIGKILL')));
   }
 });
+
+t.test(
+  'under a keeper SIGHUP reads the file again as well, and a wrong file is refused at once',
+  async (t) => {
+    const file = join(temporaryFolder(), 'paths.yaml');
+    const write = (name: string) => {
+      writeFileSync(file, `paths:\n  ${name}: { source: "rtsp://127.0.0.1:1/x" }\n`);
+      utimesSync(file, 1_000_000_000, 1_000_000_000);
+    };
+    write('one');
+    const port = await freePort();
+    const more = ['--config', file, '--keep'];
+    const product = await Product.start({ engine: 'userspace', host: '127.0.0.1', port, more });
+    try {
+      write('two');
+      product.child.signal('SIGHUP');
+      await until('the new path', async () => (await product.paths())[0]?.name === 'two');
+      await product.stop();
+    } finally {
+      await product.child.stop('SIGKILL');
+    }
+    write('/three');
+    await t.rejects(
+      Product.start({ engine: 'userspace', port, more }),
+      /paths\.yaml:2: path \/three: a name neither/,
+    );
+  },
+);
