@@ -61,10 +61,17 @@ async function finished(child: Child, quirk?: RegExp): Promise<void> {
     throw new Error(`the player failed: ${child.describe()}`);
 }
 
-export type Delivery = 'unicast' | 'multicast' | 'interleaved';
+/** `tunnel`: RTSP over HTTP; `secure`: rtsps://, whoever has signed the certificate. */
+export type Delivery = 'unicast' | 'multicast' | 'interleaved' | 'tunnel' | 'secure';
 
-const FFMPEG_TRANSPORT = { unicast: 'udp', multicast: 'udp_multicast', interleaved: 'tcp' };
-const GSTREAMER_PROTOCOLS = { unicast: 'udp', multicast: 'udp-mcast', interleaved: 'tcp' };
+const FFMPEG_TRANSPORT = {
+  ...{ unicast: 'udp', multicast: 'udp_multicast', interleaved: 'tcp' },
+  ...{ tunnel: 'http', secure: 'tcp' },
+};
+const GSTREAMER_PROTOCOLS = {
+  ...{ unicast: 'udp', multicast: 'udp-mcast', interleaved: 'tcp' },
+  ...{ tunnel: 'tcp+http', secure: 'tcp+tls' },
+};
 
 /** ffmpeg; leaves after `frames` frames, or plays until it is stopped. */
 export async function ffmpeg(
@@ -105,6 +112,7 @@ export async function gstreamer(
       'rtspsrc',
       `location=${url}`,
       `protocols=${GSTREAMER_PROTOCOLS[delivery]}`,
+      ...(delivery === 'secure' ? ['tls-validation-flags=0'] : []),
       'latency=200',
       '!',
       'rtph264depay',
