@@ -116,7 +116,7 @@ export interface StatusRow {
   readonly engine: 'userspace' | 'tc' | 'xdp';
   /** One sentence: why this engine and not another. */
   readonly why: string;
-  /** `address:port` we listen on, and the source's URL as the command line gave it. */
+  /** `address:port` we listen on, and the source's URL, without credentials, or the file of `--config`, as the command line gave it. */
   readonly listen: string;
   readonly source: string;
   readonly uptimeMs: number;

@@ -106,6 +106,26 @@ t.test('a route is found again by its place, and is the same', async () => {
   );
 });
 
+t.test('whatever a viewer asks for, it chooses neither the server nor a way up', async () => {
+  const piece = fc.oneof(
+    fc.constantFrom('cam', 'all', '/', '..', '.', '%2e', '@', ':', '\\', '$1', '$query', '//x.example', '?'),
+    fc.string({ unit: fc.constantFrom('a', '/', '.', '%', '@'), maxLength: 5 }),
+  );
+  const hosts = new Set(TABLE.paths.map(({ source }) => source.url.host));
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
+      const route = findRoute(TABLE, parseRtspUrl(`rtsp://proxy/${pieces.join('')}`));
+      if (!route) return true;
+      const asked = parseRtspUrl(formatRtspUrl(route.url)); // as the source will read it
+      const climbs = asked.path.split('/').some((part) => /^(\.|%2e){1,2}$/i.test(part));
+      return (
+        hosts.has(asked.host) && asked.host === route.config.source.url.host && asked.port === 554 && !climbs
+      );
+    }),
+    { numRuns: 3000 },
+  );
+});
+
 t.test('what a reload changes', async (t) => {
   const at = (table: PathTable, place: string) => routeAt(table, place)!;
   const settings = fc.record(
