@@ -6,6 +6,7 @@ import type { Channels } from '../state/channels.js';
 import type { Deadlines } from '../state/deadlines.js';
 import type { Destinations } from '../state/destinations.js';
 import type { ExpiringLru } from '../state/expiring-lru.js';
+import type { Gate } from '../state/gate.js';
 import type { Limits } from '../state/limits.js';
 import type { MulticastAddresses } from '../state/multicast-addresses.js';
 import type { SessionTable } from '../state/session-table.js';
@@ -46,6 +47,8 @@ export interface Context {
   readonly log: Log;
   readonly limits: Limits;
   readonly deadlines: Deadlines;
+  /** Of those who open a connection to a source. */
+  readonly starts: Gate;
   readonly refused: Tally;
   readonly sessions: SessionTable<Session>;
   /** The sessions that depend on each viewer's connection. */

@@ -15,7 +15,7 @@ const QUIET_AFTER_BYE_MS = 2000;
 
 export interface KeepAliveParts {
   readonly upstream: Upstream;
-  readonly url: string;
+  readonly url: () => string;
   readonly sessionId: string;
   /** The source's session timeout, seconds. */
   readonly timeoutSeconds: number;
@@ -52,7 +52,7 @@ export class KeepAlive {
   /** Some cameras never answer GET_PARAMETER, so no answer is no fault as long as media comes. */
   #ask(): void {
     const { upstream, url, sessionId } = this.#parts;
-    upstream.request(this.#method, url, [inSession(sessionId)], { optional: true }).then(
+    upstream.request(this.#method, url(), [inSession(sessionId)], { optional: true }).then(
       ({ headers }) => {
         const methods = headers.get('Public');
         if (methods !== undefined)

@@ -7,6 +7,7 @@ import { endpointText } from '../state/address.js';
 import { Channels } from '../state/channels.js';
 import { Deadlines, TICK_MS, type Deadline } from '../state/deadlines.js';
 import { Destinations } from '../state/destinations.js';
+import { Gate } from '../state/gate.js';
 import { ExpiringLru } from '../state/expiring-lru.js';
 import { DEFAULT_LIMITS, type Limits } from '../state/limits.js';
 import { MulticastAddresses, type MulticastNetwork } from '../state/multicast-addresses.js';
@@ -223,6 +224,7 @@ function buildContext(options: ProxyOptions): Context {
     random,
     log,
     limits,
+    starts: new Gate(limits.startsAtOnce),
     deadlines: new Deadlines(() => nowMs(clock)),
     refused: new Tally(),
     sessions: new SessionTable(limits.sessions, random),

@@ -15,19 +15,25 @@ export class Refusal extends Error {
   readonly headers: readonly (readonly [string, string])[];
   /** Where the source sends the viewer instead: a place of ours (url.ts, placeOf). */
   readonly location: string | undefined;
+  /** Where the source sends us, as it says it. Viewers are not to learn of it. */
+  readonly redirect: string | undefined;
 
   /** `message` is one sentence for the log; viewers see the status. */
   constructor(
     status: number,
     message: string,
-    more: { headers?: readonly (readonly [string, string])[]; location?: string } = {},
+    more: { headers?: readonly (readonly [string, string])[]; location?: string; redirect?: string } = {},
   ) {
     super(message);
     this.status = status;
     this.headers = more.headers ?? [];
     this.location = more.location;
+    this.redirect = more.redirect;
   }
 }
+
+/** Elsewhere, for good or for now (RFC 2326 11.3); 303 and 307 by later servers. */
+const REDIRECTS: readonly number[] = [301, 302, 303, 307];
 
 /**
  * What the source refused, as the viewer is told: the same status. A challenge (WWW-Authenticate) is not passed on:
@@ -41,10 +47,10 @@ export function refusedBySource(paths: PathTable, method: string, response: Rtsp
   if (status >= 400 && status <= 599) return new Refusal(status, message);
   const text = response.headers.get('Location');
   // What cannot be reached through us viewers are not to learn of.
-  const location =
-    text !== undefined && (status === 301 || status === 302) ? placeAt(paths, text) : undefined;
-  if (location !== undefined) return new Refusal(status, message, { location });
-  return new Refusal(502, `the source answered ${method} with ${status}, which cannot be passed on`);
+  const location = text !== undefined && REDIRECTS.includes(status) ? placeAt(paths, text) : undefined;
+  const more = text !== undefined && REDIRECTS.includes(status) ? { redirect: text } : {};
+  if (location !== undefined) return new Refusal(status, message, { ...more, location });
+  return new Refusal(502, `the source answered ${method} with ${status}, which cannot be passed on`, more);
 }
 
 /** The place of ours that stands for a source's URL, if it has the same path there as here. */

@@ -11,7 +11,6 @@ import type { Track } from './track.js';
 
 export interface RenewParts {
   readonly source: SourceSession;
-  readonly url: string;
   /** What viewers were told. */
   readonly description: Description;
   /** By the control URL of that description. */
@@ -30,10 +29,21 @@ export interface Renewed {
   readonly controls: ReadonlyMap<string, string>;
 }
 
-/** Rejects with a Refusal; 410: what the source has now is something else. */
+/** Rejects with a Refusal, and leaves nothing open then; 410: what the source has now is something else. */
 export async function renew(parts: RenewParts): Promise<Renewed> {
-  const { source, url, tracks, ended } = parts;
-  const description = await source.describe(url);
+  const { source } = parts;
+  try {
+    return await renewAll(parts);
+  } catch (error) {
+    await source.tearDown(parts.description.aggregate);
+    source.close();
+    throw error;
+  }
+}
+
+async function renewAll(parts: RenewParts): Promise<Renewed> {
+  const { source, tracks, ended } = parts;
+  const description = await source.describe({ passesOn: false });
   const sections = sameSections(parts.description, description);
   let { transport } = parts;
   for (const [control, track] of tracks) {

@@ -5,9 +5,9 @@
 import type { SourceTransport } from '../config/path-config.js';
 import { transportFrom, type Route } from '../config/path-table.js';
 import type { RtspResponse } from '../rtsp/message.js';
-import { formatRtspUrl } from '../rtsp/url.js';
-import { endpointText } from '../state/address.js';
+import { formatRtspUrl, type RtspUrl } from '../rtsp/url.js';
 import type { Deadline } from '../state/deadlines.js';
+import { Shared } from '../state/shared.js';
 import { isoTime, nowMs, type Context } from './context.js';
 import { descriptionOf, type Described, type Description, type MediaDescription } from './description.js';
 import { FirstPackets } from './first-packets.js';
@@ -17,7 +17,7 @@ import { Refusal } from './refusal.js';
 import { renew, type Renewed } from './renew.js';
 import { Renewal } from './renewal.js';
 import type { Session } from './session.js';
-import { readSession, SourceSession } from './source-session.js';
+import { readSession, redirectOf, SourceSession } from './source-session.js';
 import { SourcePlay, type PlayAnswer } from './source-play.js';
 import { openTrack, restoreTrack, type Track } from './track.js';
 import type { ViewerTrack } from './viewer-track.js';
@@ -46,13 +46,15 @@ export class Resource {
   #transport: SourceTransport;
   /** Viewers are held while the source is asked anew. */
   #renewal: Renewal | undefined;
+  /** Where the next attempt goes, if not to where the source always was. */
+  #redirect: RtspUrl | undefined;
   /** Where the source's own URLs have changed since viewers were told of them. */
   #renewed: Renewed | undefined;
   #range: string | undefined;
   readonly #firstPackets: FirstPackets;
   readonly #play: SourcePlay;
-  readonly #openings = new Map<string, Promise<Track>>();
-  #describing: Promise<Description> | undefined;
+  readonly #openings = new Shared<Track>();
+  readonly #describing = new Shared<Description>();
   #turn: Promise<unknown> = Promise.resolve();
   #describeFailed = false;
   #users = 0;
@@ -87,9 +89,7 @@ export class Resource {
 
   /** `address:port` of the source, its name until it is connected. */
   get address(): string {
-    const { host, port } = this.route.url;
-    const remote = this.#source.upstream.ends?.remote;
-    return remote ? endpointText(remote.address, remote.port) : endpointText(host, port);
+    return this.#source.address;
   }
 
   /** Keeps the resource while `work` is under way: it cannot end for want of viewers. */
@@ -115,17 +115,14 @@ export class Resource {
 
   /** Asks the source each time; who asks while an answer is awaited gets that one. */
   describe(): Promise<Description> {
-    this.#describing ??= this.#describe().finally(() => {
-      this.#describing = undefined;
-    });
-    return this.#describing;
+    return this.#describing.run('', () => this.#describe());
   }
 
   async #describe(): Promise<Description> {
     if (this.#renewal && this.#play.description) return this.#play.description;
     await this.#after;
     this.#describeFailed = true;
-    const description = await this.#source.describe(this.url);
+    const description = await this.#source.describe({ passesOn: true });
     this.#describeFailed = false;
     const now = nowMs(this.#context.clock);
     for (const [place, described] of placesOf(this.route, description))
@@ -144,14 +141,7 @@ export class Resource {
     const { control } = media;
     const track = this.tracks.get(control);
     if (track) return Promise.resolve(track);
-    let opening = this.#openings.get(control);
-    if (!opening) {
-      opening = this.#inTurn(() => this.#open(description, media)).finally(() =>
-        this.#openings.delete(control),
-      );
-      this.#openings.set(control, opening);
-    }
-    return opening;
+    return this.#openings.run(control, () => this.#inTurn(() => this.#open(description, media)));
   }
 
   async #open(description: Description, media: MediaDescription): Promise<Track> {
@@ -253,8 +243,11 @@ export class Resource {
   pause(): Promise<void> {
     return this.#inTurn(async () => {
       if (this.sessions.size > 1 || this.#play.description?.live !== false) return;
-      if (!this.#play.playing(this.tracks.values())) return;
-      if (!(await this.#source.pause(this.#aggregate, this.path))) return;
+      if (
+        !this.#play.playing(this.tracks.values()) ||
+        !(await this.#source.pause(this.#aggregate, this.path))
+      )
+        return;
       this.#play.stopped(this.tracks.values());
       this.#note();
     });
@@ -262,7 +255,7 @@ export class Resource {
 
   get #keepAliveParts() {
     return {
-      url: this.#aggregate,
+      url: () => this.#aggregate,
       tracks: this.tracks,
       playing: () => this.#play.playing(this.tracks.values()),
       silent: () => this.#lost(new Refusal(504, 'the source has sent nothing for too long')),
@@ -291,14 +284,19 @@ export class Resource {
     if (viewers > 0 || this.#source.id !== undefined)
       this.#context.log.warn({ resource: this.path, viewers, held, why: why.message }, 'the source is gone');
     this.#source.close(why);
+    this.#redirect = redirectOf(why, this.route.url);
     if (held) this.#renewLater(why);
     else void this.end(why.message);
   }
 
   #canRenew(): boolean {
     const { description } = this.#play;
-    const playing = this.#play.playing(this.tracks.values());
-    return playing && !this.#left && description?.live === true && this.route.config.sourceHold > 0;
+    return (
+      !this.#left &&
+      this.#play.playing(this.tracks.values()) &&
+      description?.live === true &&
+      this.route.config.sourceHold > 0
+    );
   }
 
   #renewLater(why: Refusal, holdMs = this.route.config.sourceHold): void {
@@ -311,13 +309,12 @@ export class Resource {
     });
   }
 
-  /** Rejects with a Refusal, and leaves nothing open then. */
   async #renew(): Promise<void> {
-    const source = (this.#source = this.#newSource());
+    const source = (this.#source = this.#newSource(this.#redirect));
+    this.#redirect = undefined; // if it is not there the next attempt goes where it always was
     try {
       this.#renewed = await renew({
         source,
-        url: this.url,
         description: this.#play.description!,
         tracks: this.tracks,
         transport: this.#transport,
@@ -328,8 +325,6 @@ export class Resource {
     } catch (error) {
       if (this.#transport === 'tcp' && error instanceof Refusal && error.status === 461)
         this.#transport = transportFrom(this.route) === 'tcp' ? 'tcp' : 'udp';
-      await source.tearDown(this.#aggregate);
-      source.close();
       throw error;
     }
     this.#renewal = undefined;
@@ -339,10 +334,15 @@ export class Resource {
     this.#note();
   }
 
-  #newSource(): SourceSession {
-    const source: SourceSession = new SourceSession(this.#context, this.route, (why) => {
-      if (this.#source === source) this.#lost(why);
-    });
+  #newSource(at?: RtspUrl): SourceSession {
+    const source: SourceSession = new SourceSession(
+      this.#context,
+      this.route,
+      (why) => {
+        if (this.#source === source) this.#lost(why);
+      },
+      at,
+    );
     return source;
   }
 

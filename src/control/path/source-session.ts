@@ -6,27 +6,41 @@ import { parseSession, DEFAULT_SESSION_TIMEOUT } from '../rtsp/session.js';
 import { RtspError } from '../rtsp/errors.js';
 import type { RtspResponse } from '../rtsp/message.js';
 import type { Route } from '../config/path-table.js';
-import { credentialsOf } from '../rtsp/url.js';
+import { credentialsOf, formatRtspUrl, parseRtspUrl, withoutCredentials, type RtspUrl } from '../rtsp/url.js';
+import { endpointText } from '../state/address.js';
 import type { Context } from './context.js';
 import { readDescription, type Description } from './description.js';
 import { KeepAlive, type KeepAliveParts } from './keep-alive.js';
 import { Refusal, refusedBySource } from './refusal.js';
 import { inSession, Upstream } from './upstream.js';
 
+/** One after the other. */
+const MOST_REDIRECTS = 5;
+
 export class SourceSession {
-  readonly upstream: Upstream;
+  upstream: Upstream;
   /** Given by the source; undefined until the first SETUP is answered. */
   id: string | undefined;
   timeoutSeconds = DEFAULT_SESSION_TIMEOUT;
   readonly #context: Context;
+  readonly #route: Route;
+  readonly #gone: (why: Refusal) => void;
+  #at: RtspUrl;
   #keepAlive: KeepAlive | undefined;
 
   /** `gone`: as Upstream's. */
-  constructor(context: Context, { url, config }: Route, gone: (why: Refusal) => void) {
+  constructor(context: Context, route: Route, gone: (why: Refusal) => void, at = route.url) {
     this.#context = context;
-    const { sourceCa: authority, sourceFingerprint: fingerprint } = config;
-    const target = { url, credentials: credentialsOf(config.source.url), trust: { authority, fingerprint } };
-    this.upstream = new Upstream(context, target, gone);
+    this.#route = route;
+    this.#gone = gone;
+    this.#at = at;
+    this.upstream = this.#upstreamTo(at);
+  }
+
+  /** `address:port`, the name until it is connected. */
+  get address(): string {
+    const { address, port } = this.upstream.ends?.remote ?? { address: this.#at.host, port: this.#at.port };
+    return endpointText(address, port);
   }
 
   /** The first SETUP is answered, or a former process has had it. */
@@ -47,9 +61,38 @@ export class SourceSession {
   }
 
   /** Rejects with a Refusal: the source's, or 502 where it describes nothing that can be used. */
-  async describe(url: string): Promise<Description> {
+  /** `passesOn`: where the source sends us to a place of ours, that is the viewer's to follow. */
+  async describe({ passesOn }: { passesOn: boolean }): Promise<Description> {
+    for (let redirects = 0; ; redirects++)
+      try {
+        return await this.#describe(formatRtspUrl(this.#at));
+      } catch (error) {
+        const to = error instanceof Refusal ? redirectOf(error, this.#at) : undefined;
+        if (!to || (passesOn && (error as Refusal).location !== undefined)) throw error;
+        if (redirects >= MOST_REDIRECTS || this.id !== undefined) throw error;
+        this.#moveTo(to);
+      }
+  }
+
+  async #describe(url: string): Promise<Description> {
     const answer = await this.upstream.request('DESCRIBE', url, [['Accept', 'application/sdp']]);
     return readDescription(url, this.#agreed('DESCRIBE', answer));
+  }
+
+  #moveTo(to: RtspUrl): void {
+    const { host, port, scheme } = this.#at;
+    this.#at = to;
+    if (host === to.host && port === to.port && scheme === to.scheme) return;
+    this.upstream.close();
+    this.upstream = this.#upstreamTo(to);
+  }
+
+  /** Name and password are for the server that they were given for. */
+  #upstreamTo(url: RtspUrl): Upstream {
+    const { source, sourceCa: authority, sourceFingerprint: fingerprint } = this.#route.config;
+    const isOwn = (['scheme', 'host', 'port'] as const).every((part) => source.url[part] === url[part]);
+    const credentials = isOwn ? credentialsOf(source.url) : undefined;
+    return new Upstream(this.#context, { url, credentials, trust: { authority, fingerprint } }, this.#gone);
   }
 
   async setUp(control: string, transport: string): Promise<RtspResponse> {
@@ -99,6 +142,18 @@ export class SourceSession {
   #agreed(method: string, answer: RtspResponse): RtspResponse {
     if (answer.status !== 200) throw refusedBySource(this.#context.paths.table, method, answer);
     return answer;
+  }
+}
+
+/** A URL that we can go to; undefined: none. Nobody sends us from TLS to without. */
+export function redirectOf({ redirect }: Refusal, from: RtspUrl): RtspUrl | undefined {
+  if (redirect === undefined) return undefined;
+  try {
+    const url = withoutCredentials(parseRtspUrl(redirect));
+    return url.scheme === 'rtsps' || (url.scheme === 'rtsp' && from.scheme === 'rtsp') ? url : undefined;
+  } catch (error) {
+    if (error instanceof RtspError) return undefined;
+    throw error;
   }
 }
 

@@ -40,6 +40,7 @@ export class Track {
   #localAddress: string;
   readonly #name: string;
   #started = false;
+  #closed = false;
 
   constructor(context: Context, media: MediaDescription, pairs: Pairs, parts: StreamParts) {
     const { source, stream } = parts;
@@ -82,6 +83,11 @@ export class Track {
     } catch (error) {
       offered.close();
       throw error;
+    }
+    if (this.#closed) {
+      arrival.upstream.close();
+      arrival.feeder?.close();
+      throw new Refusal(503, 'nobody watches any more');
     }
     const former = [this.upstream, this.#feeder];
     const { upstream, source, localAddress, feeder } = arrival;
@@ -151,6 +157,7 @@ export class Track {
   }
 
   close(): void {
+    this.#closed = true;
     this.stop();
     this.downstream.close();
     this.upstream.close();

@@ -6,6 +6,7 @@ import { formatSession } from '../rtsp/session.js';
 import { request, response, type RtspMessage, type RtspRequest, type RtspResponse } from '../rtsp/message.js';
 import type { RtspUrl } from '../rtsp/url.js';
 import type { Deadline } from '../state/deadlines.js';
+import type { Entry } from '../state/gate.js';
 import { PendingRequests, type PendingRequest } from '../state/pending.js';
 import { nowMs, type Context } from './context.js';
 import type { Endpoint, SourceEvents, SourceLink, SourceTrust } from './ports.js';
@@ -14,6 +15,9 @@ import type { Frames } from './source-interleaved.js';
 import { SourceLogin, type SourceCredentials } from './source-login.js';
 
 export const USER_AGENT = 'rtsp-fanout';
+
+/** What a source may ask of us (RFC 2326 10.1, 10.10). */
+const KNOWN: readonly string[] = ['OPTIONS', 'REDIRECT'];
 
 /** Whom to ask. */
 export interface UpstreamTarget {
@@ -44,6 +48,9 @@ export class Upstream implements Frames {
   readonly #login: SourceLogin;
   /** Who takes the `$` frames of which channel. */
   readonly #channels = new Map<number, (payload: Buffer) => void>();
+  /** While the connection is being opened. */
+  #entry: Entry | undefined;
+  #startedBy: Deadline | undefined;
   #link: SourceLink | undefined;
   #ends: { local: Endpoint; remote: Endpoint } | undefined;
   #closed: Refusal | undefined;
@@ -128,11 +135,19 @@ export class Upstream implements Frames {
     headers: readonly (readonly [string, string])[] = [],
     options: RequestOptions = {},
   ): Promise<RtspResponse> {
+    if (this.#admitted) await this.#admitted;
     for (let tries = 0; ; tries++) {
       const { challenge, headers: signed } = this.#login.sign(method, uri);
       const answer = await this.#ask(method, uri, [...headers, ...signed], options);
       if (answer.status !== 401 || !this.#login.challenged(answer, challenge, tries)) return answer;
     }
+  }
+
+  /** Undefined: now. Time begins to count for a request when its connection may be opened. */
+  get #admitted(): Promise<void> | undefined {
+    if (this.#link || this.#closed) return undefined;
+    this.#entry ??= this.#context.starts.enter();
+    return this.#entry.admitted;
   }
 
   #ask(
@@ -161,6 +176,7 @@ export class Upstream implements Frames {
   close(why = new Refusal(503, 'the connection to the source was closed')): void {
     if (this.#closed) return;
     this.#closed = why;
+    this.#started();
     if (this.#name !== undefined) this.#context.notebook.remove(`cseq/${this.#name}`);
     this.#link?.close();
     for (const waiting of this.#pending.drain()) {
@@ -179,11 +195,23 @@ export class Upstream implements Frames {
   };
 
   #flush(): void {
-    const { host, port, scheme } = this.#source;
-    const tls = scheme === 'rtsps' ? this.#trust : undefined;
-    this.#link ??= this.#context.connect({ host, port, tls }, this.#events);
+    this.#link ??= this.#connect();
     for (let next = this.#pending.takeUnsent(); next; next = this.#pending.takeUnsent())
       this.#link.send(next.message);
+  }
+
+  #connect(): SourceLink {
+    const { deadlines, limits, connect } = this.#context;
+    this.#startedBy = deadlines.in(limits.startMs, () => this.#started());
+    const { host, port, scheme } = this.#source;
+    const tls = scheme === 'rtsps' ? this.#trust : undefined;
+    return connect({ host, port, tls }, this.#events);
+  }
+
+  /** It answers, is gone, or takes so long that others need not wait for it. */
+  #started(): void {
+    this.#startedBy?.cancel();
+    this.#entry?.leave();
   }
 
   #receive(message: RtspMessage): void {
@@ -204,15 +232,21 @@ export class Upstream implements Frames {
       return;
     }
     waiting.deadline.cancel();
+    this.#started();
     waiting.resolve(answer);
   }
 
   /** The source may ask as well (RFC 2326 10.1: OPTIONS in both directions). A connection of the proxy's has no more. */
   #answer({ method, headers }: RtspRequest): void {
     const cseq = headers.get('CSeq');
-    const answer = response(method === 'OPTIONS' ? 200 : 501, cseq === undefined ? [] : [['CSeq', cseq]]);
-    if (method === 'OPTIONS') answer.headers.append('Public', 'OPTIONS');
+    const answer = response(KNOWN.includes(method) ? 200 : 501, cseq === undefined ? [] : [['CSeq', cseq]]);
+    if (method === 'OPTIONS') answer.headers.append('Public', KNOWN.join(', '));
     this.#link?.send(answer);
+    const redirect = headers.get('Location');
+    if (method === 'REDIRECT')
+      this.#fail(
+        new Refusal(302, 'the source has sent us elsewhere', redirect === undefined ? {} : { redirect }),
+      );
   }
 
   /** An answer that comes later than this is thrown away; without a connection there will be none. */

@@ -23,6 +23,9 @@ export interface Limits {
   readonly unreadBytes: number;
   /** With more than this waiting for room in a viewer's connection, pictures are left out. */
   readonly interleavedBytes: number;
+  /** Connections to sources that are being opened at once, and how long one of them keeps others waiting. */
+  readonly startsAtOnce: number;
+  readonly startMs: number;
   /** A request to the source without an answer is given up. */
   readonly requestMs: number;
   /** How long an upstream connection waits for the answer to its TEARDOWN. */
@@ -67,6 +70,8 @@ export const DEFAULT_LIMITS: Limits = {
   aheadBytes: 64 * 1024,
   unreadBytes: 256 * 1024,
   interleavedBytes: 512 * 1024,
+  startsAtOnce: 16,
+  startMs: 2000,
   requestMs: 10_000,
   teardownMs: 2000,
   lingerMs: 10_000,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A source that is lost behind viewers who stay, or that comes within its RTSP connection: stories with one in memory.
 import t from 'tap';
-import { response, type RtspRequest } from '../../../src/control/rtsp/message.js';
+import { request, response, type RtspRequest } from '../../../src/control/rtsp/message.js';
 import { fakeSource, type Script } from '../../fixtures/fake-source.js';
 import { FakeWorld, NOTHING_LEFT, PROXY, SOURCE } from '../../fixtures/fake-world.js';
 
@@ -209,3 +209,81 @@ t.test('auto: nothing comes by UDP, so it is asked for TCP; the viewer stays', a
   await world.proxy.close();
   t.same(world.left.pairs, 0);
 });
+
+t.test(
+  'a source that sends us elsewhere is followed, five times; name and password are not told there',
+  async (t) => {
+    const script = fakeSource();
+    const at = (host: string) => `rtsp://${host}/x`;
+    const next: Record<string, string> = {
+      'source.example': 'second.example',
+      'second.example': 'third.example',
+    };
+    const world = await FakeWorld.start({
+      script: (request) => {
+        const host = new URL(request.uri).hostname;
+        if (request.method !== 'DESCRIBE' || !next[host]) return script(request);
+        return response(302, [['Location', at(next[host])]]);
+      },
+      settings: HELD,
+    });
+    const { viewer, status } = await watch(world);
+    t.equal(status, 200);
+    t.strictSame(
+      world.sources.map(({ requests }) => requests.map(({ method, uri }) => `${method} ${uri}`)),
+      [
+        ['DESCRIBE rtsp://source.example/x'],
+        ['DESCRIBE rtsp://second.example/x'],
+        ['DESCRIBE rtsp://third.example/x', 'SETUP rtsp://third.example/x/v', 'PLAY rtsp://third.example/x/'],
+      ],
+    );
+    // REDIRECT while it plays (RFC 2326 10.10)
+    world.source.receive(
+      request('REDIRECT', at('third.example'), [
+        ['CSeq', '9'],
+        ['Location', at('fourth.example')],
+      ]),
+    );
+    t.match(world.source.answers[0], { status: 200 });
+    await world.advance(1000);
+    t.equal(state(world), 'playing');
+    t.equal(world.source.requests[0]!.uri, at('fourth.example'));
+    t.equal(viewer.open, true);
+    await world.proxy.close();
+
+    const round = await FakeWorld.start({
+      script: ({ uri }) => response(301, [['Location', uri.replace(/rtsp:\/\/\w+/, '$&x')]]),
+    });
+    t.equal((await round.viewer().ask('DESCRIBE', `${PROXY}/x`)).status, 502);
+    t.equal(round.asked.length, 6);
+    await round.proxy.close();
+  },
+);
+
+t.test(
+  'many sources at once: a few connections are opened at a time, and slow ones do not keep the others',
+  async (t) => {
+    let slow = true;
+    const script = fakeSource();
+    const world = await FakeWorld.start({
+      script: (request) => (slow && /slow/.test(request.uri) ? undefined : script(request)),
+      limits: { startsAtOnce: 4, startMs: 2000, requestMs: 3000, connectionsPerAddress: 1000 },
+    });
+    const ask = (query: string) => world.viewer().ask('DESCRIBE', `${PROXY}/x?${query}`);
+    const dead = Array.from({ length: 8 }, (_, i) => ask(`slow${i}`));
+    const well = Array.from({ length: 192 }, (_, i) => ask(`${i}`));
+    await world.settle();
+    t.equal(world.sources.length, 4);
+    await world.advance(6000);
+    t.same(
+      new Set((await Promise.all(well)).map(({ status }) => status)),
+      new Set([200]),
+      'nobody was timed out by waiting',
+    );
+    t.same(new Set((await Promise.all(dead)).map(({ status }) => status)), new Set([504]));
+    slow = false;
+    await world.advance(15_000);
+    t.same(world.left, NOTHING_LEFT);
+    await world.proxy.close();
+  },
+);
