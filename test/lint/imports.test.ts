@@ -21,7 +21,7 @@ const ALLOWED: Readonly<Record<string, { areas: readonly string[]; packages: rea
   },
   net: {
     areas: ['rtsp', 'state', 'types:src/control/path/ports.ts', 'types:src/control/path/hook-port.ts'],
-    packages: ['node:*'],
+    packages: ['koffi', 'node:*'],
   },
   kernel: {
     areas: [

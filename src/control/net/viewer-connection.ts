@@ -10,7 +10,8 @@ import { Framer } from '../rtsp/framer.js';
 import { response, type InterleavedFrame, type RtspMessage, type RtspRequest } from '../rtsp/message.js';
 import { serialize } from '../rtsp/serialize.js';
 import type { Deadline } from '../state/deadlines.js';
-import type { HeldSockets } from './held-sockets.js';
+import { descriptorOf, type HeldSockets } from './held-sockets.js';
+import { sendNow } from './send-now.js';
 import type { Wire } from './wire.js';
 
 /** After our FIN the viewer gets so long to read and to close; then it is cut off. */
@@ -31,6 +32,8 @@ export class ViewerConnection implements ViewerLink {
   #unread = 0; // bytes of answers that the system has not taken yet
   /** Frames that wait for the answer to PLAY: many players throw away what comes before it. */
   #afterAnswer: Buffer[] | undefined;
+  /** Of a connection without TLS or tunnel; -1: it is none. */
+  #descriptor: number | undefined;
   #closing = false;
   #timer: Deadline;
   readonly #held: HeldSockets | undefined;
@@ -81,7 +84,10 @@ export class ViewerConnection implements ViewerLink {
     }
     if (!this.#socket.writable) return;
     this.#written += frames.length;
-    this.#socket.write(frames);
+    this.#descriptor ??= this.#wire.holdable ? descriptorOf(this.#wire.holdable) : -1;
+    const isAlone = this.#descriptor >= 0 && this.#socket.writableLength === 0;
+    const taken = isAlone ? sendNow(this.#descriptor, frames) : 0;
+    if (taken < frames.length) this.#socket.write(frames.subarray(taken));
   }
 
   /** Reads no more; resolves when no request is under way. What is in half stays with us: it is waited for. */

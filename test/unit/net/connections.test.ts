@@ -131,8 +131,9 @@ t.test(
     await until(() => text().endsWith('two'));
     t.match(text(), /^RTSP\/1\.0 200 OK\r\n[^$]*\r\n\r\n\$\0\0\x03one\$\0\0\x03two$/);
     socket.pause();
-    const frames = Buffer.alloc(100_000);
-    for (let i = 0; i < 200; i++) link.send(frames); // 20 MB: more than the system takes
+    const frames = (i: number) => Buffer.alloc(100_000, i % 100);
+    const before = text().length;
+    for (let i = 0; i < 200; i++) link.send(frames(i)); // 20 MB: more than the system takes
     await sleep(50);
     t.ok(link.queued > 1_000_000, 'they wait for room');
     t.equal(listener.connections, 1);
@@ -141,6 +142,9 @@ t.test(
     socket.resume();
     await until(() => link.queued === 0);
     t.ok(link.taken > taken);
+    await until(() => text().length === before + 20_000_000);
+    const came = Buffer.from(text().slice(before), 'latin1');
+    t.ok(came.equals(Buffer.concat(Array.from({ length: 200 }, (_, i) => frames(i)))), 'all in order');
     socket.destroy();
     await until(() => story.gone.length === 1);
     link.send(frames);
