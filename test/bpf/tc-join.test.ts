@@ -9,7 +9,8 @@ import pino from 'pino';
 import t, { type Test } from 'tap';
 import { TcDatapath } from '../../src/control/kernel/tc.js';
 import { bindUdpPair } from '../../src/control/net/udp-pair.js';
-import type { StreamHandle, ViewerHandle } from '../../src/control/path/ports.js';
+import type { StreamHandle, ViewerHandle, ViewerSpec } from '../../src/control/path/ports.js';
+import { Framer } from '../../src/control/rtsp/framer.js';
 import { PortPairs } from '../../src/control/state/port-pairs.js';
 import { ip } from '../fixtures/kernel-bench.js';
 import { enterOwnNamespace } from '../fixtures/own-namespace.js';
@@ -35,6 +36,7 @@ async function bound() {
 
 /** What a viewer got: the number of each packet in the order of sending, which its sequence number is the end of. */
 interface Viewer {
+  readonly by: 'udp' | 'tcp';
   readonly handle: ViewerHandle;
   readonly got: number[];
   readonly bytes: number;
@@ -42,6 +44,20 @@ interface Viewer {
   /** From the call of add() to the first packet, milliseconds. */
   readonly firstAfterMs: number;
   leave(): void;
+}
+
+/** What is written to an interleaved viewer is cut into packets at once. */
+function interleaved(
+  take: (packet: Buffer) => void,
+): Pick<ViewerSpec, 'rtpPort' | 'rtcpPort' | 'interleaved'> {
+  const framer = new Framer();
+  const send = (frames: Buffer) => {
+    framer.push(frames);
+    for (let frame = framer.next(); frame; frame = framer.next())
+      if (frame.kind === 'frame') take(frame.payload);
+  };
+  const sink = { send, queued: 0 };
+  return { rtpPort: 0, rtcpPort: 1, interleaved: { sink, queueBytes: 1e6, dropping: () => {} } };
 }
 
 class Stage {
@@ -107,24 +123,29 @@ class Stage {
     return this.#stream.add({ id: this.#ids++, localAddress, address, rtpPort: 9, rtcpPort: 10 });
   }
 
-  async join(): Promise<Viewer> {
-    const socket = await bound();
-    this.#close.push(() => socket.close());
-    const viewer = { got: [] as number[], bytes: 0, firstBegins: false, firstAfterMs: Infinity };
+  async join(by: 'udp' | 'tcp' = 'udp'): Promise<Viewer> {
+    const viewer = { by, got: [] as number[], bytes: 0, firstBegins: false, firstAfterMs: Infinity };
     let since = 0;
-    socket.on('message', (packet) => {
+    const take = (packet: Buffer) => {
       if (viewer.got.length === 0) {
         viewer.firstBegins = packet[12] === BEGINS;
         viewer.firstAfterMs = performance.now() - since;
       }
       viewer.got.push(packet.readUInt32BE(16));
       viewer.bytes += packet.length;
-    });
+    };
+    const way = by === 'udp' ? await this.#udp(take) : interleaved(take);
     const id = this.#ids++;
     since = performance.now();
-    const ports = { rtpPort: socket.port, rtcpPort: 9 };
-    const handle = await this.#stream.add({ id, localAddress: HOST, address: HOST, ...ports });
+    const handle = await this.#stream.add({ id, localAddress: HOST, address: HOST, ...way });
     return Object.assign(viewer, { handle, leave: () => handle.remove() });
+  }
+
+  async #udp(take: (packet: Buffer) => void): Promise<Pick<ViewerSpec, 'rtpPort' | 'rtcpPort'>> {
+    const socket = await bound();
+    this.#close.push(() => socket.close());
+    socket.on('message', take);
+    return { rtpPort: socket.port, rtcpPort: 9 };
   }
 
   /** Until these have the last packet, or have had the time for it; and then whoever gets one too many. */
@@ -146,31 +167,36 @@ class Stage {
 }
 
 /** What is wrong with what a viewer got, if anything. */
-function fault({ got, bytes, firstBegins, handle }: Viewer): string | undefined {
+function fault({ by, got, bytes, firstBegins, handle }: Viewer): string | undefined {
   const { packets, bytes: counted, drops } = handle.counters();
   const gap = got.findIndex((number, i) => number !== got[0]! + i);
   if (gap >= 0)
     return `after ${got[gap - 1]} came ${got[gap]}, ${gap} packets from its beginning at ${got[0]}`;
   if (packets !== got.length || counted !== bytes || drops !== 0)
     return `counted ${packets} packets, ${counted} bytes, ${drops} drops; came ${got.length} packets, ${bytes} bytes`;
-  if (handle.servedBy !== 'kernel') return 'not served by the kernel';
+  if (handle.servedBy !== (by === 'udp' ? 'kernel' : 'userspace')) return `served by ${handle.servedBy}`;
   if (got.length > 0 && !firstBegins) return `${got[0]} begins no picture`;
   if (handle.first && got.length > 0 && handle.first.seq !== (got[0]! & 0xffff))
     return `was told ${handle.first.seq}, got ${got[0]}`;
   return undefined;
 }
 
-t.test(`joins and leaves in the middle of pictures, seed ${seed}`, { skip }, async (t) => {
+for (const ways of [['udp'], ['udp', 'tcp'], ['tcp']] as const)
+  t.test(`${ways.join(' and ')}: joins and leaves in the middle of pictures, seed ${seed}`, { skip }, (t) =>
+    comeAndGo(t, ways),
+  );
+
+async function comeAndGo(t: Test, ways: readonly ('udp' | 'tcp')[]): Promise<void> {
   const below = random(seed);
   const stage = await Stage.set(t);
-  const present: Viewer[] = [await stage.join()];
+  const present: Viewer[] = [await stage.join(ways[0])];
   const all: Viewer[] = [...present];
   const joins: Promise<void>[] = [];
-  const LASTING = 8;
+  const LASTING = ways.length > 1 ? 2 : 8; // so few that often none of one kind is left
   const change = () => {
     if (joins.length < 150 && below(2) === 0)
       joins.push(
-        stage.join().then((viewer) => {
+        stage.join(ways[below(ways.length)]).then((viewer) => {
           present.push(viewer);
           all.push(viewer);
         }),
@@ -195,7 +221,7 @@ t.test(`joins and leaves in the middle of pictures, seed ${seed}`, { skip }, asy
   const worst = Math.max(...cached.map(({ firstAfterMs }) => firstAfterMs));
   t.ok(worst < 200, `first packet after ${worst.toFixed(1)} ms at most`);
   t.same(stage.drops, {});
-});
+}
 
 t.test('a picture that began long ago', { skip }, async (t) => {
   const stage = await Stage.set(t);
