@@ -59,6 +59,21 @@ for (const [what, polls, share] of [
     await bench.close();
   });
 
+t.test('a device whose queue shapes is left to TC', { skip }, async (t) => {
+  const bench = await KernelBench.create('xdp');
+  const other = addOutlet(bench, true);
+  const shaper = ['rate', '1gbit', 'burst', '64k', 'limit', '1m'];
+  execFileSync('tc', ['qdisc', 'replace', 'dev', 'alt0', 'root', 'tbf', ...shaper]);
+  await bench.xdp.serve({ ifindex: other.ifindex, name: 'alt0' });
+  const stream = bench.open();
+  const all = Array.from({ length: VIEWERS }, (_, n) => bench.add(stream, n, other));
+  t.equal(await send(bench), 0);
+  t.same(served(bench, all), new Set([PACKETS]));
+  t.match(bench.xdp.facts(), { 'devices left to TC for their queue': 'alt0' });
+  ip('link', 'del', 'alt0');
+  await bench.close();
+});
+
 t.test('a device that nobody told XDP of is served by TC', { skip }, async (t) => {
   const bench = await KernelBench.create('xdp');
   const other = addOutlet(bench, true);

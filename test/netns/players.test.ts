@@ -64,32 +64,38 @@ t.test('the judge of frames can say no', async (t) => {
   t.match(difference([...part(1, 25), 'grey', ...part(25, 90)], source, 60), /25 frames before/);
 });
 
-t.test('through the kernel, in namespaces', { skip: peers ?? canNetns() ?? false }, async (t) => {
-  const { file } = await theClip();
-  const topology = await createTopology({ viewers: 4 });
-  try {
-    const { server, proxy, viewers, upstream, downstream } = topology;
-    const origin = await GstServer.start({ file, address: upstream.server.address, namespace: server });
-    const product = await Product.start({ engine: 'tc', source: origin.url, namespace: proxy });
-    await watch(t, [...viewers], (i) => product.url(downstream[i]!.proxy.address, '/clip'));
-    if (!t.passing()) t.comment(product.child.describe(), origin.child.describe());
-    await upstreamWasOne(t, origin, product);
-    const { engine, facts } = await product.status();
-    t.equal(engine, 'tc');
-    t.equal(facts['kernel streams'], 0);
-    t.equal(facts['tickets out'], 0);
-    t.equal(facts['viewers served by user space'], 0);
-    await product.stop();
-    for (const device of ['up0', 'down0'])
-      t.notMatch(
-        await proxy.run('tc', ['filter', 'show', 'dev', device, 'ingress']),
-        /bpf/,
-        `${device} is bare`,
-      );
-  } finally {
-    await topology.close();
-  }
-});
+for (const wanted of ['tc', 'xdp'] as const)
+  t.test(
+    `through the kernel, ${wanted}, in namespaces`,
+    { skip: peers ?? canNetns() ?? false },
+    async (t) => {
+      const { file } = await theClip();
+      const topology = await createTopology({ viewers: 4 });
+      try {
+        const { server, proxy, viewers, upstream, downstream } = topology;
+        const origin = await GstServer.start({ file, address: upstream.server.address, namespace: server });
+        const product = await Product.start({ engine: wanted, source: origin.url, namespace: proxy });
+        await watch(t, [...viewers], (i) => product.url(downstream[i]!.proxy.address, '/clip'));
+        if (!t.passing()) t.comment(product.child.describe(), origin.child.describe());
+        await upstreamWasOne(t, origin, product);
+        const { engine, facts } = await product.status();
+        t.equal(engine, wanted);
+        if (wanted === 'xdp') t.ok(Number(facts['copies made by XDP']) > 0);
+        t.equal(facts['kernel streams'], 0);
+        t.equal(facts['tickets out'], 0);
+        t.equal(facts['viewers served by user space'], 0);
+        await product.stop();
+        for (const device of ['up0', 'down0'])
+          t.notMatch(
+            await proxy.run('tc', ['filter', 'show', 'dev', device, 'ingress']),
+            /bpf/,
+            `${device} is bare`,
+          );
+      } finally {
+        await topology.close();
+      }
+    },
+  );
 
 t.test('through user space, on loopback, without privileges', { skip: peers ?? false }, async (t) => {
   const { file } = await theClip();

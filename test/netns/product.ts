@@ -11,7 +11,7 @@ import { onProcessExit } from '../../tools/netns/on-exit.js';
 import type { Namespace } from '../../tools/netns/topology.js';
 import { until } from '../../tools/netns/wait.js';
 
-export type Engine = 'tc' | 'userspace';
+export type Engine = 'tc' | 'xdp' | 'userspace';
 
 /** Path of a compiled program of this project, wherever the compiler's output went. */
 export const compiled = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));

@@ -36,8 +36,7 @@ export async function chooseDatapath(choice: Choice): Promise<Datapath> {
     try {
       // Only here: without libbpf on this machine the module cannot be loaded.
       const { TcDatapath } = await import('./tc.js');
-      // Not by itself: XDP's copies end with the process, TC's outlive it (docs/crash.md).
-      const xdp = wanted === 'xdp' ? 'must' : 'never';
+      const xdp = wanted === 'xdp' ? 'must' : wanted === 'auto' ? 'try' : 'never';
       return await TcDatapath.open({ port, objects: OBJECTS, pictures, xdp, orphanLimitMs, takeOver, log });
     } catch (error) {
       return without((error as Error).message, choice, error);

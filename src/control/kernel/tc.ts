@@ -102,7 +102,7 @@ export class TcDatapath implements Datapath {
     this.why =
       typeof parts.xdp === 'string'
         ? `the kernel takes our TC programs; ${parts.xdp}`
-        : 'the kernel takes our XDP programs; TC serves devices whose drivers take no XDP frames';
+        : 'the kernel takes our XDP programs; TC serves devices that take no XDP frames, or whose queue shapes';
     this.hops = new NextHops((address, hop) => this.#hopChanged(address, hop));
   }
 

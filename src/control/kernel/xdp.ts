@@ -6,6 +6,7 @@ import { Device, Limit } from './abi.gen.js';
 import type { KernelState } from './kernel-state.js';
 import { BpfObject, mapLookup } from './libbpf.js';
 import { makeVeth, removeVeth, type VethPair } from './private-veth.js';
+import { shapes } from './queue-discipline.js';
 import type { TcFilters } from './tc-filters.js';
 import {
   attachRawTracepoint,
@@ -35,8 +36,10 @@ export interface XdpOptions {
 
 interface Egress {
   readonly name: string;
+  /** XDP would go past its queueing discipline, and that is there for a purpose: TC serves it. */
+  shaped: boolean;
   /** Resolves when XDP may serve it; until then TC does. */
-  readonly ready: Promise<void>;
+  ready: Promise<void>;
 }
 
 /** What the kernel says of an egress device. */
@@ -99,18 +102,24 @@ export class XdpStage {
     if (known) return known.ready;
     if (this.#devices.size >= Limit.XDP_DEVICES) return Promise.resolve(); // TC goes on serving it
     const index = this.#devices.size;
-    const ready = this.#prepare(device.ifindex, index).catch(() => undefined); // e.g. the device is gone: TC's
-    this.#devices.set(device.ifindex, { name: device.name, ready });
-    return ready;
+    const egress = { name: device.name, shaped: false, ready: Promise.resolve() };
+    egress.ready = this.#choose(egress, device.ifindex, index).catch(() => undefined); // e.g. the device is gone: TC's
+    this.#devices.set(device.ifindex, egress);
+    return egress.ready;
   }
 
   facts(): Record<string, string | number> {
-    const rows = [...this.#devices].map(([ifindex, { name }]) => ({ name, ...this.#read(ifindex) }));
+    const rows = [...this.#devices].map(([ifindex, { name, shaped }]) => ({
+      name,
+      shaped,
+      ...this.#read(ifindex),
+    }));
     const names = (chosen: typeof rows) => chosen.map((row) => row.name).join(' ') || 'none';
     return {
       'XDP queue': this.#queue.send.name,
       'devices served by XDP': names(rows.filter((row) => !row.off)),
-      'devices that take no XDP frames': names(rows.filter((row) => row.off)),
+      'devices that take no XDP frames': names(rows.filter((row) => row.off && !row.shaped)),
+      'devices left to TC for their queue': names(rows.filter((row) => row.shaped)),
       'copies made by XDP': rows.reduce((sum, row) => sum + row.copies, 0),
       'copies that a full driver left for later': rows.reduce((sum, row) => sum + row.refused, 0),
       'copies of unknown fate': rows.reduce((sum, row) => sum + row.untold, 0),
@@ -126,6 +135,11 @@ export class XdpStage {
     await removeVeth(this.#options.port, 'xdp'); // with it the programs: nothing is under way any more
     closeSync(this.#tracepoint);
     this.#program.close();
+  }
+
+  async #choose(egress: Egress, ifindex: number, index: number): Promise<void> {
+    egress.shaped = await shapes(egress.name);
+    if (!egress.shaped) await this.#prepare(ifindex, index);
   }
 
   async #prepare(ifindex: number, index: number): Promise<void> {
