@@ -245,6 +245,8 @@ int tc_ingress(struct __sk_buff *skb)
 	if (!s || s->state != FANOUT_STREAM_OPEN)
 		return TC_ACT_UNSPEC;
 	p.generation = *(volatile __u32 *)&s->generation;
+	if (is_forged_loopback(skb, s))
+		return drop(FANOUT_DROP_NOT_SOURCE);
 	if (!is_from_source(s, &p)) /* who else sends to a group does not send to us */
 		return is_to_group(s) ? TC_ACT_UNSPEC : drop(FANOUT_DROP_NOT_SOURCE);
 	if (p.fault)

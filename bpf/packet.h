@@ -248,4 +248,19 @@ static __always_inline bool is_from_source(const struct fanout_stream *s, const 
 	       p->source[3] == source[3] && (!port || port == p->source_port);
 }
 
+#define LOOPBACK_IFINDEX 1 /* in every network namespace */
+
+static __always_inline bool is_loopback(const __u8 address[16])
+{
+	const __u32 *a = (const __u32 *)address;
+
+	return is_v6(address) ? !(a[0] | a[1] | a[2] | (a[3] ^ bpf_htonl(1))) : address[12] == 127;
+}
+
+/* The IP stack lets nobody use the loopback's addresses from outside; we come before it. */
+static __always_inline bool is_forged_loopback(const struct __sk_buff *skb, const struct fanout_stream *s)
+{
+	return is_loopback(s->source) && skb->ifindex != LOOPBACK_IFINDEX;
+}
+
 #endif

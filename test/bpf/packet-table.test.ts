@@ -3,6 +3,7 @@
 // must pass them untouched.
 import { fileURLToPath } from 'node:url';
 
+import t from 'tap';
 import { onBothEngines } from '../fixtures/engines.js';
 import { enterOwnNamespace } from '../fixtures/own-namespace.js';
 import { KernelBench, TC_ACT_SHOT, TC_ACT_UNSPEC } from '../fixtures/kernel-bench.js';
@@ -225,3 +226,15 @@ function difference(before: Record<string, number>, after: Record<string, number
   );
   return Object.fromEntries(grown.filter(([, count]) => count));
 }
+
+t.test("a source on this host: its address is nobody else's", { skip }, async (t) => {
+  const bench = await KernelBench.create();
+  const stream = bench.openLocal(5004);
+  const viewer = bench.add(stream, 1);
+  const packet = udpFrame(rtp(), { from: '127.0.0.1', to: '127.0.0.1' });
+  t.equal(bench.ingress(packet, 1, bench.outlet.ifindex).verdict, TC_ACT_SHOT);
+  t.same(bench.drops(), { 'not-source': 1 }, 'forged by a neighbour on another device');
+  bench.ingress(packet);
+  t.equal(bench.state.viewer(viewer.slot).packets, 1, 'over the loopback it is the source');
+  await bench.close();
+});
