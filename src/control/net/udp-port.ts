@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import type { Endpoint } from '../path/ports.js';
 import { familyOf, plainAddress } from '../state/address.js';
 import type { HeldSockets } from './held-sockets.js';
+import { WaitingDatagrams } from './waiting-datagrams.js';
 
 const IPV4 = { type: 'udp4', any: '0.0.0.0', number: 4, mapped: '' } as const;
 /** IPv4 addresses are mapped on the socket (RFC 3493 3.7), and only there. */
@@ -14,9 +15,6 @@ const USUAL = existsSync('/proc/net/if_inet6') ? BOTH : IPV4;
 
 /** Room for a key frame that comes back to back; the kernel gives at most net.core.rmem_max, silently. */
 const RECEIVE_BUFFER = 1024 * 1024;
-
-/** Datagrams of an adopted socket that wait: more than a socket's buffer holds. */
-const MOST_WAITING = 4096;
 
 export type DatagramHandler = (packet: Buffer, from: Endpoint) => void;
 /** Called once per send: the datagram was handed to the kernel, or why not. */
@@ -47,8 +45,8 @@ export class UdpPort {
   readonly #any: string;
   readonly #prepare: UdpPortOptions['prepare'];
   #release: (() => void) | undefined;
-  /** Of an adopted socket, until deliver(). */
-  #waiting: [packet: Buffer, from: Endpoint][] | undefined;
+  /** Of an adopted socket, until all that came before deliver() has been handed on. */
+  #waiting: WaitingDatagrams | undefined;
   #closed: Promise<void> | undefined;
 
   /** `onError` hears of what a handler throws and of what fails in the socket; neither ends anything. */
@@ -78,7 +76,7 @@ export class UdpPort {
 
   /** Takes the bound socket of a former process of ours; what comes waits for deliver(). Rejects when it is none. */
   async adopt(fd: number): Promise<this> {
-    this.#waiting = [];
+    this.#waiting = new WaitingDatagrams();
     try {
       await new Promise<void>((resolve, reject) => {
         this.#socket.once('error', reject).once('listening', resolve).bind({ fd });
@@ -90,10 +88,12 @@ export class UdpPort {
     return this.#listening();
   }
 
+  /** Hands on what waits, paced: viewers get it in one go otherwise, and their sockets overflow. */
   deliver(): void {
-    const waiting = this.#waiting ?? [];
-    this.#waiting = undefined;
-    for (const [packet, from] of waiting) this.#deliver(packet, from);
+    this.#waiting?.drain(
+      (packet, from) => this.#deliver(packet, from),
+      () => (this.#waiting = undefined),
+    );
   }
 
   /** It outlives this process under that name, until it is closed. */
@@ -105,7 +105,7 @@ export class UdpPort {
   #listening(): this {
     this.#socket.removeAllListeners('error').on('error', this.#onError);
     this.#socket.on('message', (packet, { address, port }) =>
-      this.#deliver(packet, { address: plainAddress(address), port }),
+      this.#receive(packet, { address: plainAddress(address), port }),
     );
     return this;
   }
@@ -128,15 +128,17 @@ export class UdpPort {
   close(): Promise<void> {
     this.#release?.();
     this.#release = undefined;
+    this.#waiting?.close();
     this.#closed ??= new Promise((resolve) => this.#socket.close(resolve));
     return this.#closed;
   }
 
+  #receive(packet: Buffer, from: Endpoint): void {
+    if (this.#waiting) this.#waiting.push(packet, from);
+    else this.#deliver(packet, from);
+  }
+
   #deliver(packet: Buffer, from: Endpoint): void {
-    if (this.#waiting) {
-      if (this.#waiting.length < MOST_WAITING) this.#waiting.push([packet, from]);
-      return;
-    }
     for (const handler of this.#handlers) {
       if (this.#closed) return;
       try {
