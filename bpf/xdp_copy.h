@@ -38,6 +38,7 @@ struct batch {
 	__u32 egress; /* ifindex; 0: none is, the last one has been settled */
 	__u32 frames; /* seen of it */
 	__u32 made;   /* of these: copies, and frames of other programs that share the batch */
+	__u64 now;    /* when its first frame was seen: reading the clock costs as much as the rest of a copy */
 	/* The packet that the last frame was a copy of, and how far its viewers have been gone through. */
 	__u32 stream;
 	__u32 number;
@@ -154,7 +155,7 @@ static __always_inline __s32 next_viewer(struct batch *b, struct copying *c)
 	if (b->stopped)
 		return -1;
 	c->p.offset = b->offset;
-	c->p.now = bpf_ktime_get_ns();
+	c->p.now = b->now;
 	if (c->p.offset < c->p.span)
 		bpf_loop(c->p.span - c->p.offset, claim_next, c, 0);
 	b->stopped = c->slot < 0;
@@ -274,8 +275,9 @@ static __always_inline void note_frame(struct batch *b, __u32 egress)
 {
 	if (b->egress != egress || b->frames >= FANOUT_XDP_BATCH)
 		settle_untold(b);
+	if (!b->frames++)
+		b->now = bpf_ktime_get_ns();
 	b->egress = egress;
-	b->frames++;
 }
 
 /* Where the next one of the batch is written down. There are no more than frames, hence FANOUT_XDP_BATCH. */
