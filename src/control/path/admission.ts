@@ -8,7 +8,7 @@ import type { AccessRule } from './authentication.js';
 import type { Claim } from './hook-question.js';
 import { Refusal } from './refusal.js';
 import type { Story } from './request.js';
-import type { Resource } from './resource.js';
+import type { Watched } from './watched.js';
 
 type Asking = Omit<Claim, 'place' | 'established'> & { readonly established?: boolean };
 
@@ -44,7 +44,7 @@ export function mayWatch({ viewers }: PathConfig, address: string): boolean {
 }
 
 /** For one more. @throws Refusal 503 */
-export function checkRoomAt({ route, sessions }: Resource): void {
+export function checkRoomAt({ route, sessions }: Watched): void {
   if (sessions.size >= (route.config.maxViewers ?? Infinity))
     throw new Refusal(503, 'the path has as many viewers as it may have');
 }

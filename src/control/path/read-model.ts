@@ -13,7 +13,7 @@ import type {
 import type { PathTable } from '../config/path-table.js';
 import { formatRtspUrl, withoutCredentials } from '../rtsp/url.js';
 import { isoTime, type Context } from './context.js';
-import type { Resource } from './resource.js';
+import type { Watched } from './watched.js';
 import type { Session } from './session.js';
 import type { Track } from './track.js';
 import type { ViewerTrack } from './viewer-track.js';
@@ -58,13 +58,13 @@ function lossRow({ loss, track }: ViewerTrack): ClientLossRow | null {
   };
 }
 
-export function streamRow(resource: Resource): StreamRow {
+export function streamRow(resource: Watched): StreamRow {
   const { path, state, address: upstream, since } = resource;
   const tracks = [...resource.tracks.values()].map(streamTrackRow);
   return { path, state, upstream, viewers: resource.sessions.size, since, tracks };
 }
 
-export function pathRows({ paths }: PathTable, resources: Iterable<Resource>): PathRow[] {
+export function pathRows({ paths }: PathTable, resources: Iterable<Watched>): PathRow[] {
   const all = [...resources];
   return paths.map(({ name, source, maxViewers = null }) => {
     const open = all.filter(({ route }) => route.config.name === name);

@@ -6,7 +6,7 @@ import { sameSource } from '../config/diff.js';
 import { routeAt, type PathTable } from '../config/path-table.js';
 import { mayWatch } from './admission.js';
 import type { Story } from './request.js';
-import type { Resource } from './resource.js';
+import type { Watched } from './watched.js';
 
 export function reload(story: Story, table: PathTable): void {
   story.paths.table = table;
@@ -14,7 +14,7 @@ export function reload(story: Story, table: PathTable): void {
   for (const resource of [...story.resources.all]) if (resource.state !== 'ending') reroute(resource, table);
 }
 
-function reroute(resource: Resource, table: PathTable): void {
+function reroute(resource: Watched, table: PathTable): void {
   const route = routeAt(table, resource.route.place);
   if (!route || !sameSource(route, resource.route)) {
     void resource.end(route ? 'its path has been changed' : 'its path has been removed');

@@ -7,6 +7,7 @@ import type { SourceTransport } from '../config/path-config.js';
 import type { Description, MediaDescription } from './description.js';
 import { Refusal } from './refusal.js';
 import type { SourceSession } from './source-session.js';
+import { arrangeSource, bindPair } from './source-transport.js';
 import type { Track } from './track.js';
 
 export interface RenewParts {
@@ -50,13 +51,11 @@ async function renewAll(parts: RenewParts): Promise<Renewed> {
     const media = sections.get(control);
     if (!media) throw new Refusal(410, 'the source came back with other tracks');
     if (ended()) throw new Refusal(503, 'nobody watches any more');
-    await track.renew({
-      media,
-      transport,
-      frames: source.upstream,
-      setUp: (offer) => parts.setUp(media.control, offer),
-      ends: () => source.upstream.ends!,
-    });
+    const wanted = {
+      ...{ media, transport, frames: source.upstream, ends: () => source.upstream.ends! },
+      setUp: (offer: string) => parts.setUp(media.control, offer),
+    };
+    await track.renew(async (context) => arrangeSource(context, wanted, await bindPair(context)));
     if (track.interleaved) transport = 'tcp';
   }
   if (ended()) throw new Refusal(503, 'nobody watches any more');

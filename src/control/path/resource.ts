@@ -9,26 +9,28 @@ import { formatRtspUrl, type RtspUrl } from '../rtsp/url.js';
 import type { Deadline } from '../state/deadlines.js';
 import { Shared } from '../state/shared.js';
 import { isoTime, nowMs, type Context } from './context.js';
-import { descriptionOf, type Described, type Description, type MediaDescription } from './description.js';
+import type { Described, Description, MediaDescription } from './description.js';
 import { FirstPackets } from './first-packets.js';
 import { placesOf } from './places.js';
 import type { ResourceRecord } from './records.js';
 import { Refusal } from './refusal.js';
 import { renew, type Renewed } from './renew.js';
 import { Renewal } from './renewal.js';
+import { resourceRecord, restoreTracks } from './resource-record.js';
 import type { Session } from './session.js';
 import { readSession, redirectOf, SourceSession } from './source-session.js';
 import { SourcePlay, type PlayAnswer } from './source-play.js';
-import { openTrack, restoreTrack, type Track } from './track.js';
+import { openTrack, type Track } from './track.js';
 import type { ViewerTrack } from './viewer-track.js';
+import type { Watched } from './watched.js';
 
 /** The registry's side of a resource (resources.ts). */
 export interface ResourceOwner {
   /** It takes no newcomers any more; `ended` resolves when nothing is left of it. */
-  leaving(resource: Resource, ended: Promise<void>): void;
+  leaving(resource: Watched, ended: Promise<void>): void;
 }
 
-export class Resource {
+export class Resource implements Watched {
   /** What it is served under, and where it comes from. A reload may change what does not concern the source. */
   route: Route;
   /** Upstream URL. */
@@ -148,15 +150,14 @@ export class Resource {
     if (this.tracks.size >= this.#context.limits.tracksPerResource)
       throw new Refusal(503, 'the resource has too many tracks set up');
     this.#play.description ??= description;
-    const track = await openTrack(this.#context, {
-      media,
-      name: `${this.path} ${media.media}`,
-      setUp: (transport) =>
-        this.#setUpAtSource(this.#renewed?.controls.get(media.control) ?? media.control, transport),
-      transport: this.#transport,
-      frames: this.#source.upstream,
+    const control = this.#renewed?.controls.get(media.control) ?? media.control;
+    const wanted = {
+      ...{ media, transport: this.#transport, frames: this.#source.upstream },
+      setUp: (transport: string) => this.#setUpAtSource(control, transport),
       ends: () => this.#source.upstream.ends!,
-    });
+    };
+    const name = `${this.path} ${media.media}`;
+    const track = await openTrack(this.#context, { media, name }, wanted);
     if (this.#ending) {
       track.close();
       throw new Refusal(503, 'the source went away');
@@ -176,16 +177,9 @@ export class Resource {
 
   /** For the next process, after each change. */
   #note(): void {
-    const { link, url, path, since } = this;
-    const { description } = this.#play;
-    if (link === undefined || this.#source.id === undefined || !description) return;
-    this.#noted = `resource/${link}`;
-    const record: ResourceRecord = {
-      ...{ url, path, since, link, sessionId: this.#source.id, timeoutSeconds: this.#source.timeoutSeconds },
-      ...{ sdp: description.sdp, base: description.base, left: this.#left },
-      start: this.#play.record,
-      tracks: [...this.tracks.values()].map((track) => track.record),
-    };
+    const record = resourceRecord(this, this.#source, this.#play, this.#left);
+    if (!record) return;
+    this.#noted = `resource/${record.link}`;
     this.#context.notebook.put(this.#noted, record);
   }
 
@@ -193,17 +187,9 @@ export class Resource {
   async restore(record: ResourceRecord, cseq: number): Promise<void> {
     this.#noted = `resource/${record.link}`;
     this.since = record.since;
-    const description = descriptionOf(record.sdp, record.base);
-    this.#play.description = description;
     if (!this.#source.upstream.restore(record.link, cseq))
       throw new Refusal(503, 'its connection to the source is gone');
-    for (const part of record.tracks) {
-      const media = description.media.find(({ control }) => control === part.control);
-      if (!media) throw new Refusal(503, 'its description does not fit');
-      const name = `${this.path} ${media.media}`;
-      this.tracks.set(media.control, await restoreTrack(this.#context, { media, name }, part));
-    }
-    if (record.start) this.#play.restore(record.start, this.tracks);
+    await restoreTracks(this.#context, this, record, this.#play);
     this.#source.begun(record.sessionId, record.timeoutSeconds, this.#keepAliveParts);
     if (record.left) this.#leave();
     this.#note();

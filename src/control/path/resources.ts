@@ -9,14 +9,15 @@ import type { Described, Description } from './description.js';
 import { Refusal } from './refusal.js';
 import { Resource, type ResourceOwner } from './resource.js';
 import { parentOf } from './url-map.js';
+import type { Watched } from './watched.js';
 
 /** Rejects with a Refusal when the viewer may not watch what is there. */
 export type Admit = (route: Route) => Promise<void>;
 
 export class Resources implements ResourceOwner {
   readonly #context: Context;
-  readonly #open = new Map<string, Resource>();
-  readonly #all = new Set<Resource>();
+  readonly #open = new Map<string, Watched>();
+  readonly #all = new Set<Watched>();
   readonly #ending = new Map<string, Promise<void>>();
 
   constructor(context: Context) {
@@ -24,7 +25,7 @@ export class Resources implements ResourceOwner {
   }
 
   /** Those that are ending, too. */
-  get all(): ReadonlySet<Resource> {
+  get all(): ReadonlySet<Watched> {
     return this.#all;
   }
 
@@ -32,10 +33,13 @@ export class Resources implements ResourceOwner {
    * The resource that is served there. It must be used (Resource.use) before the caller awaits anything.
    * @throws Refusal 503 when there are too many already, or a reload has taken the path away meanwhile.
    */
-  at(route: Route): Resource {
+  at(route: Route): Watched {
+    return this.#open.get(route.place) ?? this.pull(route);
+  }
+
+  /** A new one, where there is none. @throws as at() */
+  pull(route: Route): Resource {
     const { place } = route;
-    const open = this.#open.get(place);
-    if (open) return open;
     const now = routeAt(this.#context.paths.table, place);
     if (!now || !sameSource(now, route)) throw new Refusal(503, 'the path has been changed');
     if (this.#all.size >= this.#context.limits.resources)
@@ -73,7 +77,7 @@ export class Resources implements ResourceOwner {
    * (`/live?channel=1` and `=2`): `preferred` is then the one that is meant.
    * @throws Refusal: the source's, or 404.
    */
-  async find(viewer: RtspUrl, admit: Admit, preferred?: Resource): Promise<Described> {
+  async find(viewer: RtspUrl, admit: Admit, preferred?: Watched): Promise<Described> {
     const { described, clock, paths } = this.#context;
     const wanted = findRoute(paths.table, viewer)?.place ?? placeOf(viewer);
     const known = preferred?.meaning(wanted) ?? described.get(wanted, nowMs(clock));
@@ -100,7 +104,7 @@ export class Resources implements ResourceOwner {
     throw refusal;
   }
 
-  leaving(resource: Resource, ended: Promise<void>): void {
+  leaving(resource: Watched, ended: Promise<void>): void {
     const { place } = resource.route;
     if (this.#open.get(place) === resource) this.#open.delete(place);
     if (resource.state !== 'ending') return; // it lives on for the viewers that it has

@@ -9,13 +9,13 @@ import { isoTime, nowMs, type Context } from './context.js';
 import type { ViewerLink } from './ports.js';
 import { Refusal } from './refusal.js';
 import type { SessionRecord } from './records.js';
-import type { Resource } from './resource.js';
+import type { Watched } from './watched.js';
 import type { ViewerTrack } from './viewer-track.js';
 
 export class Session {
   readonly id: string;
   readonly number: number;
-  readonly resource: Resource;
+  readonly resource: Watched;
   /** Media goes to this address and no other; requests count from it only. */
   readonly address: string;
   readonly port: number;
@@ -37,7 +37,7 @@ export class Session {
     context: Context,
     id: string,
     number: number,
-    resource: Resource,
+    resource: Watched,
     from: Pick<ViewerLink, 'remote' | 'local'>,
     since = isoTime(context.clock.wallMs()),
   ) {

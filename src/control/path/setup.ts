@@ -10,7 +10,7 @@ import type { Described, MediaDescription } from './description.js';
 import type { Device } from './ports.js';
 import { Refusal } from './refusal.js';
 import type { Ask, Story } from './request.js';
-import type { Resource } from './resource.js';
+import type { Watched } from './watched.js';
 import { Session } from './session.js';
 import type { Track } from './track.js';
 import { ViewerTrack, type Delivery } from './viewer-track.js';
@@ -59,7 +59,7 @@ async function joinBy(
   way: Way,
   story: Story,
   ask: Ask,
-  resource: Resource,
+  resource: Watched,
   track: Track,
 ): Promise<RtspResponse> {
   const { link, session } = ask;
@@ -128,7 +128,7 @@ async function findTrack(story: Story, ask: Ask): Promise<Described & { media: M
 }
 
 /** The source has agreed; while it was asked, the viewer may have gone, or the source after all. */
-function join(story: Story, ask: Ask, resource: Resource, track: Track, delivery: Delivery): RtspResponse {
+function join(story: Story, ask: Ask, resource: Watched, track: Track, delivery: Delivery): RtspResponse {
   const { link, url } = ask;
   if (!story.links.has(link)) throw new Refusal(454, 'the viewer is gone');
   if (ask.session?.closed) throw new Refusal(454, 'the session has ended');
@@ -160,7 +160,7 @@ function checkPorts(
   }
 }
 
-function openSession(story: Story, ask: Ask, resource: Resource): Session {
+function openSession(story: Story, ask: Ask, resource: Watched): Session {
   checkRoom(story, ask);
   checkRoomAt(resource);
   const session = story.sessions.open((id, number) => new Session(story, id, number, resource, ask.link))!;

@@ -39,7 +39,7 @@ export async function arriveInterleaved(
 /** As the source has answered. */
 export async function feedInterleaved(
   context: Context,
-  { frames }: SourceParts,
+  { frames }: Pick<SourceParts, 'frames'>,
   upstream: UdpPair,
   { lower, interleaved, ssrc }: Transport,
 ): Promise<Arrival> {

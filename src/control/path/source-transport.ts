@@ -50,14 +50,24 @@ const LAST_PORT = 65_535;
 const REPORT_TTL = 16;
 
 /**
- * `offered` is where unicast would arrive; it is closed when it is not used, and stays the caller's when this fails.
- * Rejects with a Refusal: the source's own, 502 for an answer that cannot be used, 503 for a group that cannot be joined.
+ * Rejects with a Refusal, and leaves nothing open, not even `offered`, where unicast would arrive: the source's own, 502
+ * for an answer that cannot be used, 503 for a group that cannot be joined.
  */
 export async function arrangeSource(
   context: Context,
   parts: SourceParts,
   offered: UdpPair,
 ): Promise<Arrival> {
+  try {
+    return await arrange(context, parts, offered);
+  } catch (error) {
+    offered.close();
+    throw error;
+  }
+}
+
+/** `offered` is closed when it is not used, and stays the caller's when this fails. */
+async function arrange(context: Context, parts: SourceParts, offered: UdpPair): Promise<Arrival> {
   const { transport: wanted, media } = parts;
   if (wanted === 'tcp') return arriveInterleaved(context, parts, offered);
   const answered = await askForUnicast(parts, offered);

@@ -13,10 +13,14 @@ import { SourceReports } from './source-reports.js';
 import { arrangeSource, bindPair, type Arrival, type Source, type SourceParts } from './source-transport.js';
 import type { ViewerTrack } from './viewer-track.js';
 
-export interface TrackParts extends SourceParts {
+export interface TrackParts {
+  readonly media: MediaDescription;
   /** For people: resource path and media. */
   readonly name: string;
 }
+
+/** Sees to it that it comes, and says where; rejects with a Refusal, and leaves nothing open then. */
+export type Arrive = (context: Context) => Promise<Arrival>;
 
 interface Pairs {
   readonly upstream: UdpPair;
@@ -75,15 +79,8 @@ export class Track {
    * Another source, or the same one anew, in the place of the former: viewers stay. Rejects as openTrack does; nothing
    * comes then until it is renewed again.
    */
-  async renew(parts: SourceParts): Promise<void> {
-    const offered = await bindPair(this.#context);
-    let arrival: Arrival;
-    try {
-      arrival = await arrangeSource(this.#context, parts, offered);
-    } catch (error) {
-      offered.close();
-      throw error;
-    }
+  async renew(arrive: Arrive): Promise<void> {
+    const arrival = await arrive(this.#context);
     if (this.#closed) {
       arrival.upstream.close();
       arrival.feeder?.close();
@@ -175,36 +172,42 @@ interface StreamParts {
 }
 
 /** Rejects with a Refusal: the source's own, 502 for an answer that cannot be used, 503 for no ports or no room. */
-export async function openTrack(context: Context, parts: TrackParts): Promise<Track> {
-  const pairs = await bindPairs(context);
-  let { upstream } = pairs;
-  let feeder: UdpPair | undefined;
+export async function openTrack(context: Context, parts: TrackParts, wanted: SourceParts): Promise<Track> {
+  const offered = await bindPair(context);
+  const downstream = await bindPair(context).catch((error: Error) => {
+    offered.close(); // both before the source is asked: without ports there is nothing to ask for
+    throw error;
+  });
+  const arrival = await arrangeSource(context, wanted, offered).catch((error: Error) => {
+    downstream.close();
+    throw error;
+  });
+  return openArrived(context, parts, arrival, downstream);
+}
+
+/** Takes the pairs over. Rejects with Refusal 503. */
+export async function openArrived(
+  context: Context,
+  parts: TrackParts,
+  arrival: Arrival,
+  downstream: UdpPair,
+): Promise<Track> {
+  const { upstream, feeder, source, localAddress } = arrival;
+  const pairs = { upstream, downstream };
+  const { name, media } = parts;
   try {
-    const arrival = await arrangeSource(context, parts, upstream);
-    ({ upstream, feeder } = arrival);
-    const { localAddress, source } = arrival;
-    const { downstream } = pairs;
-    const stream = await openStream(context, parts, { upstream, downstream }, arrival);
-    return new Track(
-      context,
-      parts.media,
-      { upstream, downstream },
-      { name: parts.name, source, localAddress, stream, feeder },
-    );
+    const stream = await openStream(context, parts, pairs, arrival);
+    return new Track(context, media, pairs, { name, source, localAddress, stream, feeder });
   } catch (error) {
     feeder?.close();
-    pairs.downstream.close();
     upstream.close();
+    downstream.close();
     throw error;
   }
 }
 
 /** A track that a former process has opened. Rejects with a Refusal when its ports are gone, or the datapath refuses. */
-export async function restoreTrack(
-  context: Context,
-  parts: Pick<TrackParts, 'media' | 'name'>,
-  record: TrackRecord,
-): Promise<Track> {
+export async function restoreTrack(context: Context, parts: TrackParts, record: TrackRecord): Promise<Track> {
   const { localAddress, started, reportSsrc } = record;
   const source: Source = { ...record.source, ssrc: record.source.ssrc };
   const upstream = await context.former.udpPair(record.upstream);
@@ -231,7 +234,7 @@ export async function restoreTrack(
 
 function openStream(
   { datapath }: Context,
-  { media, name }: Pick<TrackParts, 'media' | 'name'>,
+  { media, name }: TrackParts,
   pairs: Pairs,
   { source, localAddress }: { readonly source: Source; readonly localAddress: string },
 ): Promise<StreamHandle> {
@@ -241,15 +244,4 @@ function openStream(
     .catch((error: Error) => {
       throw new Refusal(503, `the datapath refused the stream: ${error.message}`);
     });
-}
-
-/** Both before the source is asked: without ports there is nothing to ask for. */
-async function bindPairs(context: Context): Promise<Pairs> {
-  const upstream = await bindPair(context);
-  try {
-    return { upstream, downstream: await bindPair(context) };
-  } catch (error) {
-    upstream.close();
-    throw error;
-  }
 }
