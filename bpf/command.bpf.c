@@ -28,6 +28,8 @@ const volatile struct {
 	enum fanout_viewer_state viewer_state;
 	enum fanout_ticket_state ticket_state;
 	enum fanout_op op;
+	enum fanout_notion notion;
+	enum fanout_layer_flag layer_flag;
 } names = {};
 
 /* ---- hello -------------------------------------------------------------------------------------------------- */
@@ -69,6 +71,10 @@ static __always_inline void fill_slot(struct fanout_viewer *v, const struct fano
 	v->generation = s->generation;
 	v->id = a->id;
 	v->ttl = a->ttl;
+	v->verbatim = a->verbatim;
+	v->allowance = v->level = v->goal = v->former_level = FANOUT_TOP_LAYER;
+	v->base = v->former_base = v->since = v->started = v->withheld = v->epoch = 0;
+	v->thinned_packets = v->thinned_bytes = v->thinned_octets = 0;
 	__builtin_memcpy(v->source, a->source, sizeof(v->source));
 	__builtin_memcpy(v->address, a->address, sizeof(v->address));
 	for (int i = 0; i < FANOUT_KINDS; i++) {
@@ -184,6 +190,16 @@ static __always_inline int delete(struct fanout_command *c)
 	return 0;
 }
 
+/* The stream first: a packet that comes later than this has what thinning needs (layering.h). */
+static __always_inline void allow(struct fanout_viewer *v, __u8 allowance)
+{
+	struct fanout_stream *s = stream_at(v->stream);
+
+	if (s && allowance < FANOUT_TOP_LAYER)
+		__sync_lock_test_and_set(&s->thinned, 1);
+	v->allowance = allowance;
+}
+
 static __always_inline int change(struct fanout_command *c)
 {
 	struct fanout_viewer *v = viewer_of(c);
@@ -193,11 +209,15 @@ static __always_inline int change(struct fanout_command *c)
 		return -ENOENT;
 	if (c->op == FANOUT_OP_NEXT_HOP && !c->hop.ifindex)
 		return -EINVAL;
+	if (c->op == FANOUT_OP_ALLOW && c->value > FANOUT_TOP_LAYER)
+		return -EINVAL;
 	error = take_slot(v, FANOUT_VIEWER_BUSY);
 	if (error)
 		return error;
 	if (c->op == FANOUT_OP_NEXT_HOP) {
 		set_hop(v, &c->hop);
+	} else if (c->op == FANOUT_OP_ALLOW) {
+		allow(v, c->value);
 	} else {
 		v->loss_fraction = c->loss.fraction;
 		v->loss_cumulative = c->loss.cumulative;
@@ -250,6 +270,7 @@ static __always_inline int run(struct fanout_command *c, struct fanout_global *g
 		return flush(g);
 	case FANOUT_OP_LOSS:
 	case FANOUT_OP_NEXT_HOP:
+	case FANOUT_OP_ALLOW:
 		return change(c);
 	case FANOUT_OP_PASS_UP:
 	case FANOUT_OP_JOINING:

@@ -22,6 +22,7 @@
 #include "cache.h"
 #include "clone.h"
 #include "continuity.h"
+#include "layer_rate.h"
 #include "maps.h"
 #include "packet.h"
 #include "parked.h"
@@ -260,6 +261,7 @@ int tc_ingress(struct __sk_buff *skb)
 	} else {
 		COUNT(s->packets, p.segments);
 		COUNT(s->bytes, p.payload);
+		count_layer(s, 0, p.payload, now);
 		receive_rtp(skb, s, &p, now);
 		p.begins = s->codec && begins_picture(skb, s, &p);
 	}

@@ -15,7 +15,7 @@
 #include <linux/types.h>
 
 enum fanout_version {
-	FANOUT_ABI_VERSION = 2,
+	FANOUT_ABI_VERSION = 3,
 };
 
 /* A ticket whose first pass has not come yet: who is served first is decided then. */
@@ -49,6 +49,10 @@ enum fanout_limit {
 	FANOUT_CACHED_BYTES = 1480,         /* RTP packet that the picture cache takes: IP packets of 1508 bytes */
 	FANOUT_TTL = 64,                    /* time to live of a copy: viewers see us as the sender, so they get a fresh one */
 	FANOUT_CACHED_NOTHING = 1,          /* `length` of an entry whose ticket was no RTP packet's */
+	FANOUT_LAYERS = 8,                  /* 0 is the base; what they are is in docs/layers.md */
+	FANOUT_TOP_LAYER = 7,               /* the allowance of a viewer that gets all there is */
+	FANOUT_LAYER_WINDOW_MS = 200,       /* of layer_average */
+	FANOUT_LAYER_WINDOWS = 64,          /* after so many windows without a packet the averages are 0 */
 };
 
 /* ---- why a packet, or a copy of it, was not sent ------------------------------------------------------------- */
@@ -69,7 +73,8 @@ enum fanout_drop {
 	FANOUT_DROP_STALE = 13,             /* no heartbeat: the control plane is dead */
 	FANOUT_DROP_FOREIGN_TEMPLATE = 14,  /* on the private device, but not one of ours */
 	FANOUT_DROP_TICKET_LOST = 15,       /* a waiting packet never came back; its ticket was given up */
-	FANOUT_DROP_MAX = 16,
+	FANOUT_DROP_OUT_OF_SEQUENCE = 16,   /* a copy: too late to be given a number among those of a viewer that is thinned */
+	FANOUT_DROP_MAX = 32,
 };
 
 /* ---- keys and values of the maps ----------------------------------------------------------------------------- */
@@ -88,6 +93,14 @@ enum fanout_codec {
 	FANOUT_CODEC_VP8 = 3,
 	FANOUT_CODEC_VP9 = 4,
 	FANOUT_CODEC_AV1 = 5,
+};
+
+/* Which of a packet's numbers its layer is: the notion of a stream (layer.h). */
+enum fanout_notion {
+	FANOUT_NOTION_NONE = 0,             /* no packet has told yet: all are of layer 0, and nobody is thinned */
+	FANOUT_NOTION_DEPENDENCY = 1,       /* H.264 SVC: dependency_id */
+	FANOUT_NOTION_TEMPORAL = 2,         /* H.265, VP9, AV1: temporal id */
+	FANOUT_NOTION_SPATIAL = 3,          /* VP9, AV1: spatial id */
 };
 
 /* Map `listen` (hash): which stream a datagram to this local address and port belongs to.
@@ -142,6 +155,11 @@ struct fanout_stream {
 	__u64 parked;                       /* packets that were parked */
 	__u64 woken_ns;                     /* when a template was last sent to look for parked packets that nobody carries */
 	__u64 egress_full;                  /* passes that an egress queue ended */
+	__u32 thinned;                      /* command program: not 0 once a viewer's allowance has been below the highest */
+	__u32 notion;                       /* enum fanout_notion */
+	__u64 layer_window_ns;              /* when the current window began; 0: no packet yet (layer_rate.h) */
+	__u64 layer_bytes[FANOUT_LAYERS];   /* UDP payload that came in it */
+	__u64 layer_average[FANOUT_LAYERS]; /* bytes/s, up to its beginning */
 };
 
 enum fanout_viewer_state {
@@ -180,6 +198,46 @@ struct fanout_viewer {
 	__s32 loss_cumulative;              /* signed: duplicates make it negative (RFC 3550 6.4.1) */
 	__u32 loss_jitter;                  /* RTP timestamp units */
 	__u32 ttl;                          /* of its copies; 0: the usual, FANOUT_TTL */
+	__u8 allowance;                     /* command program: highest layer that it is to get */
+	__u8 verbatim;                      /* command program: not 0: sequence numbers and markers stay as they came */
+	__u8 level;                         /* highest layer that it gets now (thin.h has all of these) */
+	__u8 goal;                          /* ... and may come to get within this picture */
+	__u16 base;                         /* what its sequence numbers are less by, besides `above` at its level */
+	__u16 since;                        /* from this sequence number on; before that ... */
+	__u16 former_base;                  /* ... this ... */
+	__u8 former_level;                  /* ... and this */
+	__u8 epoch;                         /* of the numbering */
+	__u32 picture;                      /* RTP timestamp of the picture that it is getting */
+	__u8 started;                       /* 0: there was none yet */
+	__u8 withheld;                      /* something of this picture was */
+	__u16 pad;
+	__u64 thinned_packets;              /* RTP packets that were left out on purpose: no drops */
+	__u64 thinned_bytes;                /* their UDP payload */
+	__u64 thinned_octets;               /* their RTP payload, what a sender report counts */
+};
+
+/* What the entrance has made of a packet's layer (layering.h), for thinning. */
+struct fanout_packet_layer {
+	__u16 seq;                          /* as viewers with all layers see it */
+	__u8 layer;
+	__u8 flags;                         /* enum fanout_layer_flag */
+	__u8 enter_from;                    /* who gets layer enter_from - 1 may from here on get those up to enter_to */
+	__u8 enter_to;                      /* 0: nobody */
+	__u8 epoch;                         /* of the numbering: another one, and numbers begin anew */
+	__u8 lowest;                        /* of an end of picture: the lowest layer that has come of it */
+	__u32 timestamp;
+	__u16 octets;                       /* of RTP payload */
+	__u16 pad;
+	__u16 above[FANOUT_LAYERS];         /* packets of higher layers that came before, by layer; wraps */
+};
+
+enum fanout_layer_flag {
+	FANOUT_LAYER_TOLD = 1,              /* the rest of the struct is valid: an RTP packet of a stream with notion and thinned viewers */
+	FANOUT_LAYER_LATE = 2,              /* a packet with a higher sequence number has come before */
+	FANOUT_LAYER_STRAY = 4,             /* its place in the numbering is not known */
+	FANOUT_LAYER_FOREIGN = 8,           /* of another SSRC, with numbers of its own */
+	FANOUT_LAYER_END = 16,              /* it stands for the end of a picture, for those who do not get its last packet */
+	FANOUT_LAYER_TOP_ENDS = 32,         /* the last packet of its layer: who gets no higher one has the marker on this */
 };
 
 enum fanout_ticket_state {
@@ -208,6 +266,7 @@ struct fanout_ticket {
 	__u32 parked;                       /* index into `parked`, while PARKED */
 	__u64 seen_ns;                      /* last pass */
 	__u64 refused_ns;                   /* since when the egress has taken nothing of this packet; 0: it took the last copy */
+	struct fanout_packet_layer layer;
 };
 
 /* Map `parked` (array): packets whose turn has not come, as whole frames. An entry is its ticket's while that is PARKED or
@@ -286,105 +345,20 @@ struct fanout_global {
 	__u64 drops[FANOUT_DROP_MAX];       /* datapath, atomic */
 };
 
-/* ---- commands ------------------------------------------------------------------------------------------------ */
-
-enum fanout_op {
-	FANOUT_OP_HELLO = 1,                /* ABI handshake; before anything else */
-	FANOUT_OP_OPEN = 2,                 /* a stream begins */
-	FANOUT_OP_CLOSE = 3,                /* a stream ends; its viewers are removed */
-	FANOUT_OP_ADD = 4,                  /* a viewer begins to get copies */
-	FANOUT_OP_DELETE = 5,               /* ... no copy is made after this has returned */
-	FANOUT_OP_FLUSH = 6,                /* everything goes */
-	FANOUT_OP_LOSS = 7,                 /* what a viewer's receiver report said */
-	FANOUT_OP_NEXT_HOP = 8,             /* a viewer's route or neighbour changed */
-	FANOUT_OP_PASS_UP = 9,              /* sets a stream's `pass_up` */
-	FANOUT_OP_JOINING = 10,             /* sets a stream's `joining` */
-	FANOUT_OP_RETARGET = 11,            /* another source takes the place of a stream's; viewers stay and notice nothing */
-};
-
-struct fanout_hello {
-	__u32 abi_version;
-	__u32 command_size;
-	__u32 stream_size;
-	__u32 viewer_size;
-	__u32 ticket_size;
-	__u32 reception_size;
-	__u32 global_size;
-	__u32 recirculate_ifindex;
-	__u8 template_mac[6];
-	__u16 pad;
-};
-
-struct fanout_next_hop {
-	__u32 ifindex;
-	__u32 mtu;
-	__u8 source_mac[6];
-	__u8 mac[6];
-};
-
-struct fanout_open {
-	__u8 source[16];
-	__u8 local[16];
-	__be16 source_port[FANOUT_KINDS];
-	__be16 local_port[FANOUT_KINDS];
-	__u32 clock_rate;
-	__u32 codec;
-	__u32 payload_type;
-	__u32 cache_first;
-	__u32 cache_size;
-};
-
-struct fanout_add {
-	__u32 id;
-	__u32 hold_ms;                      /* not 0: hold back until a picture begins, at most this long */
-	__u8 exact;                         /* not 0: EAGAIN unless the viewer gets every packet from ticket `from` on */
-	__u8 ttl;                           /* of a multicast group's copies; 0: FANOUT_TTL */
-	__u16 pad;
-	__u32 from;
-	__u8 source[16];
-	__u8 address[16];
-	__be16 source_port[FANOUT_KINDS];
-	__be16 port[FANOUT_KINDS];
-	struct fanout_next_hop hop;
-};
-
-struct fanout_loss {
-	__u32 fraction;
-	__s32 cumulative;
-	__u32 jitter;
-};
-
-/* The context of the command program: filled by the control plane, answered in place.
- * `result` is 0 or a negative errno: EPROTO handshake missing or different, EINVAL argument out of range, ENOENT no
- * such stream or viewer (or `id` is not the one in that slot), EEXIST address and port taken, ENOSPC table full,
- * EBUSY the slot stayed locked (try again), EAGAIN packets have come since `from`. */
-struct fanout_command {
-	__u32 op;                           /* enum fanout_op */
-	__s32 result;
-	__u32 stream;                       /* in: CLOSE, ADD, PASS_UP, JOINING, RETARGET; out: OPEN */
-	__u32 slot;                         /* out: ADD; in: DELETE, LOSS, NEXT_HOP: index into `viewers` */
-	__u32 id;                           /* in: DELETE, LOSS, NEXT_HOP: must be the viewer's id */
-	__u32 value;                        /* in: PASS_UP, JOINING */
-	union {
-		struct fanout_hello hello;
-		struct fanout_open open;
-		struct fanout_add add;
-		struct fanout_loss loss;
-		struct fanout_next_hop hop;
-	};
-};
+#include "fanout_commands.h"
 
 #define FANOUT_ASSERT_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type)
 FANOUT_ASSERT_SIZE(fanout_listen_key, 20);
 FANOUT_ASSERT_SIZE(fanout_listen, 8);
-FANOUT_ASSERT_SIZE(fanout_stream, 1208);
-FANOUT_ASSERT_SIZE(fanout_viewer, 160);
-FANOUT_ASSERT_SIZE(fanout_ticket, 64);
+FANOUT_ASSERT_SIZE(fanout_stream, 1352);
+FANOUT_ASSERT_SIZE(fanout_viewer, 208);
+FANOUT_ASSERT_SIZE(fanout_ticket, 96);
+FANOUT_ASSERT_SIZE(fanout_packet_layer, 32);
 FANOUT_ASSERT_SIZE(fanout_reception, 176);
 FANOUT_ASSERT_SIZE(fanout_parked, 2048);
 FANOUT_ASSERT_SIZE(fanout_cached, 1488);
 FANOUT_ASSERT_SIZE(fanout_device, 48);
-FANOUT_ASSERT_SIZE(fanout_global, 200);
+FANOUT_ASSERT_SIZE(fanout_global, 328);
 FANOUT_ASSERT_SIZE(fanout_command, 100);
 
 #endif

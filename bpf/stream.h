@@ -71,6 +71,13 @@ static __always_inline int listen_on_both(const struct fanout_stream *s, __u32 s
 	return error;
 }
 
+static __always_inline void forget_layers(struct fanout_stream *s)
+{
+	s->thinned = s->notion = s->layer_window_ns = 0;
+	for (int i = 0; i < FANOUT_LAYERS; i++)
+		s->layer_bytes[i] = s->layer_average[i] = 0;
+}
+
 static __always_inline int open_stream(struct fanout_command *c)
 {
 	const struct fanout_open *o = &c->open;
@@ -86,6 +93,7 @@ static __always_inline int open_stream(struct fanout_command *c)
 		return -EINVAL;
 	s->generation++;
 	describe(s, o);
+	forget_layers(s);
 	s->cache_first = o->cache_first;
 	s->cache_size = o->cache_size;
 	s->source_epoch = s->cached = s->joining = s->pass_up = s->viewers = s->span = s->free_hint = s->rotation = 0;

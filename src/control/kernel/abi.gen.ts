@@ -29,7 +29,8 @@ export const Drop = {
   STALE: 13,
   FOREIGN_TEMPLATE: 14,
   TICKET_LOST: 15,
-  MAX: 16,
+  OUT_OF_SEQUENCE: 16,
+  MAX: 32,
 } as const;
 
 /** enum fanout_kind */
@@ -37,6 +38,16 @@ export const Kind = {
   RTP: 0,
   RTCP: 1,
   KINDS: 2,
+} as const;
+
+/** enum fanout_layer_flag */
+export const LayerFlag = {
+  LAYER_TOLD: 1,
+  LAYER_LATE: 2,
+  LAYER_STRAY: 4,
+  LAYER_FOREIGN: 8,
+  LAYER_END: 16,
+  LAYER_TOP_ENDS: 32,
 } as const;
 
 /** enum fanout_limit */
@@ -66,6 +77,18 @@ export const Limit = {
   CACHED_BYTES: 1480,
   TTL: 64,
   CACHED_NOTHING: 1,
+  LAYERS: 8,
+  TOP_LAYER: 7,
+  LAYER_WINDOW_MS: 200,
+  LAYER_WINDOWS: 64,
+} as const;
+
+/** enum fanout_notion */
+export const Notion = {
+  NONE: 0,
+  DEPENDENCY: 1,
+  TEMPORAL: 2,
+  SPATIAL: 3,
 } as const;
 
 /** enum fanout_op */
@@ -81,6 +104,7 @@ export const Op = {
   PASS_UP: 9,
   JOINING: 10,
   RETARGET: 11,
+  ALLOW: 12,
 } as const;
 
 /** enum fanout_stream_state */
@@ -101,7 +125,7 @@ export const TicketState = {
 
 /** enum fanout_version */
 export const Version = {
-  ABI_VERSION: 2,
+  ABI_VERSION: 3,
 } as const;
 
 /** enum fanout_viewer_state */
@@ -118,7 +142,8 @@ export const Add = {
   holdMs: 4,
   exact: 8,
   ttl: 9,
-  pad: 10,
+  verbatim: 10,
+  pad: 11,
   from: 12,
   source: 16,
   address: 32,
@@ -165,7 +190,7 @@ export const Device = {
 
 /** struct fanout_global: byte offsets, and its size. */
 export const Global = {
-  SIZE: 200,
+  SIZE: 328,
   heartbeatNs: 0,
   heartbeatLimitNs: 8,
   ownerPid: 16,
@@ -244,6 +269,22 @@ export const Open = {
   cacheSize: 56,
 } as const;
 
+/** struct fanout_packet_layer: byte offsets, and its size. */
+export const PacketLayer = {
+  SIZE: 32,
+  seq: 0,
+  layer: 2,
+  flags: 3,
+  enterFrom: 4,
+  enterTo: 5,
+  epoch: 6,
+  lowest: 7,
+  timestamp: 8,
+  octets: 12,
+  pad: 14,
+  above: 16,
+} as const;
+
 /** struct fanout_parked: byte offsets, and its size. */
 export const Parked = {
   SIZE: 2048,
@@ -282,7 +323,7 @@ export const Reception = {
 
 /** struct fanout_stream: byte offsets, and its size. */
 export const Stream = {
-  SIZE: 1208,
+  SIZE: 1352,
   state: 0,
   generation: 4,
   source: 8,
@@ -315,11 +356,16 @@ export const Stream = {
   parked: 1184,
   wokenNs: 1192,
   egressFull: 1200,
+  thinned: 1208,
+  notion: 1212,
+  layerWindowNs: 1216,
+  layerBytes: 1224,
+  layerAverage: 1288,
 } as const;
 
 /** struct fanout_ticket: byte offsets, and its size. */
 export const Ticket = {
-  SIZE: 64,
+  SIZE: 96,
   number: 0,
   state: 4,
   start: 8,
@@ -334,11 +380,12 @@ export const Ticket = {
   parked: 44,
   seenNs: 48,
   refusedNs: 56,
+  layer: 64,
 } as const;
 
 /** struct fanout_viewer: byte offsets, and its size. */
 export const Viewer = {
-  SIZE: 160,
+  SIZE: 208,
   state: 0,
   next: 4,
   stream: 8,
@@ -365,6 +412,22 @@ export const Viewer = {
   lossCumulative: 148,
   lossJitter: 152,
   ttl: 156,
+  allowance: 160,
+  verbatim: 161,
+  level: 162,
+  goal: 163,
+  base: 164,
+  since: 166,
+  formerBase: 168,
+  formerLevel: 170,
+  epoch: 171,
+  picture: 172,
+  started: 176,
+  withheld: 177,
+  pad: 178,
+  thinnedPackets: 184,
+  thinnedBytes: 192,
+  thinnedOctets: 200,
 } as const;
 
 /** struct locked_reception: byte offsets, and its size. */

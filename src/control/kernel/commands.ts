@@ -68,6 +68,8 @@ export interface AddCommand {
   readonly holdMs: number;
   /** Time to live of its copies; undefined: the usual. */
   readonly ttl?: number | undefined;
+  /** When it is thinned its sequence numbers and markers stay as they came. */
+  readonly verbatim?: boolean;
   /** The viewer must get every packet from this ticket on, or the command fails with EAGAIN; undefined: from now on. */
   readonly from?: number | undefined;
 }
@@ -144,6 +146,7 @@ export class Commands {
     this.#u32(Command.add + Add.holdMs, command.holdMs);
     this.#c.setUint8(Command.add + Add.exact, command.from === undefined ? 0 : 1);
     this.#c.setUint8(Command.add + Add.ttl, command.ttl ?? 0);
+    this.#c.setUint8(Command.add + Add.verbatim, command.verbatim ? 1 : 0);
     this.#u32(Command.add + Add.from, command.from ?? 0);
     this.#run('add');
     return this.#c.getUint32(Command.slot, true);
@@ -161,6 +164,13 @@ export class Commands {
     this.#c.setInt32(Command.loss + Loss.cumulative, report.cumulative, true);
     this.#u32(Command.loss + Loss.jitter, report.jitter);
     this.#run('loss');
+  }
+
+  /** The highest layer that a viewer is to get, 0 to 7. */
+  allow(slot: number, id: number, layer: number): void {
+    this.#viewer(Op.ALLOW, slot, id);
+    this.#u32(Command.value, layer);
+    this.#run('allow');
   }
 
   nextHop(slot: number, id: number, hop: HopCommand): void {

@@ -3,6 +3,7 @@
 // pictures and goes on where a decoder can.
 import type { Interleaved, ViewerCounters, ViewerHandle, ViewerSpec } from '../path/ports.js';
 import { FRAME_HEADER } from '../rtsp/interleaved.js';
+import { Limit } from './abi.gen.js';
 import type { Chunk } from './interleaved-chunk.js';
 import type { Beginning } from './userspace-viewer.js';
 
@@ -34,6 +35,7 @@ export class InterleavedViewer implements ViewerHandle {
   #drops = 0;
   #pictures = 0;
   #held = 0;
+  #allowance: number = Limit.TOP_LAYER;
 
   constructor(
     spec: ViewerSpec & { readonly interleaved: Interleaved },
@@ -115,7 +117,15 @@ export class InterleavedViewer implements ViewerHandle {
     };
   }
 
-  /** Nothing is thinned for it: TCP tells by its queue how much it can take. */
+  allow(layer: number): void {
+    this.#allowance = layer;
+  }
+
+  get allowance(): number {
+    return this.#allowance;
+  }
+
+  /** TCP tells by its queue how much it can take. */
   loss(): void {}
 
   remove(): void {

@@ -5,11 +5,13 @@ import type {
   DropCount,
   Reception as ReceptionReading,
   StreamCounters,
+  StreamLayers,
   ViewerCounters,
 } from '../path/ports.js';
 import { Command, Drop, Global, Limit, LockedReception, Reception, Stream, Viewer } from './abi.gen.js';
 import { Commands } from './commands.js';
 import { dropReason } from './drop-reasons.js';
+import { readLayers } from './layers.js';
 import { PictureCache } from './picture-cache.js';
 import { BpfObject, mapLookup, mapShape, SyscallProgram } from './libbpf.js';
 import { shareMap, type SharedMemory } from './shared-memory.js';
@@ -78,7 +80,10 @@ export class KernelState {
   }
 
   /** `first`: packets of which this viewer was served first. `held`: withheld because no picture had begun. */
-  viewer(slot: number): ViewerCounters & { readonly first: number; readonly held: number } {
+  viewer(
+    slot: number,
+  ): ViewerCounters &
+    Required<Pick<ViewerCounters, 'held' | 'thinned' | 'thinnedBytes'>> & { readonly first: number } {
     const at = slot * Viewer.SIZE;
     const read = (field: number) => u64(this.#viewers, at + field);
     return {
@@ -87,6 +92,8 @@ export class KernelState {
       rtcpPackets: read(Viewer.rtcpPackets),
       drops: read(Viewer.drops),
       held: read(Viewer.held),
+      thinned: read(Viewer.thinnedPackets),
+      thinnedBytes: read(Viewer.thinnedBytes),
       first: this.#viewers.view.getUint32(at + Viewer.first, true),
     };
   }
@@ -105,6 +112,10 @@ export class KernelState {
       rtcpPackets: read(Stream.rtcpPackets),
       refused: read(Stream.refused),
     };
+  }
+
+  layers(index: number): StreamLayers {
+    return readLayers(this.#streams.view, index, process.hrtime.bigint());
   }
 
   /** The number that the next packet's ticket will have, and the oldest that a viewer can begin with, if any. */

@@ -5,6 +5,7 @@ import type {
   Reception,
   StreamCounters,
   StreamHandle,
+  StreamLayers,
   StreamSpec,
   ViewerHandle,
   ViewerSpec,
@@ -100,6 +101,10 @@ export class TcStream implements StreamHandle {
 
   counters(): StreamCounters {
     return this.#engine.state.stream(this.#index);
+  }
+
+  layers(): StreamLayers {
+    return this.#engine.state.layers(this.#index);
   }
 
   reception(): Reception | undefined {

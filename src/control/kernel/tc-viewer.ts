@@ -2,6 +2,7 @@
 // One viewer in the TC engine: first from the picture cache, where the stream has one, then in the kernel's list.
 import { readRtpHeader, type RtpHeader } from '../rtp/header.js';
 import type { StreamSpec, ViewerCounters, ViewerHandle, ViewerSpec } from '../path/ports.js';
+import { Limit } from './abi.gen.js';
 import type { HopCommand } from './commands.js';
 import { packetLength, writeFrame } from './frame.js';
 import type { Join } from './joins.js';
@@ -23,7 +24,15 @@ export interface ViewerStream {
 
 /** NET_XMIT_DROP; a device that is down or gone answers with a negative errno. */
 const REFUSED = 1;
-const NOTHING = { packets: 0, bytes: 0, rtcpPackets: 0, drops: 0, held: 0 };
+const NOTHING = {
+  packets: 0,
+  bytes: 0,
+  rtcpPackets: 0,
+  drops: 0,
+  held: 0,
+  thinned: 0,
+  thinnedBytes: 0,
+};
 
 export class TcViewer implements ViewerHandle, Join {
   readonly servedBy = 'kernel';
@@ -36,6 +45,7 @@ export class TcViewer implements ViewerHandle, Join {
   /** The next ticket to be sent from the cache; undefined when that is over. */
   #ticket: number | undefined;
   #fromCache = { packets: 0, bytes: 0, drops: 0 };
+  #allowance: number = Limit.TOP_LAYER;
   /** In the kernel's list; undefined before and after. */
   #slot: number | undefined;
   /** It went live in the middle of a picture. */
@@ -85,11 +95,20 @@ export class TcViewer implements ViewerHandle, Join {
       rtcpPackets: live.rtcpPackets,
       drops: live.drops + drops,
       held: live.held,
+      thinned: live.thinned,
+      thinnedBytes: live.thinnedBytes,
     };
   }
 
   loss(report: { fraction: number; cumulative: number; jitter: number }): void {
     if (this.#slot !== undefined) this.#engine.state.commands.loss(this.#slot, this.#spec.id, report);
+  }
+
+  /** While it is served from the cache it gets all of what is there: it is the beginning of one picture. */
+  allow(layer: number): void {
+    if (this.#final) return;
+    this.#allowance = layer;
+    if (this.#slot !== undefined) this.#engine.state.commands.allow(this.#slot, this.#spec.id, layer);
   }
 
   moveTo(frame: HopCommand): void {
@@ -207,8 +226,10 @@ export class TcViewer implements ViewerHandle, Join {
         ttl: this.#spec.multicast?.ttl,
         holdMs,
         from,
+        verbatim: this.#spec.rewrite === false,
       });
       this.#held = holdMs > 0;
+      if (this.#allowance < Limit.TOP_LAYER) this.allow(this.#allowance);
       return true;
     } catch (error) {
       if (error instanceof KernelError && error.code === 'EAGAIN') return false;

@@ -5,12 +5,14 @@ import type {
   Reception,
   StreamCounters,
   StreamHandle,
+  StreamLayers,
   StreamSpec,
   ViewerHandle,
   ViewerSpec,
 } from '../path/ports.js';
 import { Continuity } from '../rtp/continuity.js';
 import { readRtpHeader, type RtpHeader } from '../rtp/header.js';
+import { countLayer, noRates, rollRates } from '../rtp/layer-rates.js';
 import { SourceReception } from '../state/reception.js';
 import { SenderReports } from './sender-reports.js';
 import { UserspaceFanout, type CopyDrop } from './userspace-fanout.js';
@@ -42,6 +44,7 @@ export class UserspaceStream implements StreamHandle {
   #packets = 0;
   #bytes = 0;
   #rtcpPackets = 0;
+  readonly #rates = noRates();
   #closed = false;
 
   constructor(spec: StreamSpec, parts: UserspaceStreamParts) {
@@ -70,6 +73,11 @@ export class UserspaceStream implements StreamHandle {
   /** Nothing is refused whole here: the socket's receive buffer is the entrance, and its loss shows in reception(). */
   counters(): StreamCounters {
     return { packets: this.#packets, bytes: this.#bytes, rtcpPackets: this.#rtcpPackets, refused: 0 };
+  }
+
+  layers(): StreamLayers {
+    rollRates(this.#rates, this.#parts.monotonicNs());
+    return { notion: undefined, averages: this.#rates.averages.map(Number) };
   }
 
   reception(): Reception | undefined {
@@ -107,6 +115,7 @@ export class UserspaceStream implements StreamHandle {
     if (!header) return onDrop('malformed');
     this.#packets++;
     this.#bytes += packet.length;
+    countLayer(this.#rates, 0, packet.length, monotonicNs());
     this.#receive(header, monotonicNs());
     this.#continuity.rewriteRtp(packet, this.#reception.read()!.ssrc);
     if (this.#fanout.viewers === 0) return onDrop('no-viewer');

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One viewer that this process serves: where it listens, with what it begins, what it got, what it reported.
+import { Limit } from './abi.gen.js';
 import type { Endpoint, UdpPair, ViewerCounters, ViewerHandle, ViewerSpec } from '../path/ports.js';
 
 type Loss = Parameters<ViewerHandle['loss']>[0];
@@ -32,6 +33,7 @@ export class UserspaceViewer implements ViewerHandle {
   #drops = 0;
   #held = 0;
   #lastLoss: Loss | undefined;
+  #allowance: number = Limit.TOP_LAYER;
 
   constructor(spec: ViewerSpec, gone: () => void, { first, next, holdUntilNs }: Beginning = {}) {
     this.id = spec.id;
@@ -50,6 +52,10 @@ export class UserspaceViewer implements ViewerHandle {
 
   get heldBack(): boolean {
     return !this.#removed && this.#holdUntilNs !== undefined && this.#packets === 0;
+  }
+
+  get allowance(): number {
+    return this.#allowance;
   }
 
   get lastLoss(): Loss | undefined {
@@ -96,6 +102,10 @@ export class UserspaceViewer implements ViewerHandle {
       drops: this.#drops,
       held: this.#held,
     };
+  }
+
+  allow(layer: number): void {
+    this.#allowance = layer;
   }
 
   loss(report: Loss): void {

@@ -124,6 +124,9 @@ class MemberHandle implements ViewerHandle {
     };
   }
 
+  /** One copy for all: all layers. */
+  allow(): void {}
+
   /** What one member has lost must not thin the others' copies. */
   loss(): void {}
 

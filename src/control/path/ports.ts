@@ -239,6 +239,8 @@ export interface ViewerSpec {
   readonly multicast?: { readonly device: Device; readonly ttl: number; readonly pair: UdpPair } | undefined;
   /** A former process has served it already: it goes on in the middle of a picture. */
   readonly goesOn?: boolean;
+  /** When it is thinned its sequence numbers are closed up and ends of pictures marked; false: neither. */
+  readonly rewrite?: boolean;
   /** It is served on its RTSP connection; its ports are channels, 0 to 255. */
   readonly interleaved?: Interleaved | undefined;
 }
@@ -262,6 +264,9 @@ export interface ViewerCounters {
   readonly drops: number;
   /** RTP packets withheld because no picture had begun yet. */
   readonly held?: number;
+  /** RTP packets, and their UDP payload in bytes, left out on purpose by its allowance: neither drops nor loss. */
+  readonly thinned?: number;
+  readonly thinnedBytes?: number;
   /** Of an interleaved viewer: pictures left out because it was too slow. Their packets are among `drops`. */
   readonly pictures?: number;
 }
@@ -273,6 +278,14 @@ export interface StreamCounters {
   readonly rtcpPackets: number;
   /** Refused whole at the entrance because no ticket was free. */
   readonly refused: number;
+}
+
+/** The layers of a stream, 0 (base) to 7: docs/layers.md. */
+export interface StreamLayers {
+  /** What a layer's number is; undefined: no packet has told its layer yet, all count as 0, and nobody is thinned. */
+  readonly notion: 'dependency' | 'temporal' | 'spatial' | undefined;
+  /** Of each of the 8 layers, without those below it: bytes/s of UDP payload, averaged as docs/layers.md says. */
+  readonly averages: readonly number[];
 }
 
 /** What RFC 3550 A.1, A.3 and A.8 keep of a source. `undefined` from the port until the first RTP packet. */
@@ -297,6 +310,7 @@ export interface StreamHandle {
   /** Resolves when the viewer gets copies: every packet that arrives later reaches it exactly once. */
   add(viewer: ViewerSpec): Promise<ViewerHandle>;
   counters(): StreamCounters;
+  layers(): StreamLayers;
   reception(): Reception | undefined;
   /**
    * Another source, or the same one anew, takes the place of the stream's; downstream pair, clock rate and encoding are as
@@ -323,6 +337,11 @@ export interface ViewerHandle {
    * 1/256, `cumulative` signed, `jitter` in RTP timestamp units.
    */
   loss(report: { fraction: number; cumulative: number; jitter: number }): void;
+  /**
+   * From the next picture on it gets no layer above that one, 0 to 7; 7, as it begins, is all there is. Upwards where the
+   * stream lets it (docs/layers.md). A multicast group has one allowance: all.
+   */
+  allow(layer: number): void;
   /** When this has returned, no further copy is made for the viewer. */
   remove(): void;
 }
