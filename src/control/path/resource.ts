@@ -2,23 +2,18 @@
 // One resource of the source while anybody wants it: one upstream connection and at most one upstream session. Its life
 // goes one way, as docs/lifecycle.md draws it: connecting, ready, playing, ending. What comes next is another Resource.
 
-import type { SourceTransport } from '../config/path-config.js';
-import { transportFrom, type Route } from '../config/path-table.js';
-import type { RtspResponse } from '../rtsp/message.js';
-import { formatRtspUrl, type RtspUrl } from '../rtsp/url.js';
+import type { Route } from '../config/path-table.js';
+import { formatRtspUrl } from '../rtsp/url.js';
 import type { Deadline } from '../state/deadlines.js';
 import { Shared } from '../state/shared.js';
 import { isoTime, nowMs, type Context } from './context.js';
 import type { Described, Description, MediaDescription } from './description.js';
-import { FirstPackets } from './first-packets.js';
+import { LastingSource } from './lasting-source.js';
 import { placesOf } from './places.js';
 import type { ResourceRecord } from './records.js';
 import { Refusal } from './refusal.js';
-import { renew, type Renewed } from './renew.js';
-import { Renewal } from './renewal.js';
 import { resourceRecord, restoreTracks } from './resource-record.js';
 import type { Session } from './session.js';
-import { readSession, redirectOf, SourceSession } from './source-session.js';
 import { SourcePlay, type PlayAnswer } from './source-play.js';
 import { openTrack, type Track } from './track.js';
 import type { ViewerTrack } from './viewer-track.js';
@@ -44,16 +39,7 @@ export class Resource implements Watched {
   readonly #context: Context;
   readonly #owner: ResourceOwner;
   readonly #after: Promise<void>;
-  #source: SourceSession;
-  #transport: SourceTransport;
-  /** Viewers are held while the source is asked anew. */
-  #renewal: Renewal | undefined;
-  /** Where the next attempt goes, if not to where the source always was. */
-  #redirect: RtspUrl | undefined;
-  /** Where the source's own URLs have changed since viewers were told of them. */
-  #renewed: Renewed | undefined;
-  #range: string | undefined;
-  readonly #firstPackets: FirstPackets;
+  readonly #source: LastingSource;
   readonly #play: SourcePlay;
   readonly #openings = new Shared<Track>();
   readonly #describing = new Shared<Description>();
@@ -76,22 +62,32 @@ export class Resource implements Watched {
     this.path = route.place || '/';
     this.#after = after;
     this.since = isoTime(context.clock.wallMs());
-    this.#transport = transportFrom(route);
-    this.#source = this.#newSource();
     this.#play = new SourcePlay(context);
-    this.#firstPackets = new FirstPackets(context, this.tracks, () => this.#nothingCame());
+    this.#source = new LastingSource(context, {
+      path: this.path,
+      url: this.url,
+      route: () => this.route,
+      tracks: this.tracks,
+      play: this.#play,
+      viewers: () => this.sessions.size,
+      open: () => !this.#left,
+      ended: () => this.#ending,
+      changed: () => this.#note(),
+      finished: () => this.#finished(),
+      gone: (why) => void this.end(why),
+    });
   }
 
   get state(): 'connecting' | 'ready' | 'playing' | 'reconnecting' | 'ending' {
     if (this.#ending) return 'ending';
-    if (this.#renewal) return 'reconnecting';
+    if (this.#source.reconnecting) return 'reconnecting';
     if (this.#play.playing(this.tracks.values())) return 'playing';
-    return this.#source.id === undefined ? 'connecting' : 'ready';
+    return this.#source.session.id === undefined ? 'connecting' : 'ready';
   }
 
   /** `address:port` of the source, its name until it is connected. */
   get address(): string {
-    return this.#source.address;
+    return this.#source.session.address;
   }
 
   /** Keeps the resource while `work` is under way: it cannot end for want of viewers. */
@@ -110,7 +106,7 @@ export class Resource implements Watched {
   checkUse(): void {
     if (this.#ending || this.#users > 0 || this.sessions.size > 0) return;
     this.#linger?.cancel();
-    if (this.#source.id !== undefined || this.#describeFailed) void this.end('nobody watches');
+    if (this.#source.session.id !== undefined || this.#describeFailed) void this.end('nobody watches');
     else
       this.#linger = this.#context.deadlines.in(this.#context.limits.lingerMs, () => void this.end('unused'));
   }
@@ -121,10 +117,10 @@ export class Resource implements Watched {
   }
 
   async #describe(): Promise<Description> {
-    if (this.#renewal && this.#play.description) return this.#play.description;
+    if (this.#source.reconnecting && this.#play.description) return this.#play.description;
     await this.#after;
     this.#describeFailed = true;
-    const description = await this.#source.describe({ passesOn: true });
+    const description = await this.#source.session.describe({ passesOn: true });
     this.#describeFailed = false;
     const now = nowMs(this.#context.clock);
     for (const [place, described] of placesOf(this.route, description))
@@ -150,11 +146,11 @@ export class Resource implements Watched {
     if (this.tracks.size >= this.#context.limits.tracksPerResource)
       throw new Refusal(503, 'the resource has too many tracks set up');
     this.#play.description ??= description;
-    const control = this.#renewed?.controls.get(media.control) ?? media.control;
+    const source = this.#source;
     const wanted = {
-      ...{ media, transport: this.#transport, frames: this.#source.upstream },
-      setUp: (transport: string) => this.#setUpAtSource(control, transport),
-      ends: () => this.#source.upstream.ends!,
+      ...{ media, transport: source.transport, frames: source.session.upstream },
+      setUp: (transport: string) => source.setUp(source.controlNow(media.control), transport),
+      ends: () => source.session.upstream.ends!,
     };
     const name = `${this.path} ${media.media}`;
     const track = await openTrack(this.#context, { media, name }, wanted);
@@ -163,21 +159,21 @@ export class Resource implements Watched {
       throw new Refusal(503, 'the source went away');
     }
     this.tracks.set(media.control, track);
-    if (track.interleaved) this.#transport = 'tcp'; // servers do not like both in one session
+    if (track.interleaved) source.transport = 'tcp'; // servers do not like both in one session
     this.#note();
     return track;
   }
 
   /** The name of its held connection to the source, where there is a session upstream to go on with. */
   get link(): string | undefined {
-    const lasts = this.#source.id !== undefined && !this.#ending && !this.#renewal && !this.#renewed;
+    const lasts = this.#source.session.id !== undefined && !this.#ending && this.#source.original;
     const frames = [...this.tracks.values()].some(({ interleaved }) => interleaved); // whose feeders end with us
-    return lasts && !frames ? this.#source.upstream.hold() : undefined;
+    return lasts && !frames ? this.#source.session.upstream.hold() : undefined;
   }
 
   /** For the next process, after each change. */
   #note(): void {
-    const record = resourceRecord(this, this.#source, this.#play, this.#left);
+    const record = resourceRecord(this, this.#source.session, this.#play, this.#left);
     if (!record) return;
     this.#noted = `resource/${record.link}`;
     this.#context.notebook.put(this.#noted, record);
@@ -187,22 +183,12 @@ export class Resource implements Watched {
   async restore(record: ResourceRecord, cseq: number): Promise<void> {
     this.#noted = `resource/${record.link}`;
     this.since = record.since;
-    if (!this.#source.upstream.restore(record.link, cseq))
+    if (!this.#source.session.upstream.restore(record.link, cseq))
       throw new Refusal(503, 'its connection to the source is gone');
     await restoreTracks(this.#context, this, record, this.#play);
-    this.#source.begun(record.sessionId, record.timeoutSeconds, this.#keepAliveParts);
+    this.#source.begun(record.sessionId, record.timeoutSeconds);
     if (record.left) this.#leave();
     this.#note();
-  }
-
-  async #setUpAtSource(control: string, transport: string): Promise<RtspResponse> {
-    const source = this.#source;
-    const answer = await source.setUp(control, transport);
-    if (source.id !== undefined) return answer;
-    const { id, timeoutSeconds } = readSession(answer);
-    source.begun(id, timeoutSeconds, this.#keepAliveParts);
-    this.#context.log.info({ resource: this.path, source: this.address }, 'upstream session opened');
-    return answer;
   }
 
   /**
@@ -216,10 +202,10 @@ export class Resource implements Watched {
         const wanted = [...this.tracks.values()];
         if (viewers.every(({ track }) => track.started)) return;
         // With others in the session a Range would move them, too.
-        this.#range = this.sessions.size === 1 ? range : undefined;
-        const answer = await this.#source.play(this.#aggregate, this.#range);
+        this.#source.range = this.sessions.size === 1 ? range : undefined;
+        const answer = await this.#source.session.play(this.#source.aggregate, this.#source.range);
         this.#play.started(answer, wanted);
-        this.#firstPackets.expect();
+        this.#source.expectPackets();
         this.#note();
       }),
     );
@@ -231,22 +217,12 @@ export class Resource implements Watched {
       if (this.sessions.size > 1 || this.#play.description?.live !== false) return;
       if (
         !this.#play.playing(this.tracks.values()) ||
-        !(await this.#source.pause(this.#aggregate, this.path))
+        !(await this.#source.session.pause(this.#source.aggregate, this.path))
       )
         return;
       this.#play.stopped(this.tracks.values());
       this.#note();
     });
-  }
-
-  get #keepAliveParts() {
-    return {
-      url: () => this.#aggregate,
-      tracks: this.tracks,
-      playing: () => this.#play.playing(this.tracks.values()),
-      silent: () => this.#lost(new Refusal(504, 'the source has sent nothing for too long')),
-      finished: () => this.#finished(),
-    };
   }
 
   /** A clip has ended. Its viewers know (BYE) and may start it again; newcomers begin a session of their own. */
@@ -262,95 +238,12 @@ export class Resource implements Watched {
     this.#owner.leaving(this, Promise.resolve());
   }
 
-  /** From below: the source is gone. Viewers of a live one are held and it is asked anew; others are told and closed. */
-  #lost(why: Refusal): void {
-    if (this.#ending || this.#renewal) return;
-    const viewers = this.sessions.size;
-    const held = viewers > 0 && this.#canRenew();
-    if (viewers > 0 || this.#source.id !== undefined)
-      this.#context.log.warn({ resource: this.path, viewers, held, why: why.message }, 'the source is gone');
-    this.#source.close(why);
-    this.#redirect = redirectOf(why, this.route.url);
-    if (held) this.#renewLater(why);
-    else void this.end(why.message);
-  }
-
-  #canRenew(): boolean {
-    const { description } = this.#play;
-    return (
-      !this.#left &&
-      this.#play.playing(this.tracks.values()) &&
-      description?.live === true &&
-      this.route.config.sourceHold > 0
-    );
-  }
-
-  #renewLater(why: Refusal, holdMs = this.route.config.sourceHold): void {
-    this.#firstPackets.cancel();
-    this.#renewal = new Renewal(this.#context, {
-      holdMs,
-      attempt: () => this.#renew(),
-      name: this.path,
-      givenUp: (error) => void this.end(`${why.message}; ${error.message}`),
-    });
-  }
-
-  async #renew(): Promise<void> {
-    const source = (this.#source = this.#newSource(this.#redirect));
-    this.#redirect = undefined; // if it is not there the next attempt goes where it always was
-    try {
-      this.#renewed = await renew({
-        source,
-        description: this.#play.description!,
-        tracks: this.tracks,
-        transport: this.#transport,
-        range: this.#range,
-        setUp: (control, transport) => this.#setUpAtSource(control, transport),
-        ended: () => this.#ending,
-      });
-    } catch (error) {
-      if (this.#transport === 'tcp' && error instanceof Refusal && error.status === 461)
-        this.#transport = transportFrom(this.route) === 'tcp' ? 'tcp' : 'udp';
-      throw error;
-    }
-    this.#renewal = undefined;
-    this.#play.renewed();
-    this.#context.log.info({ resource: this.path, viewers: this.sessions.size }, 'the source is back');
-    this.#firstPackets.expect();
-    this.#note();
-  }
-
-  #newSource(at?: RtspUrl): SourceSession {
-    const source: SourceSession = new SourceSession(
-      this.#context,
-      this.route,
-      (why) => {
-        if (this.#source === source) this.#lost(why);
-      },
-      at,
-    );
-    return source;
-  }
-
-  /** UDP is not let through, it seems: the source is asked anew, for TCP. */
-  #nothingCame(): void {
-    if (this.#transport !== 'auto' || this.sessions.size === 0) return;
-    this.#transport = 'tcp';
-    const why = new Refusal(504, 'nothing came from the source by UDP');
-    this.#context.log.warn({ resource: this.path }, 'nothing came by UDP: the source is asked for TCP');
-    const source = this.#source;
-    void source.tearDown(this.#aggregate).then(() => source.close(why));
-    this.#renewLater(why, Math.max(this.route.config.sourceHold, this.#context.limits.requestMs));
-  }
-
   /** From above or below, once: viewers out, TEARDOWN where the source still listens, then ports and connection. */
   async end(why: string): Promise<void> {
     if (this.#ending) return;
     this.#ending = true;
     this.#linger?.cancel();
-    this.#renewal?.cancel();
-    this.#firstPackets.cancel();
-    this.#source.endKeepAlive();
+    this.#source.end();
     const ended = this.#release(why);
     this.#owner.leaving(this, ended);
     await ended;
@@ -359,13 +252,13 @@ export class Resource implements Watched {
   async #release(why: string): Promise<void> {
     for (const session of [...this.sessions]) session.evict(why);
     for (const track of this.tracks.values()) track.stop();
-    const teardown = await this.#source.tearDown(this.#aggregate);
+    const teardown = await this.#source.session.tearDown(this.#source.aggregate);
     if (teardown !== undefined)
       this.#context.log.info({ resource: this.path, why, teardown }, 'upstream session closed');
     for (const track of this.tracks.values()) track.close();
     this.tracks.clear();
     if (this.#noted !== undefined) this.#context.notebook.remove(this.#noted);
-    this.#source.close();
+    this.#source.session.close();
   }
 
   /** What changes the upstream session goes one after the other. */
@@ -373,14 +266,10 @@ export class Resource implements Watched {
     const run = this.#turn.then(async () => {
       await this.#after;
       if (this.#ending) throw new Refusal(503, 'the source went away');
-      if (this.#renewal) throw new Refusal(503, 'the source is being asked anew');
+      if (this.#source.reconnecting) throw new Refusal(503, 'the source is being asked anew');
       return step();
     });
     this.#turn = run.catch(() => undefined);
     return run;
-  }
-
-  get #aggregate(): string {
-    return this.#renewed?.aggregate ?? this.#play.description?.aggregate ?? this.url;
   }
 }
