@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help build run test test-unit bench-datapath bench-interleaved test-kernel fuzz lint format clean abi debian-run debian-test bpf bpf-objects wire tests
+.PHONY: help build run test test-unit interop bench-datapath bench-interleaved test-kernel fuzz lint format clean abi debian-run debian-test debian-interop bpf bpf-objects wire tests
 
 # A real source to put the proxy in front of (default: the built-in test camera), and where to listen.
 URL ?=
@@ -24,6 +24,7 @@ help: ## list what make can do here
 	@echo
 	@echo '  make run [URL=rtsp://host/path] [LISTEN=[host:]port]'
 	@echo '  make test-unit [ONLY=part-of-a-file-name]'
+	@echo "  make interop [INTEROP='words of a cell, such as: mpv tls']"
 
 build: dist/.built bpf ## install what is missing and compile everything into dist/
 
@@ -38,6 +39,9 @@ test-unit: build ## only the tests that need neither root nor other programs
 
 fuzz: debian-test build ## mutated input into the parsers and the kernel programs, FUZZ_SECONDS (30) each
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),30) $(MAKE) tests ONLY=test/fuzz/
+
+interop: debian-interop build ## real servers and players through the proxy, every transport, into docs/interop.md (root, 10 minutes)
+	@node dist/tools/interop/main.js $(if $(INTEROP),--only '$(INTEROP)')
 
 bench-datapath: debian-test build wire ## measure the datapath (root, a quiet machine, 20 minutes) into docs/benchmarks.md
 	@node dist/tools/bench/datapath.js
@@ -74,6 +78,8 @@ debian-run:
 	@[ "$$(id -u)" -ne 0 ] || tools/setup/packages.sh tools/setup/packages-run.txt || true
 debian-test:
 	@tools/setup/packages.sh tools/setup/packages-run.txt tools/setup/packages-test.txt || true
+debian-interop:
+	@tools/setup/packages.sh tools/setup/packages-run.txt tools/setup/packages-test.txt tools/setup/packages-interop.txt || true
 
 $(NODE_MODULES): package.json package-lock.json
 	@command -v npm >/dev/null || { echo 'setup: Node 20 or newer with npm is needed first' >&2; exit 1; }

@@ -32,6 +32,10 @@ export class GstServer {
     tcp?: boolean;
     /** `NAME:PASSWORD` that it asks for by Digest. */
     digest?: string;
+    /** The same by Basic. */
+    basic?: string;
+    /** Nothing but TLS: file (PEM) of certificate and key. */
+    tls?: string;
   }): Promise<GstServer> {
     const {
       file,
@@ -42,6 +46,8 @@ export class GstServer {
       multicast,
       tcp = false,
       digest,
+      basic,
+      tls,
     } = options;
     const child = await startIn(namespace, PYTHON, [
       ...['test/fixtures/gst-server.py', file, '--address', address],
@@ -49,9 +55,12 @@ export class GstServer {
       ...(multicast === undefined ? [] : ['--multicast', multicast]),
       ...(tcp ? ['--tcp'] : []),
       ...(digest === undefined ? [] : ['--digest', digest]),
+      ...(basic === undefined ? [] : ['--basic', basic]),
+      ...(tls === undefined ? [] : ['--tls', tls]),
     ]);
     const [, bound] = await child.output(/"listening".*"port": (\d+)/);
-    return new GstServer(child, `rtsp://${address}:${bound}`);
+    const host = address.includes(':') ? `[${address}]` : address;
+    return new GstServer(child, `${tls === undefined ? 'rtsp' : 'rtsps'}://${host}:${bound}`);
   }
 
   private constructor(

@@ -25,7 +25,8 @@ export async function makeClip(folder: string, seconds: number): Promise<string>
   return file;
 }
 
-const hashes = (framemd5: string): string[] =>
+/** Of the output of ffmpeg's framemd5 muxer. */
+export const hashes = (framemd5: string): string[] =>
   framemd5
     .split('\n')
     .filter((line) => line && !line.startsWith('#'))
@@ -50,7 +51,8 @@ export interface Player {
  */
 const RTSPSRC_LATE_PAUSE = /gst_rtspsrc_pause \(\).*\n?.*Could not send message\. \(Received end-of-file\)/;
 
-async function finished(child: Child, quirk?: RegExp): Promise<void> {
+/** @throws with its output when it fails, or has not ended in time. */
+export async function finished(child: Child, quirk?: RegExp): Promise<void> {
   const exit = await within(`the end of: ${child.command}`, child.exited, PLAY_TIMEOUT_MS).catch(
     async (error: Error) => {
       await child.stop('SIGKILL');
@@ -61,16 +63,16 @@ async function finished(child: Child, quirk?: RegExp): Promise<void> {
     throw new Error(`the player failed: ${child.describe()}`);
 }
 
-/** `tunnel`: RTSP over HTTP; `secure`: rtsps://, whoever has signed the certificate. */
-export type Delivery = 'unicast' | 'multicast' | 'interleaved' | 'tunnel' | 'secure';
+/** `tunnel`: RTSP over HTTP; `secure`: rtsps://, whoever has signed the certificate; `secure-tunnel`: over HTTPS. */
+export type Delivery = 'unicast' | 'multicast' | 'interleaved' | 'tunnel' | 'secure' | 'secure-tunnel';
 
 const FFMPEG_TRANSPORT = {
   ...{ unicast: 'udp', multicast: 'udp_multicast', interleaved: 'tcp' },
-  ...{ tunnel: 'http', secure: 'tcp' },
+  ...{ tunnel: 'http', secure: 'tcp', 'secure-tunnel': 'https' },
 };
 const GSTREAMER_PROTOCOLS = {
   ...{ unicast: 'udp', multicast: 'udp-mcast', interleaved: 'tcp' },
-  ...{ tunnel: 'tcp+http', secure: 'tcp+tls' },
+  ...{ tunnel: 'tcp+http', secure: 'tcp+tls', 'secure-tunnel': 'tcp+http+tls' },
 };
 
 /** ffmpeg; leaves after `frames` frames, or plays until it is stopped. */
@@ -112,7 +114,7 @@ export async function gstreamer(
       'rtspsrc',
       `location=${url}`,
       `protocols=${GSTREAMER_PROTOCOLS[delivery]}`,
-      ...(delivery === 'secure' ? ['tls-validation-flags=0'] : []),
+      ...(delivery.startsWith('secure') ? ['tls-validation-flags=0'] : []),
       'latency=200',
       '!',
       'rtph264depay',

@@ -88,7 +88,7 @@ export class Product {
         if (!child.running) throw new Error(`the proxy ended: ${child.describe()}`);
         return existsSync(socket);
       },
-      10_000,
+      30_000, // the verifier of a busy machine
       () => child.describe(),
     );
     await tcpListening(child.pid, port);

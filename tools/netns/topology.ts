@@ -57,10 +57,15 @@ export class Namespace {
     await this.run('ethtool', ['-K', device, ...words]);
   }
 
-  /** Kills what still runs in here, then removes the namespace and with it its devices. */
-  async remove(): Promise<void> {
+  /** Kills what still runs in here, and waits for the end of what spawn() has started. */
+  async clear(): Promise<void> {
     killAll(this.name);
     await Promise.all([...this.#children].map((child) => child.exited));
+  }
+
+  /** Kills what still runs in here, then removes the namespace and with it its devices. */
+  async remove(): Promise<void> {
+    await this.clear();
     await run('ip', ['netns', 'delete', this.name]);
   }
 }

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// A peer straight in front of another one, with no proxy between: what an exclusion says it cannot do, shown anew.
+import { GOP, difference } from '../../test/netns/players.js';
+import type { Cell, Exclusion } from './cell.js';
+import { sourceNamed, viewerNamed } from './peers/all.js';
+import type { Result, Surroundings } from './result.js';
+import type { Stage } from './stage.js';
+
+const FRAMES = 50;
+/** Of the error's line, in the report. */
+const LONGEST = 160;
+
+/** @throws Error where it works, or fails otherwise than the exclusion says */
+export async function straight(
+  stage: Stage,
+  { clip, identity }: Surroundings,
+  cell: Cell,
+  { against, error }: Exclusion,
+): Promise<Result> {
+  const { transport, login, ip } = cell;
+  const source = sourceNamed(cell.role === 'source' ? cell.peer : against);
+  const viewer = viewerNamed(cell.role === 'viewer' ? cell.peer : against);
+  const address = stage.sourceAddress(ip);
+  const { child, port, path } = await source.serve({
+    ...{ where: stage.source, address, transport, login, clip, certificate: identity.both },
+  });
+  const host = ip === 'ipv6' ? `[${address}]` : address;
+  const at = { host, port, path, login };
+  const player = await viewer.watch({ where: stage.proxy, at, transport, frames: FRAMES });
+  const outcome = await player.frames().catch((failure: Error) => failure);
+  const works = !(outcome instanceof Error) && difference(outcome, clip.hashes, FRAMES - GOP) === undefined;
+  const said = [player.child, child].map(({ stderr, stdout }) => `${stderr}\n${stdout}`).join('\n');
+  const line = said.split('\n').find((each) => new RegExp(error).test(each));
+  if (works) throw new Error(`it works with ${against}: the exclusion no longer holds`);
+  if (line === undefined) throw new Error(`it fails with ${against}, but not with ${error}:\n${said}`);
+  return { is: 'excluded', error: withoutAddress(line).slice(0, LONGEST) };
+}
+
+/** VLC begins its lines with the address of an object, which is another one in every run. */
+function withoutAddress(line: string): string {
+  return line.replaceAll(/(\[| @ )(0x)?[0-9a-f]{12,16}\]\s*/g, '$1...] ').trim();
+}
