@@ -83,6 +83,7 @@ enum fanout_kind {
 	FANOUT_RTP = 0,
 	FANOUT_RTCP = 1,
 	FANOUT_KINDS = 2,
+	FANOUT_RTP_AND_RTCP = 3,            /* only in `listen`: a port for both, told apart by their packet type (RFC 5761) */
 };
 
 /* What begins a picture is told per codec (picture.h); of others nothing is known, and nothing is held back. */

@@ -189,6 +189,16 @@ static __always_inline void measure(struct __sk_buff *skb, struct packet *p, con
 	}
 }
 
+/* RFC 5761 4: RTCP's packet types from 192 to 223 are no payload types of RTP where both come to one port. */
+static __always_inline __u32 kind_of(struct __sk_buff *skb, const struct packet *p)
+{
+	__u8 type = 0;
+
+	if (p->payload < RTCP_HEADER || bpf_skb_load_bytes(skb, p->payload_at + 1, &type, 1))
+		return FANOUT_RTP;
+	return type >= 192 && type <= 223 ? FANOUT_RTCP : FANOUT_RTP;
+}
+
 /* Whether the datagram is addressed to one of our streams: then `p` is filled, p->fault says what is wrong with it.
  * Touches nothing. */
 static __always_inline bool is_ours(struct __sk_buff *skb, struct packet *p)
@@ -218,6 +228,8 @@ static __always_inline bool is_ours(struct __sk_buff *skb, struct packet *p)
 	p->source_port = udp.source;
 	if (!p->fault)
 		measure(skb, p, &u, &udp);
+	if (p->kind == FANOUT_RTP_AND_RTCP)
+		p->kind = p->fault ? FANOUT_RTP : kind_of(skb, p);
 	return true;
 }
 

@@ -29,12 +29,12 @@ static __always_inline void listen_key(struct fanout_listen_key *key, const __u8
 	key->pad = 0;
 }
 
-static __always_inline int listen_on(const struct fanout_stream *s, __u32 stream, __u32 kind)
+static __always_inline int listen_on(const struct fanout_stream *s, __u32 stream, __be16 port, __u32 kind)
 {
 	struct fanout_listen_key key;
 	struct fanout_listen value = { .stream = stream, .kind = kind };
 
-	listen_key(&key, s->local, s->local_port[kind]);
+	listen_key(&key, s->local, port);
 	return bpf_map_update_elem(&listen, &key, &value, BPF_NOEXIST);
 }
 
@@ -61,11 +61,12 @@ static __always_inline void describe(struct fanout_stream *s, const struct fanou
 
 static __always_inline int listen_on_both(const struct fanout_stream *s, __u32 stream)
 {
-	int error = listen_on(s, stream, FANOUT_RTP);
+	__be16 rtp = s->local_port[FANOUT_RTP], rtcp = s->local_port[FANOUT_RTCP];
+	int error = listen_on(s, stream, rtp, rtp == rtcp ? FANOUT_RTP_AND_RTCP : FANOUT_RTP);
 
-	if (error)
+	if (error || rtp == rtcp)
 		return error;
-	error = listen_on(s, stream, FANOUT_RTCP);
+	error = listen_on(s, stream, rtcp, FANOUT_RTCP);
 	if (error)
 		listen_no_more(s, FANOUT_RTP);
 	return error;

@@ -238,3 +238,51 @@ t.test("a source on this host: its address is nobody else's", { skip }, async (t
   t.equal(bench.state.viewer(viewer.slot).packets, 1, 'over the loopback it is the source');
   await bench.close();
 });
+
+/** RTP with this second byte: marker and payload type, or what would be RTCP's type. */
+function typed(type: number): Buffer {
+  const packet = rtp();
+  packet[1] = type;
+  return packet;
+}
+
+onBothEngines('RTP and RTCP to one port (RFC 5761)', { skip }, async (t, engine) => {
+  const bench = await KernelBench.create(engine);
+  const stream = bench.open({ rtcp: LOCAL.rtpPort }, { rtp: SOURCE.rtpPort, rtcp: SOURCE.rtpPort });
+  const viewer = bench.add(stream, 1);
+  const kinds = () => {
+    const { packets, rtcpPackets } = bench.state.viewer(viewer.slot);
+    return { packets, rtcpPackets };
+  };
+  let expected = { packets: 0, rtcpPackets: 0 };
+  for (const [type, isRtcp] of [
+    ...([0, 63, 96, 127, 128, 191, 224, 255].map((type) => [type, false]) as [number, boolean][]),
+    ...([192, 200, 201, 207, 223].map((type) => [type, true]) as [number, boolean][]),
+  ]) {
+    const run = bench.ingress(udpFrame(typed(type)));
+    t.equal(run.verdict, isRtcp ? TC_ACT_UNSPEC : TC_ACT_SHOT, `type ${type}: verdict`);
+    const { packets, rtcpPackets } = expected;
+    expected = isRtcp ? { packets, rtcpPackets: rtcpPackets + 1 } : { packets: packets + 1, rtcpPackets };
+    await arrived(() => sent(bench, viewer.slot) === expected.packets + expected.rtcpPackets);
+    t.same(kinds(), expected, `type ${type}: copied as what it is`);
+  }
+  const copies = await bench.capture(() => void bench.ingress(udpFrame(senderReport())));
+  t.match(copies, [{ sourcePort: 7001, destinationPort: 10003 }], 'to the port that this viewer has for it');
+  bench.ingress(udpFrame(senderReport(), { sourcePort: SOURCE.rtcpPort }));
+  bench.ingress(udpFrame(senderReport().subarray(0, 7)));
+  bench.ingress(udpFrame(Buffer.alloc(1, 0x80)));
+  t.same(bench.drops(), { 'not-source': 1, malformed: 2 });
+  t.equal(
+    bench.ingress(udpFrame(senderReport(), { port: LOCAL.rtcpPort })).verdict,
+    TC_ACT_UNSPEC,
+    'the port above is not ours',
+  );
+  bench.state.commands.close(stream);
+  t.equal(bench.ingress(udpFrame(rtp())).verdict, TC_ACT_UNSPEC, 'nor this one any more');
+  const two = bench.open();
+  t.equal(bench.ingress(report()).verdict, TC_ACT_UNSPEC, 'the port is free for a stream with two');
+  bench.add(two, 2);
+  bench.ingress(udpFrame(typed(200)));
+  t.equal(bench.state.stream(two).packets, 1, 'where such a type is RTP');
+  await bench.close();
+});

@@ -44,6 +44,8 @@ function leastSize(packet: RtcpPacket): number {
       return 4 + packet.ssrcs.length * 4;
     case 'app':
       return 12 + packet.dataLength;
+    case 'xr':
+      return 8 + packet.blocks.length * 4;
     case 'opaque':
       return packet.length;
   }

@@ -2,10 +2,13 @@
 // JSON schemas of the API's answers. `row` makes the compiler see to it that each has exactly the fields of its type.
 
 import type {
+  ClientExtendedRow,
+  ClientJitterRow,
   ClientLossRow,
   ClientQueueRow,
   ClientRow,
   ClientTrackRow,
+  ClientVoiceRow,
   PathRow,
   StatusRow,
   StreamRow,
@@ -33,6 +36,31 @@ const clientLoss = row<ClientLossRow>({
 
 const clientQueue = row<ClientQueueRow>({ bytes: COUNT, picturesDropped: COUNT });
 
+const clientJitter = row<ClientJitterRow>({
+  min: orNull(NUMBER),
+  max: orNull(NUMBER),
+  mean: orNull(NUMBER),
+  deviation: orNull(NUMBER),
+});
+
+const clientVoice = row<ClientVoiceRow>({
+  lossRate: NUMBER,
+  discardRate: NUMBER,
+  roundTripMs: NUMBER,
+  endSystemDelayMs: NUMBER,
+  rFactor: orNull(NUMBER),
+  mosListening: orNull(NUMBER),
+  mosConversational: orNull(NUMBER),
+});
+
+const clientExtended = row<ClientExtendedRow>({
+  roundTripMs: orNull(NUMBER),
+  lost: orNull(COUNT),
+  duplicates: orNull(COUNT),
+  jitterMs: orNull(clientJitter),
+  voice: orNull(clientVoice),
+});
+
 const clientTrack = row<ClientTrackRow>({
   media: TEXT,
   transport: oneOf('udp', 'tcp', 'multicast'),
@@ -45,6 +73,7 @@ const clientTrack = row<ClientTrackRow>({
   drops: COUNT,
   queue: orNull(clientQueue),
   loss: orNull(clientLoss),
+  extended: orNull(clientExtended),
 });
 
 export const CLIENTS = list(
@@ -69,6 +98,7 @@ const streamTrack = row<StreamTrackRow>({
   bytes: COUNT,
   lost: orNull({ type: 'integer' }),
   jitterMs: orNull(NUMBER),
+  roundTripMs: orNull(NUMBER),
   upstreamPort: COUNT,
   downstreamPort: COUNT,
 });

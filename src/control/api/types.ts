@@ -42,6 +42,41 @@ export interface ClientTrackRow {
   readonly queue: ClientQueueRow | null;
   /** What its last receiver report said; null until there is one. */
   readonly loss: ClientLossRow | null;
+  /** What its extended reports (RFC 3611) said last; null: it sends none. */
+  readonly extended: ClientExtendedRow | null;
+}
+
+export interface ClientExtendedRow {
+  /** Between us and the viewer, milliseconds; null: it does not answer our reference time. */
+  readonly roundTripMs: number | null;
+  /** Of the statistics summary (4.6), about the packets since the one before; null: not in it. */
+  readonly lost: number | null;
+  readonly duplicates: number | null;
+  readonly jitterMs: ClientJitterRow | null;
+  /** VoIP metrics (4.7). */
+  readonly voice: ClientVoiceRow | null;
+}
+
+/** Milliseconds; null when the SDP does not tell the clock rate. */
+export interface ClientJitterRow {
+  readonly min: number | null;
+  readonly max: number | null;
+  readonly mean: number | null;
+  readonly deviation: number | null;
+}
+
+/** As the viewer has measured them; null: it has not. */
+export interface ClientVoiceRow {
+  /** Shares of all packets, 0 to 1: lost on the way, and come too late or too early to be played. */
+  readonly lossRate: number;
+  readonly discardRate: number;
+  readonly roundTripMs: number;
+  readonly endSystemDelayMs: number;
+  /** 0 to 100. */
+  readonly rFactor: number | null;
+  /** Mean opinion scores, 1 to 5: listening, and conversation. */
+  readonly mosListening: number | null;
+  readonly mosConversational: number | null;
 }
 
 export interface ClientQueueRow {
@@ -93,6 +128,8 @@ export interface StreamTrackRow {
   readonly lost: number | null;
   /** Interarrival jitter on the way from the source, milliseconds; null when it cannot be told. */
   readonly jitterMs: number | null;
+  /** Between us and the source, milliseconds; null: it does not answer reference times (RFC 3611, `a=rtcp-xr:rcvr-rtt`). */
+  readonly roundTripMs: number | null;
   /** Our RTP ports (RTCP is one above): where the source sends to, and where viewers are served from. */
   readonly upstreamPort: number;
   readonly downstreamPort: number;

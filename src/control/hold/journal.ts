@@ -5,7 +5,7 @@ import { closeSync, fstatSync, readSync, writeSync } from 'node:fs';
 import type { DescriptorStore } from './store.js';
 
 /** Of the format and of the records' meaning. Another one is not read. */
-export const JOURNAL_VERSION = 1;
+export const JOURNAL_VERSION = 2;
 const NAME = /^journal-(\d{1,9})$/;
 const FIRST_LINE = `rtsp-fanout ${JOURNAL_VERSION}\n`;
 /** A journal that has grown to more than twice what it says, and to more than this, is written anew. */

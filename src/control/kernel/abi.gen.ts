@@ -38,6 +38,7 @@ export const Kind = {
   RTP: 0,
   RTCP: 1,
   KINDS: 2,
+  RTP_AND_RTCP: 3,
 } as const;
 
 /** enum fanout_layer_flag */

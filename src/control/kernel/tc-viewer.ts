@@ -214,14 +214,15 @@ export class TcViewer implements ViewerHandle, Join {
   #goLive(from?: number): boolean {
     const { index, spec } = this.#stream;
     const pair = this.#spec.multicast?.pair ?? spec.downstream;
+    const { rtpPort, rtcpPort } = this.#spec;
     const holdMs = from === undefined && !this.#spec.goesOn ? this.#stream.holdMs : 0;
     try {
       this.#slot = this.#engine.state.commands.add(index, {
         id: this.#spec.id,
         source: this.#spec.localAddress,
-        sourcePorts: { rtp: pair.rtpPort, rtcp: pair.rtcpPort },
+        sourcePorts: { rtp: pair.rtpPort, rtcp: rtcpPort === rtpPort ? pair.rtpPort : pair.rtcpPort },
         address: this.#spec.address,
-        ports: { rtp: this.#spec.rtpPort, rtcp: this.#spec.rtcpPort },
+        ports: { rtp: rtpPort, rtcp: rtcpPort },
         hop: this.#frame,
         ttl: this.#spec.multicast?.ttl,
         holdMs,

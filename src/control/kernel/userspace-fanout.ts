@@ -148,7 +148,11 @@ export class UserspaceFanout {
     const first = this.#first;
     for (let i = 0; i < viewers.length; i++) {
       const viewer = viewers[(first + i) % viewers.length]!;
-      this.#send(viewer, undefined, (senders, sent) => senders.sendRtcp(packet, viewer.rtcp, sent));
+      this.#send(viewer, undefined, (senders, sent) =>
+        viewer.muxed
+          ? senders.sendRtp(packet, viewer.rtcp, sent)
+          : senders.sendRtcp(packet, viewer.rtcp, sent),
+      );
     }
   }
 

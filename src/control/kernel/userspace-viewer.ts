@@ -46,6 +46,11 @@ export class UserspaceViewer implements ViewerHandle {
     this.#gone = gone;
   }
 
+  /** RTCP goes the way of RTP (RFC 5761). */
+  get muxed(): boolean {
+    return this.rtp.port === this.rtcp.port;
+  }
+
   get removed(): boolean {
     return this.#removed;
   }

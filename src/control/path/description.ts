@@ -23,6 +23,10 @@ export interface MediaDescription {
   readonly encoding: StreamSpec['encoding'];
   /** Where the description says that the media goes; the port 0: not told. */
   readonly connection: { readonly address: string | undefined; readonly port: number };
+  /** RTP and RTCP may share a port (RFC 5761). */
+  readonly rtcpMux: boolean;
+  /** Reference times of receivers are answered (RFC 3611 4.4). */
+  readonly answersReferenceTime: boolean;
 }
 
 export interface Description {
@@ -85,6 +89,8 @@ function readMedia(section: SdpMedia, aggregate: string): MediaDescription {
     clockRate: section.clockRate,
     encoding: readEncoding(section),
     connection: { address: section.address, port: section.port },
+    rtcpMux: section.rtcpMux,
+    answersReferenceTime: section.answersReferenceTime,
   };
 }
 

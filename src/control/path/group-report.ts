@@ -5,7 +5,7 @@
 import type { Context } from './context.js';
 import type { Group } from './group.js';
 import type { Endpoint } from './ports.js';
-import { parseViewerRtcp, readViewerRtcp } from './report.js';
+import { parseViewerRtcp, readViewerRtcp, saysGoodbye } from './report.js';
 import type { ViewerTrack } from './viewer-track.js';
 
 /** Nothing is logged here: anybody may send. */
@@ -28,9 +28,9 @@ export function receiveGroupRtcp(context: Context, group: Group, packet: Buffer,
     return;
   }
   member.reporter = report.ssrc;
+  for (const part of parts) readViewerRtcp(context, member, part, arrivalNs);
   // Who is only guessed to have sent this is not ended by it.
-  for (const part of parts)
-    if (known || part.kind !== 'bye') readViewerRtcp(context, member, part, arrivalNs);
+  if (known && saysGoodbye(context, member, parts)) member.leave('it said BYE');
 }
 
 function sole(members: readonly ViewerTrack[]): ViewerTrack | undefined {

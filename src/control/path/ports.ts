@@ -193,7 +193,7 @@ export type JoinGroup = (receiver: MulticastReceiver) => Promise<UdpPair>;
  */
 export type DeviceFor = (viewer: string, wanted: string | undefined) => Promise<Device | undefined>;
 
-/** Two adjacent UDP ports of ours, RTP even and RTCP odd (RFC 3550 11), bound to all local addresses. */
+/** Two adjacent UDP ports of ours, RTP even and RTCP odd (RFC 3550 11), bound to all local addresses; or one for both (RFC 5761). */
 export interface UdpPair {
   readonly rtpPort: number;
   readonly rtcpPort: number;
@@ -233,6 +233,7 @@ export interface ViewerSpec {
   readonly localAddress: string;
   /** The viewer's address: always that of its RTSP connection. Or the group's, which some viewer has asked for. */
   readonly address: string;
+  /** The same twice: RTP and RTCP go to one port, from the stream's port for RTP (RFC 5761). */
   readonly rtpPort: number;
   readonly rtcpPort: number;
   /** `address` is a group: packets leave by this device, with this time to live, from these ports instead of the stream's. */

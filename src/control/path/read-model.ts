@@ -2,15 +2,18 @@
 // What is going on, as the rows of api/types.ts: read when asked for, nothing is kept for it.
 
 import type {
+  ClientExtendedRow,
   ClientLossRow,
   ClientRow,
   ClientTrackRow,
+  ClientVoiceRow,
   PathRow,
   StatusRow,
   StreamRow,
   StreamTrackRow,
 } from '../api/types.js';
 import type { PathTable } from '../config/path-table.js';
+import type { VoiceMetrics } from '../rtcp/extended.js';
 import { formatRtspUrl, withoutCredentials } from '../rtsp/url.js';
 import { isoTime, type Context } from './context.js';
 import type { Watched } from './watched.js';
@@ -44,18 +47,41 @@ function clientTrackRow(viewer: ViewerTrack): ClientTrackRow {
     drops,
     queue: link ? { bytes: link.queued, picturesDropped: pictures } : null,
     loss: lossRow(viewer),
+    extended: extendedRow(viewer),
   };
 }
 
-function lossRow({ loss, track }: ViewerTrack): ClientLossRow | null {
+function lossRow({ loss, track, extended }: ViewerTrack): ClientLossRow | null {
   if (!loss) return null;
   return {
     fraction: loss.fraction / 256,
     cumulative: loss.cumulative,
     jitterMs: inMs(loss.jitter, track.media.clockRate),
-    roundTripMs: loss.roundTripMs ?? null,
+    roundTripMs: loss.roundTripMs ?? extended?.roundTripMs ?? null,
     at: isoTime(loss.atMs),
   };
+}
+
+function extendedRow({ extended, track }: ViewerTrack): ClientExtendedRow | null {
+  if (!extended) return null;
+  const { roundTripMs = null, statistics, voice } = extended;
+  const ms = (units: number) => inMs(units, track.media.clockRate);
+  const jitter = statistics?.jitter;
+  return {
+    roundTripMs,
+    lost: statistics?.lost ?? null,
+    duplicates: statistics?.duplicates ?? null,
+    jitterMs: jitter
+      ? { min: ms(jitter.min), max: ms(jitter.max), mean: ms(jitter.mean), deviation: ms(jitter.deviation) }
+      : null,
+    voice: voice ? voiceRow(voice) : null,
+  };
+}
+
+function voiceRow(voice: VoiceMetrics): ClientVoiceRow {
+  const { lossRate, discardRate, roundTripMs, endSystemDelayMs, rFactor } = voice;
+  const { mosListening, mosConversational } = voice;
+  return { lossRate, discardRate, roundTripMs, endSystemDelayMs, rFactor, mosListening, mosConversational };
 }
 
 export function streamRow(resource: Watched): StreamRow {
@@ -88,6 +114,7 @@ function streamTrackRow(track: Track): StreamTrackRow {
     // RFC 3550 A.3; modulo 2^32, since both numbers wrap.
     lost: reception ? (reception.extendedMaxSeq - reception.baseSeq + 1 - reception.received) | 0 : null,
     jitterMs: reception ? inMs(reception.jitter, media.clockRate) : null,
+    roundTripMs: track.roundTripMs ?? null,
     upstreamPort: upstream.rtpPort,
     downstreamPort: downstream.rtpPort,
   };

@@ -56,6 +56,8 @@ export interface SourceEnd {
   readonly rtpPort: number;
   readonly rtcpPort: number;
   readonly ssrc?: number | undefined;
+  /** RTP and RTCP come to one port. */
+  readonly rtcpMux?: boolean;
 }
 
 /** Key `session/ID`. */

@@ -3,9 +3,10 @@
 
 import { parseCompound } from '../rtcp/compound.js';
 import { msFromShort, roundTripSince } from '../rtcp/ntp.js';
-import type { ReportBlock, RtcpPacket } from '../rtcp/packet.js';
+import { isRtcp, type ReportBlock, type RtcpPacket } from '../rtcp/packet.js';
 import type { InterleavedFrame } from '../rtsp/message.js';
 import type { Context } from './context.js';
+import { readExtended } from './extended-report.js';
 import type { Endpoint, ViewerLink } from './ports.js';
 import type { Track } from './track.js';
 import type { ViewerTrack } from './viewer-track.js';
@@ -14,11 +15,21 @@ import type { ViewerTrack } from './viewer-track.js';
 export function receiveViewerRtcp(context: Context, track: Track, packet: Buffer, from: Endpoint): void {
   const arrivalNs = context.clock.monotonicNs();
   const viewer = context.destinations.owner(from.address, from.port);
-  if (!viewer || viewer.track !== track || viewer.ports[1] !== from.port) {
+  if (!viewer || viewer.track !== track || viewer.ports[1] !== from.port || viewer.muxed) {
     context.refused.add('viewer-rtcp-from-stranger');
     return;
   }
   readCompound(context, viewer, packet, arrivalNs);
+}
+
+/** `packet` came to the port for RTP, where viewers report who have RTCP multiplexed with it (RFC 5761). Others send what
+ * opens their firewalls: that is for nobody. */
+export function receiveMuxedRtcp(context: Context, track: Track, packet: Buffer, from: Endpoint): void {
+  if (!isRtcp(packet)) return;
+  const arrivalNs = context.clock.monotonicNs();
+  const viewer = context.destinations.owner(from.address, from.port);
+  if (viewer?.track === track && viewer.muxed) readCompound(context, viewer, packet, arrivalNs);
+  else context.refused.add('viewer-rtcp-from-stranger');
 }
 
 /** A `$` frame of a viewer's (RFC 2326 10.12). What is no RTCP of ours is counted and thrown away. */
@@ -34,6 +45,7 @@ function readCompound(context: Context, viewer: ViewerTrack, packet: Buffer, arr
   if (!parts) return;
   viewer.session.heard();
   for (const part of parts) readViewerRtcp(context, viewer, part, arrivalNs);
+  if (saysGoodbye(context, viewer, parts)) viewer.leave('it said BYE');
 }
 
 /** Undefined, and counted, when it is no compound packet. */
@@ -58,11 +70,28 @@ export function readViewerRtcp(
         else context.refused.add('viewer-report-of-other-source');
       }
       return;
-    case 'bye':
-      viewer.session.close('it said BYE');
+    case 'xr':
+      readExtended(context, viewer, part, arrivalNs);
       return;
-    default: // CNAME, APP, extended reports: nothing in them is acted on (docs/rtcp.md)
+    default: // CNAME, APP: nothing in them is acted on (docs/rtcp.md)
   }
+}
+
+/**
+ * Whether the viewer leaves the track's RTP session (RFC 3550 6.6): BYE of the SSRC that the compound is from. Who chose the
+ * source's says BYE to that, and goes on under another (8.2).
+ */
+export function saysGoodbye(
+  { refused }: Context,
+  { track }: ViewerTrack,
+  parts: readonly RtcpPacket[],
+): boolean {
+  const [report] = parts; // each compound begins with one (6.1)
+  const ssrc = report?.kind === 'rr' || report?.kind === 'sr' ? report.ssrc : undefined;
+  const goodbyes = parts.flatMap((part) => (part.kind === 'bye' ? [part] : []));
+  if (goodbyes.some(({ ssrcs }) => ssrcs.some((left) => left === ssrc && left !== track.ssrc))) return true;
+  if (goodbyes.length > 0) refused.add('viewer-bye-of-other');
+  return false;
 }
 
 function report(context: Context, viewer: ViewerTrack, block: ReportBlock, arrivalNs: bigint): void {

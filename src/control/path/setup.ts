@@ -3,7 +3,7 @@
 // answered from what that has opened.
 
 import { response, type RtspResponse } from '../rtsp/message.js';
-import { formatTransport, parseTransport, type NumberRange } from '../rtsp/transport.js';
+import { formatTransport, parseTransport, type NumberRange, type Transport } from '../rtsp/transport.js';
 import { formatRtspUrl } from '../rtsp/url.js';
 import { admit, checkRoomAt } from './admission.js';
 import type { Described, MediaDescription } from './description.js';
@@ -94,12 +94,18 @@ async function waysFor(story: Story, { request, link }: Ask): Promise<Way[]> {
     } else if (offer.lower === 'TCP')
       ways.push({ by: 'tcp', channels: pairOf(offer.interleaved, LAST_CHANNEL) });
     else {
-      const ports = offer.lower === 'UDP' ? pairOf(offer.clientPort, LAST_PORT) : undefined;
+      const ports = offer.lower === 'UDP' ? portsOf(offer) : undefined;
       if (ports) ways.push({ by: 'udp', ports });
     }
   }
   if (ways.length > 0) return ways;
   throw new Refusal(461, 'none of the transports is RTP/AVP by a way that this viewer can be served');
+}
+
+/** One port for both where RTCP is to be multiplexed (RFC 5761): said by name, or by a range of one port as live555 has it. */
+function portsOf({ clientPort, rtcpMux }: Transport): Ports | undefined {
+  if (clientPort && (rtcpMux || clientPort.low === clientPort.high)) return [clientPort.low, clientPort.low];
+  return pairOf(clientPort, LAST_PORT);
 }
 
 function pairOf(range: NumberRange | undefined, last: number): Ports | undefined {
@@ -188,7 +194,8 @@ function answeredTransport({ downstream, ssrc }: Track, { ports, group, link }: 
     ...protocol,
     delivery: 'unicast',
     clientPort: { low, high },
-    serverPort: { low: downstream.rtpPort, high: downstream.rtcpPort },
+    serverPort: { low: downstream.rtpPort, high: low === high ? downstream.rtpPort : downstream.rtcpPort },
     ...source,
+    ...(low === high && { rtcpMux: true }),
   });
 }

@@ -3,6 +3,7 @@
 // the loopback, from a pair of ports that stands for the source: so the datapath copies them as it does any other's, and our
 // reports to that pair go back as frames.
 
+import { isRtcp } from '../rtcp/packet.js';
 import { formatTransport, type Transport } from '../rtsp/transport.js';
 import type { Context } from './context.js';
 import type { UdpPair } from './ports.js';
@@ -49,9 +50,13 @@ export async function feedInterleaved(
   const feeder = await bindPair(context);
   const rtp = { address: LOOPBACK, port: upstream.rtpPort };
   const rtcp = { address: LOOPBACK, port: upstream.rtcpPort };
+  const muxed = high === low; // RFC 5761, whether it says so or not
   const taken =
-    frames.onFrame(low, (packet) => feeder.sendRtp(packet, rtp)) &&
-    (high === low || frames.onFrame(high, (packet) => feeder.sendRtcp(packet, rtcp)));
+    frames.onFrame(low, (packet) => {
+      if (muxed && isRtcp(packet)) feeder.sendRtcp(packet, rtcp);
+      else feeder.sendRtp(packet, rtp);
+    }) &&
+    (muxed || frames.onFrame(high, (packet) => feeder.sendRtcp(packet, rtcp)));
   if (!taken) {
     feeder.close();
     throw new Refusal(502, 'the source chose channels that another track has');

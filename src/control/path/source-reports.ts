@@ -2,12 +2,14 @@
 // RTCP between us and the source of one track: its sender reports and BYE in, our receiver reports out every five
 // seconds or so (RFC 3550 6.2, 6.3: servers drop receivers that say nothing).
 
-import { buildReceiverReport } from '../rtcp/build.js';
+import { buildExtendedReport, buildReceiverReport } from '../rtcp/build.js';
 import { parseCompound } from '../rtcp/compound.js';
+import type { ExtendedReport } from '../rtcp/extended.js';
 import { ntpMiddle } from '../rtcp/ntp.js';
 import type { Deadline } from '../state/deadlines.js';
 import { reportBlock, type LastSenderReport } from '../state/report-block.js';
 import { nowMs, type Context } from './context.js';
+import { referenceTime, roundTripOf } from './extended-report.js';
 import type { Endpoint, Reception, StreamHandle, UdpPair } from './ports.js';
 
 export interface SourceEndpoint {
@@ -18,11 +20,20 @@ export interface SourceEndpoint {
   readonly reportTo?: Endpoint;
 }
 
+export interface ReportOptions {
+  /** Ours, where a former process has reported under it already. */
+  readonly ssrc?: number | undefined;
+  /** The source answers reference times (RFC 3611 4.4), which tells the round trip. */
+  readonly measures: boolean;
+}
+
 export class SourceReports {
   readonly #context: Context;
   readonly #pair: UdpPair;
   readonly #source: SourceEndpoint;
   readonly #stream: StreamHandle;
+  readonly #measures: boolean;
+  #roundTripMs: number | undefined;
   #ssrc: number;
   #rtcpPort: number;
   #lastSr: LastSenderReport | undefined;
@@ -31,14 +42,14 @@ export class SourceReports {
   #heardMs: number;
   #byeAtMs: number | undefined;
 
-  /** `ssrc`: ours, where a former process has reported under it already. */
   constructor(
     context: Context,
     pair: UdpPair,
     source: SourceEndpoint,
     stream: StreamHandle,
-    ssrc = context.random(4).readUInt32BE(),
+    { ssrc = context.random(4).readUInt32BE(), measures }: ReportOptions,
   ) {
+    this.#measures = measures;
     this.#context = context;
     this.#pair = pair;
     this.#source = source;
@@ -59,6 +70,11 @@ export class SourceReports {
   /** When the source said that it ends what it sends; undefined when it has not, or has gone on since. */
   get byeAtMs(): number | undefined {
     return this.#byeAtMs;
+  }
+
+  /** Between us and the source, milliseconds; undefined: it does not tell. */
+  get roundTripMs(): number | undefined {
+    return this.#roundTripMs;
   }
 
   /** The source begins anew. */
@@ -90,11 +106,12 @@ export class SourceReports {
     if (to.port === 0) return;
     const now = this.#stream.reception();
     if (now?.ssrc === this.#ssrc) this.#ssrc = (this.#ssrc + 1) >>> 0; // a collision (RFC 3550 8.2)
-    const blocks = now
-      ? [reportBlock(this.#previous, now, this.#lastSr, this.#context.clock.monotonicNs())]
-      : [];
+    const nowNs = this.#context.clock.monotonicNs();
+    const blocks = now ? [reportBlock(this.#previous, now, this.#lastSr, nowNs)] : [];
     this.#previous = now;
-    this.#pair.sendRtcp(buildReceiverReport(this.#ssrc, this.#context.cname, blocks), to);
+    const report = buildReceiverReport(this.#ssrc, this.#context.cname, blocks);
+    const extended = this.#measures ? [buildExtendedReport(this.#ssrc, referenceTime(nowNs))] : [];
+    this.#pair.sendRtcp(Buffer.concat([report, ...extended]), to);
   }
 
   /** The datapath has sent it on to the viewers already; here only what concerns ourselves is read. */
@@ -118,7 +135,14 @@ export class SourceReports {
         this.#lastSr = { ssrc: part.ssrc, ntpMiddle: ntpMiddle(part.ntp), arrivalNs };
         this.#byeAtMs = undefined;
       } else if (part.kind === 'bye' && this.#isOurs(part.ssrcs)) this.#byeAtMs = this.#heardMs;
+      else if (part.kind === 'xr') this.#readExtended(part, arrivalNs);
     }
+  }
+
+  #readExtended({ blocks }: ExtendedReport, arrivalNs: bigint): void {
+    for (const block of blocks)
+      if (block.kind === 'reference-answers')
+        this.#roundTripMs = roundTripOf(block.answers, this.#ssrc, arrivalNs) ?? this.#roundTripMs;
   }
 
   /** A BYE of another participant ends nothing. */

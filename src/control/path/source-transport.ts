@@ -10,6 +10,7 @@ import { canonicalAddress, familyOf, isLinkLocal, zoneOf } from '../state/addres
 import { isMulticastGroup } from '../state/multicast-addresses.js';
 import type { Context } from './context.js';
 import type { MediaDescription } from './description.js';
+import { muxedPair } from './muxed-pair.js';
 import type { Endpoint, MulticastSender, UdpPair } from './ports.js';
 import { Refusal } from './refusal.js';
 import { arriveInterleaved, feedInterleaved, type Frames } from './source-interleaved.js';
@@ -31,6 +32,8 @@ export interface Source {
   readonly rtpPort: number;
   readonly rtcpPort: number;
   readonly ssrc: number | undefined;
+  /** RTP and RTCP come to one port. */
+  readonly rtcpMux?: boolean;
   /** Where our reports go, where that is the group and not the source. */
   readonly reportTo?: Endpoint;
 }
@@ -107,19 +110,29 @@ export async function bindPair({ bindUdpPair }: Context, sender?: MulticastSende
 }
 
 /** Undefined: the source does not do that. Some servers answer with another transport at once. */
-function askForUnicast({ setUp }: SourceParts, pair: UdpPair): Promise<Transport | undefined> {
-  const clientPort = { low: pair.rtpPort, high: pair.rtcpPort };
-  const offer = formatTransport({ profile: 'RTP/AVP', lower: 'UDP', delivery: 'unicast', clientPort });
-  return unlessUnsupported(setUp(offer).then(readTransport));
+function askForUnicast({ setUp, media }: SourceParts, pair: UdpPair): Promise<Transport | undefined> {
+  const udp = { profile: 'RTP/AVP', lower: 'UDP', delivery: 'unicast' } as const;
+  const offers = [formatTransport({ ...udp, clientPort: { low: pair.rtpPort, high: pair.rtcpPort } })];
+  if (media.rtcpMux) {
+    const clientPort = { low: pair.rtpPort, high: pair.rtpPort };
+    offers.unshift(formatTransport({ ...udp, clientPort, rtcpMux: true }));
+  }
+  return unlessUnsupported(setUp(offers.join(',')).then(readTransport));
 }
 
-function arriveByUnicast({ ends }: SourceParts, upstream: UdpPair, transport: Transport): Arrival {
+function arriveByUnicast({ media, ends }: SourceParts, offered: UdpPair, transport: Transport): Arrival {
   const { local, remote } = ends();
+  if (media.rtcpMux && transport.rtcpMux) {
+    const port = transport.serverPort?.low ?? 0;
+    const address = sourceAddress(transport, remote);
+    const source = { address, rtpPort: port, rtcpPort: port, ssrc: transport.ssrc, rtcpMux: true };
+    return { upstream: muxedPair(offered), localAddress: local.address, source };
+  }
   const { serverPort, ssrc } = transport;
   const rtpPort = serverPort?.low ?? 0;
   const rtcpPort = serverPort?.high ?? (rtpPort === 0 || rtpPort === LAST_PORT ? 0 : rtpPort + 1);
   const source = { address: sourceAddress(transport, remote), rtpPort, rtcpPort, ssrc };
-  return { upstream, localAddress: local.address, source };
+  return { upstream: offered, localAddress: local.address, source };
 }
 
 /** Which group: what the answer says, else what the description says. */

@@ -8,7 +8,8 @@ import { Groups } from './groups.js';
 import type { StreamHandle, UdpPair } from './ports.js';
 import type { TrackRecord } from './records.js';
 import { Refusal } from './refusal.js';
-import { receiveViewerRtcp } from './report.js';
+import { muxedPair } from './muxed-pair.js';
+import { receiveMuxedRtcp, receiveViewerRtcp } from './report.js';
 import { SourceReports } from './source-reports.js';
 import { arrangeSource, bindPair, type Arrival, type Source, type SourceParts } from './source-transport.js';
 import type { ViewerTrack } from './viewer-track.js';
@@ -60,14 +61,33 @@ export class Track {
     this.groups = new Groups(context, this);
     this.#announcedSsrc = source.ssrc;
     this.#mediaMs = nowMs(context.clock);
-    this.#reports = new SourceReports(context, pairs.upstream, source, stream, parts.reportSsrc);
+    this.#reports = this.#report(parts.reportSsrc);
     pairs.downstream.onRtcp((packet, from) => receiveViewerRtcp(context, this, packet, from));
+    pairs.downstream.onRtp((packet, from) => receiveMuxedRtcp(context, this, packet, from));
   }
 
   /** As viewers see it: what the packets say, until then what SETUP said. */
   get ssrc(): number | undefined {
     const received = this.stream.reception();
     return received?.sent?.ssrc ?? received?.ssrc ?? this.#announcedSsrc;
+  }
+
+  /** Under which we report, to the source and to viewers. */
+  get ownSsrc(): number {
+    return this.#reports.ssrc;
+  }
+
+  /** Between us and the source, milliseconds; undefined: it does not tell. */
+  get roundTripMs(): number | undefined {
+    return this.#reports.roundTripMs;
+  }
+
+  #report(ssrc: number | undefined): SourceReports {
+    const { upstream, stream, media } = this;
+    return new SourceReports(this.#context, upstream, this.#source, stream, {
+      ssrc,
+      measures: media.answersReferenceTime,
+    });
   }
 
   /** It comes within the RTSP connection. */
@@ -95,7 +115,7 @@ export class Track {
     this.#feeder = feeder;
     const { clockRate, encoding } = this.media;
     const { downstream, stream } = this;
-    this.#reports = new SourceReports(this.#context, upstream, source, stream, this.#reports.ssrc);
+    this.#reports = this.#report(this.#reports.ssrc);
     for (const pair of former) pair?.close();
     try {
       stream.retarget({ name: this.#name, source, localAddress, upstream, downstream, clockRate, encoding });
@@ -113,7 +133,7 @@ export class Track {
       localAddress: this.#localAddress,
       source: this.#source,
       started: this.#started,
-      reportSsrc: this.#reports.ssrc,
+      reportSsrc: this.ownSsrc,
     };
   }
 
@@ -210,7 +230,8 @@ export async function openArrived(
 export async function restoreTrack(context: Context, parts: TrackParts, record: TrackRecord): Promise<Track> {
   const { localAddress, started, reportSsrc } = record;
   const source: Source = { ...record.source, ssrc: record.source.ssrc };
-  const upstream = await context.former.udpPair(record.upstream);
+  const former = await context.former.udpPair(record.upstream);
+  const upstream = former && source.rtcpMux ? muxedPair(former) : former;
   const downstream = await context.former.udpPair(record.downstream);
   try {
     if (!upstream || !downstream) throw new Refusal(503, 'its UDP ports are gone');

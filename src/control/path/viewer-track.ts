@@ -3,6 +3,7 @@
 
 import { frameOf } from '../rtsp/interleaved.js';
 import { nowMs, type Context } from './context.js';
+import type { Extended } from './extended-report.js';
 import type { Group } from './group.js';
 import type { Interleaved, ViewerCounters, ViewerHandle, ViewerLink, ViewerSpec } from './ports.js';
 import type { ViewerTrackRecord } from './records.js';
@@ -49,11 +50,15 @@ export class ViewerTrack {
   /** The SSRC that it reports as, where it takes that to tell it from others. */
   reporter: number | undefined;
   loss: ViewerLoss | undefined;
+  extended: Extended | undefined;
+  /** When its reference time was answered last, monotonic milliseconds. */
+  answeredMs: number | undefined;
   readonly #context: Context;
   #adding: Promise<void> | undefined;
   #handle: ViewerHandle | undefined;
   #before = NOTHING; // sent before the last pause
   #closed = false;
+  #left = false;
   #slowLoggedMs: number | undefined;
   #id: number | undefined;
   /** Its number in the datapath while a former process served it, until it is started again. */
@@ -83,6 +88,11 @@ export class ViewerTrack {
       ? context.channels.claim(link, ports, this)
       : group || context.destinations.claim(session.address, ports, this);
     if (!isOurs) throw new Error('client ports taken');
+  }
+
+  /** RTP and RTCP go to one port, and its reports come to our port for RTP (RFC 5761). */
+  get muxed(): boolean {
+    return this.ports[0] === this.ports[1];
   }
 
   get wasServed(): boolean {
@@ -121,6 +131,7 @@ export class ViewerTrack {
   /** Resolves when the viewer gets copies. Rejects with what the datapath says. */
   start(): Promise<void> {
     if (this.#closed || this.#handle) return Promise.resolve();
+    this.#left = false;
     this.#adding ??= this.#add().finally(() => {
       this.#adding = undefined;
     });
@@ -175,6 +186,14 @@ export class ViewerTrack {
     this.#handle = undefined;
   }
 
+  /** It has said that it wants no more of this track. With the last one its session ends. */
+  leave(why: string): void {
+    this.stop();
+    this.#left = true;
+    if ([...this.session.tracks.values()].every((track) => track.#left)) this.session.close(why);
+    else this.session.note();
+  }
+
   report(loss: ViewerLoss): void {
     this.loss = loss;
     const { fraction, cumulative, jitter } = loss;
@@ -197,10 +216,18 @@ export class ViewerTrack {
 
   /** RTCP in the source's name. It gets no copies any more. */
   sayGoodbye(packet: Buffer): void {
-    const to = { address: this.session.address, port: this.ports[1] };
-    if (this.link) this.link.send(frameOf(this.ports[1], packet));
-    else if (this.group) this.group.sayGoodbye(packet);
-    else this.track.downstream.sendRtcp(packet, to);
+    if (this.group) this.group.sayGoodbye(packet);
+    else this.sendRtcp(packet);
+  }
+
+  /** To it alone: nothing where it is served by multicast, or too slow for what waits already. */
+  sendRtcp(packet: Buffer): void {
+    const { link, group, track, session } = this;
+    const to = { address: session.address, port: this.ports[1] };
+    if (link) {
+      if (link.queued <= this.#context.limits.interleavedBytes) link.send(frameOf(to.port, packet));
+    } else if (this.muxed) track.downstream.sendRtp(packet, to);
+    else if (!group) track.downstream.sendRtcp(packet, to);
   }
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compound RTCP packets that we send ourselves (RFC 3550 6.1): a report first, a CNAME always, BYE last.
 // Arguments are ours, not the network's: what does not fit its field throws a RangeError.
-import { MAX_COUNT, RTCP_BYE, RTCP_HEADER, RTCP_RR, RTCP_SDES, RTCP_SR } from './packet.js';
+import { MAX_COUNT, RTCP_BYE, RTCP_HEADER, RTCP_RR, RTCP_SDES, RTCP_SR, RTCP_XR } from './packet.js';
 import type { ReportBlock, SenderInfo } from './packet.js';
 import { goodbyeBody } from './bye.js';
+import { extendedBody, type ReferenceAnswer } from './extended.js';
 import { BLOCK_SIZE, SENDER_INFO_SIZE, writeReportBlock, writeSenderInfo } from './report.js';
 import { cnameChunk } from './sdes.js';
 
@@ -14,6 +15,15 @@ export function buildReceiverReport(
   blocks: readonly ReportBlock[] = [],
 ): Buffer {
   return Buffer.concat([receiverReport(ssrc, blocks), sourceDescription(ssrc, cname)]);
+}
+
+/** XR with our reference time and answers to those of others; goes behind RR and SDES of the same `ssrc`. */
+export function buildExtendedReport(
+  ssrc: number,
+  ntp: bigint,
+  answers: readonly ReferenceAnswer[] = [],
+): Buffer {
+  return packet(RTCP_XR, 0, extendedBody(ssrc, ntp, answers));
 }
 
 /** SR and SDES. */

@@ -8,10 +8,12 @@ import {
   RTCP_RR,
   RTCP_SDES,
   RTCP_SR,
+  RTCP_XR,
   type Application,
   type RtcpPacket,
 } from './packet.js';
 import { readGoodbye } from './bye.js';
+import { readExtendedReport } from './extended.js';
 import { readReceiverReport, readSenderReport } from './report.js';
 import { readSourceDescription } from './sdes.js';
 
@@ -33,7 +35,8 @@ export type RtcpRefusal =
   | 'bad-report'
   | 'bad-sdes'
   | 'bad-bye'
-  | 'bad-app';
+  | 'bad-app'
+  | 'bad-xr';
 
 export type CompoundResult =
   | { readonly ok: true; readonly packets: readonly RtcpPacket[] }
@@ -83,6 +86,8 @@ function readPacket(type: number, count: number, body: Buffer, length: number): 
       return readGoodbye(body, count) ?? 'bad-bye';
     case RTCP_APP:
       return readApplication(body, count) ?? 'bad-app';
+    case RTCP_XR:
+      return readExtendedReport(body) ?? 'bad-xr';
     default:
       return { kind: 'opaque', type, length };
   }

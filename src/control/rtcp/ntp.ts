@@ -20,6 +20,11 @@ export function unixNsFromNtp(ntp: bigint): bigint {
   return (((era + ntp) * NS) >> 32n) - UNIX_EPOCH_S * NS;
 }
 
+/** A monotonic time as a 64-bit NTP timestamp: who measures no wall clock tells elapsed time (RFC 3550 6.4.1). */
+export function ntpFromElapsedNs(ns: bigint): bigint {
+  return BigInt.asUintN(64, (ns << 32n) / NS);
+}
+
 /** The middle 32 bits of a 64-bit NTP timestamp: what LSR repeats of an SR. */
 export function ntpMiddle(ntp: bigint): number {
   return Number((ntp >> 16n) & 0xffff_ffffn);

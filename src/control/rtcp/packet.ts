@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// RTCP packets as values (RFC 3550 chapter 6). Reading is compound.ts's, writing build.ts's.
+// RTCP packets as values (RFC 3550 chapter 6, RFC 3611). Reading is compound.ts's, writing build.ts's.
+
+import type { ExtendedReport } from './extended.js';
 
 /** Packet types (RFC 3550 12.1, RFC 3611). */
 export const RTCP_SR = 200;
@@ -73,7 +75,7 @@ export interface Application {
   readonly dataLength: number;
 }
 
-/** A type that this proxy does not read: extended reports, feedback, and what is yet to be invented. */
+/** A type that this proxy does not read: feedback, and what is yet to be invented. */
 export interface OpaquePacket {
   readonly kind: 'opaque';
   readonly type: number;
@@ -82,4 +84,13 @@ export interface OpaquePacket {
 }
 
 export type RtcpPacket =
-  SenderReport | ReceiverReport | SourceDescription | Goodbye | Application | OpaquePacket;
+  SenderReport | ReceiverReport | SourceDescription | Goodbye | Application | ExtendedReport | OpaquePacket;
+
+/**
+ * Whether a packet on a port that carries both is RTCP (RFC 5761 4): the types 192 to 223 would be payload types 64 to 95
+ * of RTP, which nobody uses then.
+ */
+export function isRtcp(packet: Buffer): boolean {
+  const type = packet[1] ?? 0;
+  return type >= 192 && type <= 223;
+}

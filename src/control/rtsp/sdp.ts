@@ -17,8 +17,16 @@ export interface SdpPayload {
   readonly clockRate: number;
 }
 
+/** What a section says of RTCP, the lines before the first section included. */
+export interface RtcpOptions {
+  /** RTP and RTCP may share a port (RFC 5761). */
+  readonly rtcpMux: boolean;
+  /** Reference times of receivers are answered (RFC 3611 4.4). */
+  readonly answersReferenceTime: boolean;
+}
+
 /** One m= section. */
-export interface SdpMedia {
+export interface SdpMedia extends RtcpOptions {
   /** `video`, `audio`, `application` ... */
   readonly media: string;
   /** Where the media is sent to, or is recommended to be; 0: it is negotiated. */
@@ -52,6 +60,10 @@ const OF_INTEREST = /^(?:m=|c=|a=(?:rtpmap|control):)/;
 /** Read here, because sdp-transform 3 cannot read `m=video 5004/2 ...` nor a media name with a hyphen. */
 const MEDIA = /^m=(\S+)[ \t]+(\d+)(?:\/\d+)?[ \t]+(\S+)(.*)$/;
 const RANGE = /^a=range:(.*)$/m;
+/** RFC 5761 5.1.1. */
+const RTCP_MUX = /^a=rtcp-mux[ \t]*$/m;
+/** RFC 3611 5.1: reference times are answered. */
+const REFERENCE_TIME = /^a=rtcp-xr:.*\brcvr-rtt=(?:all|sender)\b/m;
 
 /** `text` is bounded by the framer. @throws SdpError when it has no m= section, too many, or one that cannot be read. */
 export function describeSdp(text: string): SdpDescription {
@@ -63,11 +75,19 @@ export function describeSdp(text: string): SdpDescription {
   const session = readSections(lines);
   const address = session.connection?.ip;
   const range = readRange(text);
+  const [whole = '', ...sections] = text
+    .split(/\r\n|\r|\n/)
+    .join('\n')
+    .split(/^(?=m=)/m);
   return {
     control: trimmed(session.control),
     range,
     live: !range || !isNpt(range) || range.end === undefined,
-    media: session.media.map((section, i) => readSection(mediaLines[i] ?? '', section, address)),
+    media: session.media.map((section, i) => ({
+      ...readSection(mediaLines[i] ?? '', section, address),
+      rtcpMux: RTCP_MUX.test(sections[i] ?? ''),
+      answersReferenceTime: REFERENCE_TIME.test(`${whole}${sections[i] ?? ''}`),
+    })),
   };
 }
 
@@ -79,7 +99,11 @@ function readSections(lines: readonly string[]) {
   }
 }
 
-function readSection(line: string, section: Media, sessionAddress: string | number | undefined): SdpMedia {
+function readSection(
+  line: string,
+  section: Media,
+  sessionAddress: string | number | undefined,
+): Omit<SdpMedia, keyof RtcpOptions> {
   const [, media, port, protocol, payloads = ''] = MEDIA.exec(line) ?? [];
   if (!media || !protocol) throw new SdpError('A media section of the description cannot be read.');
   const { rtp, control, connection } = section;

@@ -32,6 +32,8 @@ export interface Transport {
   /** Upper case, e.g. `PLAY`. */
   readonly mode?: readonly string[];
   readonly ssrc?: number;
+  /** RTP and RTCP on one port (RFC 7826 18.54). */
+  readonly rtcpMux?: true;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -52,6 +54,7 @@ const PARAMETERS: Readonly<Record<string, Reader>> = {
   ttl: (t, v) => (t.ttl = parseNumber('ttl', v, 0, 255)),
   layers: (t, v) => (t.layers = parseNumber('layers', v, 1, 255)),
   append: (t) => (t.append = true),
+  'rtcp-mux': (t) => (t.rtcpMux = true),
   mode: (t, v) => (t.mode = v.split(',').map((m) => m.trim().toUpperCase())),
   ssrc: (t, v) => {
     // Eight hex digits; what some servers put here instead is not needed for anything.
@@ -130,6 +133,7 @@ export function formatTransport(transport: Transport): string {
   add('layers', transport.layers);
   if (append) fields.push('append');
   add('ssrc', ssrc?.toString(16).toUpperCase().padStart(8, '0'));
+  if (transport.rtcpMux) fields.push('RTCP-mux');
   add('mode', mode && `"${mode.join(',')}"`);
   return fields.join(';');
 }

@@ -47,6 +47,7 @@ function columns(nowMs: number): Column<Line>[] {
     { title: 'BYTES', align: 'right', cell: ofTrack((t) => bytes(t.bytes)) },
     { title: 'LOST', align: 'right', cell: ofTrack((t) => (t.lost === null ? '-' : count(t.lost))) },
     { title: 'JITTER', align: 'right', cell: ofTrack((t) => milliseconds(t.jitterMs)) },
+    { title: 'RTT', align: 'right', optional: true, cell: ofTrack((t) => milliseconds(t.roundTripMs)) },
     { title: 'FROM', optional: true, cell: ofStream((s) => s.upstream) },
     { title: 'SSRC', optional: true, cell: ofTrack((t) => t.ssrc ?? '-') },
   ];

@@ -42,6 +42,16 @@ const clients: ClientRow[] = [
           roundTripMs: 1.5,
           at: '2026-01-01T00:00:01.000Z',
         },
+        extended: {
+          roundTripMs: 1.5,
+          lost: 3,
+          duplicates: null,
+          jitterMs: { min: 0, max: 9.5, mean: 1, deviation: null },
+          voice: {
+            ...{ lossRate: 0.25, discardRate: 0, roundTripMs: 30, endSystemDelayMs: 60 },
+            ...{ rFactor: 80, mosListening: 4.1, mosConversational: null },
+          },
+        },
       },
       {
         media: 'audio',
@@ -55,6 +65,7 @@ const clients: ClientRow[] = [
         drops: 0,
         queue: null,
         loss: null,
+        extended: null,
       },
     ],
   },
@@ -80,6 +91,7 @@ const streams: StreamRow[] = [
         bytes: 0,
         lost: -1,
         jitterMs: 0.25,
+        roundTripMs: null,
         upstreamPort: 40_000,
         downstreamPort: 40_002,
       },

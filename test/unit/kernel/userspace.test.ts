@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { UserspaceDatapath } from '../../../src/control/kernel/userspace.js';
 import { bindUdpPair } from '../../../src/control/net/udp-pair.js';
+import { muxedPair } from '../../../src/control/path/muxed-pair.js';
 import type { StreamHandle, UdpPair, ViewerHandle, ViewerSpec } from '../../../src/control/path/ports.js';
 import { PortPairs } from '../../../src/control/state/port-pairs.js';
 import { random } from '../../fixtures/random.js';
@@ -267,6 +268,27 @@ t.test('RTCP: to every viewer and to us, and when it was sent on', async (t) => 
   t.equal(stream.senderReportSentNs(0x10000), undefined, 'the one before is forgotten');
   t.same(stream.counters(), { packets: 0, bytes: 0, rtcpPackets: 9, refused: 0 });
   t.same(r.drops(), {}, 'RTCP that nobody watches is not dropped: we have it');
+});
+
+t.test('RTP and RTCP on one port (RFC 5761): of the source, of one viewer and not of another', async (t) => {
+  const r = await rig(t);
+  const stream = await r.datapath.open({
+    ...{ name: '/camera video', localAddress: LOCAL, downstream: r.downstream, clockRate: 90_000 },
+    source: { address: LOCAL, rtpPort: r.source.rtpPort, rtcpPort: r.source.rtpPort },
+    upstream: muxedPair(r.upstream),
+  });
+  const [muxed, plain] = [await r.viewer(1), await r.viewer(2)];
+  await stream.add({ ...muxed.spec, rtcpPort: muxed.spec.rtpPort });
+  await stream.add(plain.spec);
+  const to = { address: LOCAL, port: r.upstream.rtpPort };
+  r.source.sendRtp(senderReport(7n << 32n), to);
+  r.source.sendRtp(rtp(9), to);
+  r.source.sendRtcp(senderReport(8n << 32n), { ...to, port: r.upstream.rtcpPort });
+  await until(() => muxed.rtp.length === 2 && plain.rtp.length + plain.rtcp.length === 2, 'two copies each');
+  t.same(muxed.rtp, [6, 9], 'a report, whose length stands where RTP has its sequence number, and a packet');
+  t.same([...muxed.from], [r.downstream.rtpPort], 'both from one port of ours');
+  t.same([plain.rtp, plain.rtcp.length], [[9], 1]);
+  t.match(stream.counters(), { packets: 1, rtcpPackets: 1 });
 });
 
 t.test('drops have names: nobody there, a copy too big, a stream that has ended', async (t) => {

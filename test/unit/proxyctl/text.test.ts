@@ -25,6 +25,7 @@ const track = {
   drops: 3,
   queue: null,
   loss: { fraction: 0.125, cumulative: 7, jitterMs: 1.25, roundTripMs: 0.4, at: '2026-01-01T11:59:58Z' },
+  extended: null,
 } as const;
 const client: ClientRow = {
   id: 7,
@@ -52,6 +53,7 @@ const stream: StreamRow = {
       bytes: 466_000_000,
       lost: -1,
       jitterMs: null,
+      roundTripMs: 12,
       upstreamPort: 40_000,
       downstreamPort: 40_002,
     },
@@ -136,7 +138,7 @@ t.test('streams: a line per track', async (t) => {
   const text = streamsTable([{ ...stream, tracks: [stream.tracks[0]!, stream.tracks[0]!] }], NOW, Infinity);
   t.match(
     text.split('\n')[1],
-    /^\/camera +playing +90 +3h00m +video +1\.0M +466 MB +-1 +- +198\.51\.100\.4:554 +0badcafe$/,
+    /^\/camera +playing +90 +3h00m +video +1\.0M +466 MB +-1 +- +12 ms +198\.51\.100\.4:554 +0badcafe$/,
   );
   t.match(text.split('\n')[2], /^ +video /);
   t.match(streamsTable([{ ...stream, tracks: [] }], NOW, 80), /\/camera .* - /);
