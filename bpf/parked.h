@@ -51,12 +51,26 @@ static long try_place(__u32 i, void *context)
 
 /* ---- into the map ------------------------------------------------------------------------------------------- */
 
-/* A function of its own, for its registers: kernel 6.1's verifier forgets what was compared once it goes to the stack. */
+/* Functions of their own, for their registers: kernel 6.1's verifier forgets what was compared once it goes to the stack. And
+ * two comparisons, not one of a difference, which it does not see through either. */
 static __noinline long park_bytes(struct __sk_buff *skb, struct fanout_parked *e, __u32 length)
 {
-	if (length > FANOUT_PARKED_BYTES || length < HEADERS_V4)
+	if (length > FANOUT_PARKED_BYTES)
+		return -1;
+	barrier_var(length);
+	if (length < HEADERS_V4)
 		return -1;
 	return bpf_skb_load_bytes(skb, 0, e->frame, length);
+}
+
+static __noinline long unpark_bytes(struct __sk_buff *skb, const struct fanout_parked *e, __u32 length)
+{
+	if (length > FANOUT_PARKED_BYTES)
+		return -1;
+	barrier_var(length);
+	if (length < HEADERS_V4)
+		return -1;
+	return bpf_skb_store_bytes(skb, 0, e->frame, length, 0);
 }
 
 static __always_inline int park_checksum(struct __sk_buff *skb, struct fanout_parked *e, const struct packet *in)
@@ -127,13 +141,13 @@ static __noinline int unpark(struct __sk_buff *skb, const struct fanout_parked *
 	__u32 length = e->length;
 	enum summed before;
 
-	if (length > FANOUT_PARKED_BYTES || length < HEADERS_V4 || take_family(skb, e->v6))
+	if (take_family(skb, e->v6))
 		return -1;
 	before = summed(skb, CHECK_AT(e->v6));
 	/* The device's sum is given up when the packet grows. */
 	if (before == SUMMED_COMPLETE && bpf_skb_change_tail(skb, skb->len + 1, 0))
 		return -1;
-	if (bpf_skb_change_tail(skb, length, 0) || bpf_skb_store_bytes(skb, 0, e->frame, length, 0))
+	if (bpf_skb_change_tail(skb, length, 0) || unpark_bytes(skb, e, length))
 		return -1;
 	return before == SUMMED_PARTIAL ? leave_checksum(skb, e, length) : 0;
 }

@@ -34,6 +34,15 @@ const drained = async (bench: KernelBench) => {
 
 function check(t: Test, bench: KernelBench, copies: readonly UdpPacket[], sent: readonly Buffer[]): void {
   t.ok(bench.state.passes().parked > 0, `${bench.state.passes().parked} were parked`);
+  checkCopies(t, bench, copies, sent);
+}
+
+function checkCopies(
+  t: Test,
+  bench: KernelBench,
+  copies: readonly UdpPacket[],
+  sent: readonly Buffer[],
+): void {
   t.equal(bench.state.ticketsOut() + bench.state.templatesOut(), 0, 'nothing is under way');
   t.same(bench.drops(), {});
   t.equal(copies.length, VIEWERS * sent.length);
@@ -128,21 +137,25 @@ for (const engine of ['tc', 'xdp'] as const)
     addViewers(bench, bench.openLocal(5004), false);
     tcAttach(placeOn(ifindex('lo'), 1), bench.ingressFd);
     const packets = 60;
-    const copies = await bench.capture(
-      async () => {
-        await Promise.all([0, 1].map((cpu) => burst(cpu, packets)));
-        await drained(bench);
-      },
-      2 * packets * VIEWERS,
-    );
-    const first = copies.filter((c) => c.destinationPort === copies[0]!.destinationPort);
-    check(
-      t,
-      bench,
-      copies,
-      first.map((c) => c.payload),
-    );
-    t.equal(first.length, 2 * packets);
+    // A busy machine may serve each packet before the next comes.
+    for (let round = 0; round < 5 && bench.state.passes().parked === 0; round++) {
+      const copies = await bench.capture(
+        async () => {
+          await Promise.all([0, 1].map((cpu) => burst(cpu, packets)));
+          await drained(bench);
+        },
+        2 * packets * VIEWERS,
+      );
+      const first = copies.filter((c) => c.destinationPort === copies[0]!.destinationPort);
+      t.equal(first.length, 2 * packets);
+      checkCopies(
+        t,
+        bench,
+        copies,
+        first.map((c) => c.payload),
+      );
+    }
+    t.ok(bench.state.passes().parked > 0, `${bench.state.passes().parked} were parked`);
     tcDetach(placeOn(ifindex('lo'), 1));
     await bench.close();
   });
