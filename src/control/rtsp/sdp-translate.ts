@@ -34,8 +34,8 @@ function translateLine(line: string, { address, family, rewriteControl }: SdpTra
       );
     case 'c=':
       return line.replace(
-        /^(c=\S+[ \t]+)(IP[46][ \t]+(\S+))/,
-        (_, kept: string, was: string, host: string) => (isUnspecified(host) ? kept + was : kept + network),
+        /^(c=\S+[ \t]+)IP[46][ \t]+(\S+)/,
+        (_, kept: string, host: string) => kept + (isUnspecified(host) ? unspecified(family) : network),
       );
     case 'm=': // <media> <port>[/<ports>] ...; the port is negotiated by SETUP
       return line.replace(/^(m=\S+[ \t]+)\d+/, (_, kept: string) => `${kept}0`);
@@ -52,4 +52,9 @@ function translateLine(line: string, { address, family, rewriteControl }: SdpTra
 /** "Ask in SETUP" (RFC 2326 C.1.7). A multicast address is replaced: ours are told in the answer to SETUP. */
 function isUnspecified(address: string): boolean {
   return address === '0.0.0.0' || address === '::';
+}
+
+/** In the viewer's family: rtspsrc opens its sockets for the one that stands here. */
+function unspecified(family: 4 | 6): string {
+  return family === 6 ? 'IP6 ::' : 'IP4 0.0.0.0';
 }

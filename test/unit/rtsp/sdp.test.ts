@@ -117,6 +117,16 @@ t.test('translateSdp', (t) => {
     'a=x\r\n',
     "who may send to the source's group is none of our viewers' business",
   );
+  const [four, six] = ['c=IN IP4 0.0.0.0\r\n', 'c=IN IP6 ::\r\n'] as const;
+  for (const text of [four, six]) {
+    const viewer = (family: 4 | 6) => ({ address: family === 4 ? '192.0.2.7' : '2001:db8::1', family, rewriteControl }); // prettier-ignore
+    t.equal(translateSdp(text, viewer(4)), four, 'an IPv4 viewer');
+    t.equal(
+      translateSdp(text, viewer(6)),
+      six,
+      'an IPv6 viewer: rtspsrc opens its sockets for what stands here',
+    );
+  }
   t.end();
 });
 
