@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import t from 'tap';
 
+import { mutate } from '../fixtures/mutate.js';
 import { RTSP_CASES } from '../fixtures/rtsp-cases.js';
 import { cut, drain, type Seen } from '../fixtures/rtsp-drain.js';
 import { random } from '../fixtures/random.js';
@@ -42,27 +43,6 @@ const MORSELS = [
   '9',
 ].map((text) => Buffer.from(text, 'latin1'));
 
-function mutate(bytes: Buffer, below: (n: number) => number): Buffer {
-  const pick = (from: readonly Buffer[]) => from[below(from.length)]!;
-  const at = below(bytes.length + 1);
-  const to = Math.min(bytes.length, at + below(8));
-  switch (below(6)) {
-    case 0: // one bit
-      if (at < bytes.length) bytes[at]! ^= 1 << below(8);
-      return bytes;
-    case 1: // cut
-      return bytes.subarray(0, at);
-    case 2: // some bytes out
-      return Buffer.concat([bytes.subarray(0, at), bytes.subarray(to)]);
-    case 3: // some bytes twice
-      return Buffer.concat([bytes.subarray(0, to), bytes.subarray(at)]);
-    case 4: // something that means something
-      return Buffer.concat([bytes.subarray(0, at), pick(MORSELS), bytes.subarray(at)]);
-    default: // another stream behind or in the middle
-      return Buffer.concat([bytes.subarray(0, at), pick(SEEDS), bytes.subarray(at)]);
-  }
-}
-
 /** What breaks a rule, or undefined. */
 function fault(bytes: Buffer, places: readonly number[]): string | undefined {
   const whole = drain([bytes], LIMITS);
@@ -94,7 +74,8 @@ t.test(`framer, FUZZ_SEED=${seed}`, { timeout: (seconds + 60) * 1000 }, (t) => {
   let runs = 0;
   for (; performance.now() < end; runs++) {
     let bytes = Buffer.from(SEEDS[below(SEEDS.length)]!);
-    for (let i = below(6); i > 0; i--) bytes = Buffer.from(mutate(bytes, below));
+    for (let i = below(6); i > 0; i--)
+      bytes = Buffer.from(mutate(bytes, { seeds: SEEDS, morsels: MORSELS }, below));
     const places = Array.from({ length: below(6) }, () => below(bytes.length + 1)).sort((a, b) => a - b);
     let wrong: string | undefined;
     try {
