@@ -10,8 +10,8 @@ import { canServe } from './gst-server.js';
 t.setTimeout(280_000);
 
 const SAMPLE = [
-  'viewer ffmpeg tls tc ipv6',
-  'viewer gstreamer http xdp ipv4',
+  'viewer ffmpeg tls xdp ipv6',
+  'viewer gstreamer http tc ipv4',
   'viewer mpv multicast userspace ipv4',
   'source gst-rtsp-server tls tc ipv4',
   'source vlc udp userspace ipv4',

@@ -22,11 +22,7 @@ const MULTICAST = '239.192.0.0/28';
 
 /** Never rejects. What it starts has ended when it resolves. */
 export async function runCell(stage: Stage, world: Surroundings, cell: Cell): Promise<Result> {
-  const peer = cell.role === 'viewer' ? viewerNamed(cell.peer) : sourceNamed(cell.peer);
-  if (peer.version() === undefined) return { is: 'not installed' };
-  const running = cell.excluded
-    ? straight(stage, world, cell, cell.excluded)
-    : play(stage, world, cell).then(() => ({ is: 'ok' }) as const);
+  const running = attempt(stage, world, cell);
   try {
     return await within('the cell to end', running, LIMIT_MS);
   } catch (error) {
@@ -36,6 +32,14 @@ export async function runCell(stage: Stage, world: Surroundings, cell: Cell): Pr
     await running.catch(() => {}); // what it was still waiting for is gone
     await stage.clear();
   }
+}
+
+async function attempt(stage: Stage, world: Surroundings, cell: Cell): Promise<Result> {
+  const peer = cell.role === 'viewer' ? viewerNamed(cell.peer) : sourceNamed(cell.peer);
+  if (peer.version() === undefined) return { is: 'not installed' };
+  if (cell.excluded) return straight(stage, world, cell, cell.excluded);
+  await play(stage, world, cell);
+  return { is: 'ok' };
 }
 
 /** @throws Error with what went wrong, and what everybody said */

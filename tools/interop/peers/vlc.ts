@@ -1,28 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // VLC as a viewer and as a source. It refuses to run as root, so it runs as nobody.
-import { spawnSync } from 'node:child_process';
 import { finished } from '../../../test/netns/players.js';
 import { temporaryFolder, unprivileged } from '../../../test/netns/product.js';
-import type { Child } from '../../netns/child.js';
-import { tcpListening } from '../../netns/child.js';
+import { type Child, tcpListening } from '../../netns/child.js';
 import type { Namespace } from '../../netns/topology.js';
 import { PASSWORD, urlOf, USER, type SourcePeer, type ViewerPeer } from '../peer.js';
+import { says } from './says.js';
 
 const PORT = 9556;
 const PATH = '/clip';
 const GROUP = '239.9.1.1';
 
 /** As a program of whoever may run it. */
-const command = (): string[] => [...unprivileged(), 'env', `HOME=${temporaryFolder()}`, 'cvlc'];
+const command = [...unprivileged(), 'env', `HOME=${temporaryFolder()}`, 'cvlc'];
 
 function version(): string | undefined {
-  const [program = '', ...args] = [...command(), '--version'];
-  const { status, stdout } = spawnSync(program, args, { encoding: 'utf8', timeout: 10_000 });
-  return status === 0 ? /VLC version (\S+)/.exec(stdout)?.[1] : undefined;
+  const [program = '', ...args] = command;
+  return says(program, [...args, '--version'], /VLC version (\S+)/);
 }
 
 function start(where: Namespace, args: readonly string[]): Promise<Child> {
-  const [program = '', ...more] = [...command(), '--verbose=1', '--no-color', ...args];
+  const [program = '', ...more] = [...command, '--verbose=1', '--no-color', ...args];
   return where.spawn(program, more);
 }
 
