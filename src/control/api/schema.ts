@@ -109,6 +109,8 @@ export const STREAMS = list(
     state: oneOf('connecting', 'ready', 'playing', 'reconnecting', 'ending'),
     upstream: TEXT,
     viewers: COUNT,
+    own: { type: 'boolean' },
+    position: orNull(NUMBER),
     since: TEXT,
     tracks: list(streamTrack),
   }),

@@ -109,6 +109,10 @@ export interface StreamRow {
   readonly upstream: string;
   /** Sessions of viewers, playing or not. */
   readonly viewers: number;
+  /** One viewer's, because it has paused or sought: others of the path have another. */
+  readonly own: boolean;
+  /** Where in a recording it is, seconds of normal play time; null: it does not play, is live, or it cannot be told. */
+  readonly position: number | null;
   readonly since: string;
   readonly tracks: readonly StreamTrackRow[];
 }

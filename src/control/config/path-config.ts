@@ -34,6 +34,8 @@ export const FIELDS = {
   sourceTransport: field<SourceTransport>(choice(...SOURCE_TRANSPORTS), 'auto'),
   /** How long viewers of a live source that is lost are held while it is asked again, milliseconds; 0: they are not. */
   sourceHold: field<number>(duration(0, 3_600_000), 60_000, { live: true }),
+  /** Sessions at a recorded source that are one viewer's, because it has paused or sought; 0: nobody can. */
+  ownSessions: field<number>(whole(0, 1000), 8, { live: true }),
   /** For rtsps://: file of authorities (PEM) that may have signed the source's certificate; undefined: those that Node knows. */
   sourceCa: field<string | undefined>(text, undefined),
   /** SHA-256 of the certificate itself. */

@@ -85,9 +85,11 @@ function voiceRow(voice: VoiceMetrics): ClientVoiceRow {
 }
 
 export function streamRow(resource: Watched): StreamRow {
-  const { path, state, address: upstream, since } = resource;
+  const { path, state, address: upstream, since, recording } = resource;
   const tracks = [...resource.tracks.values()].map(streamTrackRow);
-  return { path, state, upstream, viewers: resource.sessions.size, since, tracks };
+  const { own = false, position } = recording ?? {};
+  const at = state === 'playing' ? (position ?? null) : null;
+  return { path, state, upstream, viewers: resource.sessions.size, own, position: at, since, tracks };
 }
 
 export function pathRows({ paths }: PathTable, resources: Iterable<Watched>): PathRow[] {

@@ -24,6 +24,8 @@ export interface ResourceRecord {
   readonly base: string;
   /** It takes no newcomers. */
   readonly left: boolean;
+  /** It is one viewer's. */
+  readonly own: boolean;
   readonly start: StartRecord | null;
   readonly tracks: readonly TrackRecord[];
 }
@@ -33,6 +35,7 @@ export interface StartRecord {
   readonly range: string | null;
   /** CLOCK_MONOTONIC, nanoseconds. */
   readonly atNs: string;
+  readonly scale: number;
   /** By control URL. */
   readonly info: readonly (readonly [string, { readonly seq?: number; readonly rtptime?: number }])[];
 }

@@ -59,14 +59,14 @@ async function renewAll(parts: RenewParts): Promise<Renewed> {
     if (track.interleaved) transport = 'tcp';
   }
   if (ended()) throw new Refusal(503, 'nobody watches any more');
-  await source.play(description.aggregate, parts.range);
+  await source.play(description.aggregate, { range: parts.range });
   for (const track of tracks.values()) track.begin();
   const controls = [...sections].map(([control, media]) => [control, media.control] as const);
   return { aggregate: description.aggregate, controls: new Map(controls) };
 }
 
 /** The m= sections that a decoder takes for the former ones, in their order, by the former control URL. */
-function sameSections(before: Description, now: Description): Map<string, MediaDescription> {
+export function sameSections(before: Description, now: Description): Map<string, MediaDescription> {
   const left = [...now.media];
   const same = new Map<string, MediaDescription>();
   for (const media of before.media) {

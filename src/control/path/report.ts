@@ -8,14 +8,20 @@ import type { InterleavedFrame } from '../rtsp/message.js';
 import type { Context } from './context.js';
 import { readExtended } from './extended-report.js';
 import type { Endpoint, ViewerLink } from './ports.js';
-import type { Track } from './track.js';
+import type { SharedPair } from './shared-pair.js';
 import type { ViewerTrack } from './viewer-track.js';
 
-/** `packet` came to the port from which the track's viewers are served. Nothing is logged here: anybody may send. */
-export function receiveViewerRtcp(context: Context, track: Track, packet: Buffer, from: Endpoint): void {
+/** `packet` came to the ports from which viewers are served. Nothing is logged here: anybody may send. */
+export function receiveViewerRtcp(
+  context: Context,
+  downstream: SharedPair,
+  packet: Buffer,
+  from: Endpoint,
+): void {
   const arrivalNs = context.clock.monotonicNs();
   const viewer = context.destinations.owner(from.address, from.port);
-  if (!viewer || viewer.track !== track || viewer.ports[1] !== from.port || viewer.muxed) {
+  const isIts = viewer?.track.downstream === downstream && viewer.ports[1] === from.port;
+  if (!viewer || !isIts || viewer.muxed) {
     context.refused.add('viewer-rtcp-from-stranger');
     return;
   }
@@ -24,11 +30,17 @@ export function receiveViewerRtcp(context: Context, track: Track, packet: Buffer
 
 /** `packet` came to the port for RTP, where viewers report who have RTCP multiplexed with it (RFC 5761). Others send what
  * opens their firewalls: that is for nobody. */
-export function receiveMuxedRtcp(context: Context, track: Track, packet: Buffer, from: Endpoint): void {
+export function receiveMuxedRtcp(
+  context: Context,
+  downstream: SharedPair,
+  packet: Buffer,
+  from: Endpoint,
+): void {
   if (!isRtcp(packet)) return;
   const arrivalNs = context.clock.monotonicNs();
   const viewer = context.destinations.owner(from.address, from.port);
-  if (viewer?.track === track && viewer.muxed) readCompound(context, viewer, packet, arrivalNs);
+  if (viewer?.track.downstream === downstream && viewer.muxed)
+    readCompound(context, viewer, packet, arrivalNs);
   else context.refused.add('viewer-rtcp-from-stranger');
 }
 

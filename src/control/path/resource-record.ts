@@ -4,6 +4,7 @@
 import type { Context } from './context.js';
 import { descriptionOf } from './description.js';
 import type { ResourceRecord } from './records.js';
+import type { Recording } from './recording.js';
 import { Refusal } from './refusal.js';
 import type { SourcePlay } from './source-play.js';
 import type { SourceSession } from './source-session.js';
@@ -15,11 +16,12 @@ interface Recorded {
   readonly since: string;
   readonly link: string | undefined;
   readonly tracks: Map<string, Track>;
+  readonly recording?: Recording | undefined;
 }
 
 /** Undefined: there is nothing to go on with. `left`: it takes no newcomers. */
 export function resourceRecord(
-  { url, path, since, link, tracks }: Recorded,
+  { url, path, since, link, tracks, recording }: Recorded,
   { id: sessionId, timeoutSeconds }: SourceSession,
   play: SourcePlay,
   left: boolean,
@@ -28,7 +30,7 @@ export function resourceRecord(
   if (link === undefined || sessionId === undefined || !description) return undefined;
   return {
     ...{ url, path, since, link, sessionId, timeoutSeconds },
-    ...{ sdp: description.sdp, base: description.base, left },
+    ...{ sdp: description.sdp, base: description.base, left, own: recording?.own ?? false },
     start: play.record,
     tracks: [...tracks.values()].map((track) => track.record),
   };

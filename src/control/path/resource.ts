@@ -10,11 +10,13 @@ import { isoTime, nowMs, type Context } from './context.js';
 import type { Described, Description, MediaDescription } from './description.js';
 import { LastingSource } from './lasting-source.js';
 import { placesOf } from './places.js';
+import { openBeside } from './own-track.js';
+import { Recording } from './recording.js';
 import type { ResourceRecord } from './records.js';
 import { Refusal } from './refusal.js';
 import { resourceRecord, restoreTracks } from './resource-record.js';
 import type { Session } from './session.js';
-import { SourcePlay, type PlayAnswer } from './source-play.js';
+import { SourcePlay, type PlayAnswer, type PlayWish } from './source-play.js';
 import { openTrack, type Track } from './track.js';
 import type { ViewerTrack } from './viewer-track.js';
 import type { Watched } from './watched.js';
@@ -41,6 +43,7 @@ export class Resource implements Watched {
   readonly #after: Promise<void>;
   readonly #source: LastingSource;
   readonly #play: SourcePlay;
+  readonly #recording: Recording;
   readonly #openings = new Shared<Track>();
   readonly #describing = new Shared<Description>();
   #turn: Promise<unknown> = Promise.resolve();
@@ -53,8 +56,16 @@ export class Resource implements Watched {
   /** Its key in the notebook. */
   #noted: string | undefined;
 
-  /** Nothing is sent before `after`: the end of the one before it, so that the source never sees two sessions. */
-  constructor(context: Context, owner: ResourceOwner, route: Route, after: Promise<void>) {
+  /**
+   * Nothing is sent before `after`: the end of the one before it, so that a camera never sees two sessions. `own`: of one
+   * viewer, who leaves another resource for it.
+   */
+  constructor(
+    context: Context,
+    owner: ResourceOwner,
+    route: Route,
+    { after = Promise.resolve(), own = false }: { readonly after?: Promise<void>; readonly own?: boolean },
+  ) {
     this.#context = context;
     this.#owner = owner;
     this.route = route;
@@ -63,11 +74,16 @@ export class Resource implements Watched {
     this.#after = after;
     this.since = isoTime(context.clock.wallMs());
     this.#play = new SourcePlay(context);
+    const { tracks } = this;
+    const isAlone = () => this.sessions.size === 1 && this.#users <= 1;
+    const parts = { play: this.#play, tracks, isAlone, leave: () => this.#leave() };
+    this.#recording = new Recording(context, parts, own);
+    this.#left = own;
     this.#source = new LastingSource(context, {
       path: this.path,
       url: this.url,
       route: () => this.route,
-      tracks: this.tracks,
+      tracks,
       play: this.#play,
       viewers: () => this.sessions.size,
       open: () => !this.#left,
@@ -83,6 +99,11 @@ export class Resource implements Watched {
     if (this.#source.reconnecting) return 'reconnecting';
     if (this.#play.playing(this.tracks.values())) return 'playing';
     return this.#source.session.id === undefined ? 'connecting' : 'ready';
+  }
+
+  get recording(): Recording | undefined {
+    const isOne = this.#play.description?.live === false || this.#recording.own;
+    return isOne ? this.#recording : undefined;
   }
 
   /** `address:port` of the source, its name until it is connected. */
@@ -134,15 +155,18 @@ export class Resource implements Watched {
     return description && new Map(placesOf(this.route, description)).get(place);
   }
 
-  /** The track, set up upstream by whoever asks first; who asks meanwhile gets the same track or the same refusal. */
-  setUp(description: Description, media: MediaDescription): Promise<Track> {
+  /**
+   * The track, set up upstream by whoever asks first; who asks meanwhile gets the same track or the same refusal. `former`:
+   * of another resource, that a viewer leaves for it.
+   */
+  setUp(description: Description, media: MediaDescription, former?: ViewerTrack): Promise<Track> {
     const { control } = media;
     const track = this.tracks.get(control);
     if (track) return Promise.resolve(track);
-    return this.#openings.run(control, () => this.#inTurn(() => this.#open(description, media)));
+    return this.#openings.run(control, () => this.#inTurn(() => this.#open(description, media, former)));
   }
 
-  async #open(description: Description, media: MediaDescription): Promise<Track> {
+  async #open(description: Description, media: MediaDescription, former?: ViewerTrack): Promise<Track> {
     if (this.tracks.size >= this.#context.limits.tracksPerResource)
       throw new Refusal(503, 'the resource has too many tracks set up');
     this.#play.description ??= description;
@@ -153,7 +177,10 @@ export class Resource implements Watched {
       ends: () => source.session.upstream.ends!,
     };
     const name = `${this.path} ${media.media}`;
-    const track = await openTrack(this.#context, { media, name }, wanted);
+    const parts = { media, name };
+    const track = await (former
+      ? openBeside(this.#context, parts, wanted, former)
+      : openTrack(this.#context, parts, wanted));
     if (this.#ending) {
       track.close();
       throw new Refusal(503, 'the source went away');
@@ -167,8 +194,9 @@ export class Resource implements Watched {
   /** The name of its held connection to the source, where there is a session upstream to go on with. */
   get link(): string | undefined {
     const lasts = this.#source.session.id !== undefined && !this.#ending && this.#source.original;
-    const frames = [...this.tracks.values()].some(({ interleaved }) => interleaved); // whose feeders end with us
-    return lasts && !frames ? this.#source.session.upstream.hold() : undefined;
+    // Feeders end with us, and of ports that two tracks have the next process would get one.
+    const ends = [...this.tracks.values()].some(({ interleaved, borrows }) => interleaved || borrows);
+    return lasts && !ends ? this.#source.session.upstream.hold() : undefined;
   }
 
   /** For the next process, after each change. */
@@ -188,40 +216,64 @@ export class Resource implements Watched {
     await restoreTracks(this.#context, this, record, this.#play);
     this.#source.begun(record.sessionId, record.timeoutSeconds);
     if (record.left) this.#leave();
+    if (record.start) this.#recording.started();
     this.#note();
   }
 
   /**
-   * Sees to it that the source plays the session's tracks, which get copies already: asks it where it does not yet,
-   * and answers from what it knows where it does. `added` are those of the session's that get copies only since just now.
+   * Sees to it that the source plays the session's tracks, which get copies already: asks it where it does not yet, or where
+   * it is the viewer's own and is to play something else, and answers from what it knows otherwise. `added` are those of
+   * the session's that get copies only since just now.
    */
-  play(session: Session, added: readonly ViewerTrack[], range: string | undefined): Promise<PlayAnswer> {
+  play(session: Session, added: readonly ViewerTrack[], wish: PlayWish): Promise<PlayAnswer> {
     const viewers = [...session.tracks.values()];
-    return this.#play.start(viewers, added, () =>
+    const { own } = this.#recording;
+    const anew = own && (wish.range !== undefined || wish.scale !== undefined);
+    return this.#play.start(viewers, added, anew, () =>
       this.#inTurn(async () => {
-        const wanted = [...this.tracks.values()];
+        if (anew) return this.#playAnew(wish);
         if (viewers.every(({ track }) => track.started)) return;
         // With others in the session a Range would move them, too.
-        this.#source.range = this.sessions.size === 1 ? range : undefined;
-        const answer = await this.#source.session.play(this.#source.aggregate, this.#source.range);
-        this.#play.started(answer, wanted);
-        this.#source.expectPackets();
-        this.#note();
+        await this.#playAtSource({ range: this.sessions.size === 1 ? wish.range : undefined });
       }),
     );
   }
 
-  /** Stops the source where nobody else is in its session and it can be stopped. The viewer gets no copies already. */
+  /** A PLAY would wait until what plays has ended (RFC 2326 10.5), so it is stopped first; and goes on if it is refused. */
+  async #playAnew(wish: PlayWish): Promise<void> {
+    const stopped = await this.#stopAtSource();
+    try {
+      await this.#playAtSource(wish);
+    } catch (error) {
+      if (stopped && error instanceof Refusal) await this.#playAtSource({}).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #playAtSource(wish: PlayWish): Promise<void> {
+    const wanted = [...this.tracks.values()];
+    this.#source.range = wish.range;
+    const answer = await this.#source.session.play(this.#source.aggregate, wish);
+    this.#play.started(answer, wanted);
+    this.#recording.started();
+    this.#source.expectPackets();
+    this.#note();
+    await this.#play.settled();
+  }
+
+  /** False: it does not play, or goes on. */
+  async #stopAtSource(): Promise<boolean> {
+    const { session, aggregate } = this.#source;
+    const plays = this.#play.playing(this.tracks.values());
+    if (!plays || !(await session.pause(aggregate, this.path))) return false;
+    this.#play.stopped(this.tracks.values());
+    this.#note();
+    return true;
+  }
+
   pause(): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.sessions.size > 1 || this.#play.description?.live !== false) return;
-      if (
-        !this.#play.playing(this.tracks.values()) ||
-        !(await this.#source.session.pause(this.#source.aggregate, this.path))
-      )
-        return;
-      this.#play.stopped(this.tracks.values());
-      this.#note();
+      if (this.#recording.own) await this.#stopAtSource();
     });
   }
 

@@ -18,7 +18,8 @@ export class Resources implements ResourceOwner {
   readonly #context: Context;
   readonly #open = new Map<string, Watched>();
   readonly #all = new Set<Watched>();
-  readonly #ending = new Map<string, Promise<void>>();
+  /** By place; nobody waits for the end of one viewer's own. */
+  readonly #ending = new Map<string | Watched, Promise<void>>();
 
   constructor(context: Context) {
     this.#context = context;
@@ -40,17 +41,30 @@ export class Resources implements ResourceOwner {
   /** A new one, where there is none. @throws as at() */
   pull(route: Route): Resource {
     const { place } = route;
+    const resource = this.#make(route, { after: this.#ending.get(place) ?? Promise.resolve() });
+    this.#open.set(place, resource);
+    return resource;
+  }
+
+  /** A new one of the same source, for one viewer. @throws as at() */
+  own(route: Route): Resource {
+    return this.#make(route, { own: true });
+  }
+
+  /** How many of a path of the configuration are one viewer's. */
+  ownOf(name: string): number {
+    const isOwn = ({ route, recording, state }: Watched) =>
+      route.config.name === name && recording?.own === true && state !== 'ending';
+    return [...this.#all].filter(isOwn).length;
+  }
+
+  #make(route: Route, more: ConstructorParameters<typeof Resource>[3]): Resource {
+    const { place } = route;
     const now = routeAt(this.#context.paths.table, place);
     if (!now || !sameSource(now, route)) throw new Refusal(503, 'the path has been changed');
     if (this.#all.size >= this.#context.limits.resources)
       throw new Refusal(503, 'too many resources are in use');
-    const resource = new Resource(
-      this.#context,
-      this,
-      { ...now, url: route.url },
-      this.#ending.get(place) ?? Promise.resolve(),
-    );
-    this.#open.set(place, resource);
+    const resource = new Resource(this.#context, this, { ...now, url: route.url }, more);
     this.#all.add(resource);
     return resource;
   }
@@ -108,11 +122,12 @@ export class Resources implements ResourceOwner {
     const { place } = resource.route;
     if (this.#open.get(place) === resource) this.#open.delete(place);
     if (resource.state !== 'ending') return; // it lives on for the viewers that it has
-    const all = Promise.all([this.#ending.get(place), ended]).then(() => {
+    const key = resource.recording?.own ? resource : place;
+    const all = Promise.all([this.#ending.get(key), ended]).then(() => {
       this.#all.delete(resource);
-      if (this.#ending.get(place) === all) this.#ending.delete(place);
+      if (this.#ending.get(key) === all) this.#ending.delete(key);
     });
-    this.#ending.set(place, all);
+    this.#ending.set(key, all);
   }
 
   /** Ends every one; resolves when nothing is left of them. */

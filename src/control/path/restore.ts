@@ -22,7 +22,7 @@ export async function restoreResources(story: Story, records: Records): Promise<
         story.log.warn({ resource: record.path }, 'a path of the former process is another one now');
         return;
       }
-      const resource = story.resources.pull(route);
+      const resource = record.own ? story.resources.own(route) : story.resources.pull(route);
       try {
         await resource.restore(record, Number(records.get(`cseq/${record.link}`) ?? 0));
         if (resource.state !== 'ending') restored.set(record.link, resource);

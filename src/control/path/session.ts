@@ -10,12 +10,13 @@ import type { ViewerLink } from './ports.js';
 import { Refusal } from './refusal.js';
 import type { SessionRecord } from './records.js';
 import type { Watched } from './watched.js';
+import type { Track } from './track.js';
 import type { ViewerTrack } from './viewer-track.js';
 
 export class Session {
   readonly id: string;
   readonly number: number;
-  readonly resource: Watched;
+  #resource: Watched;
   /** Media goes to this address and no other; requests count from it only. */
   readonly address: string;
   readonly port: number;
@@ -31,6 +32,8 @@ export class Session {
   #expiry: Deadline;
   #state: 'ready' | 'playing' | 'paused' = 'ready';
   #closed = false;
+  /** Where in a recording it was when it paused last: normal play time, seconds. */
+  pausedAt: number | undefined;
 
   /** It depends on no connection yet: see usedBy(). */
   constructor(
@@ -44,7 +47,7 @@ export class Session {
     this.#context = context;
     this.id = id;
     this.number = number;
-    this.resource = resource;
+    this.#resource = resource;
     this.address = from.remote.address;
     this.port = from.remote.port;
     this.localAddress = from.local.address;
@@ -52,6 +55,26 @@ export class Session {
     this.#heardMs = nowMs(context.clock);
     this.#expiry = this.#watch(context.limits.sessionMs);
     resource.sessions.add(this);
+  }
+
+  get resource(): Watched {
+    return this.#resource;
+  }
+
+  /** Its tracks come from another session of the same source now. It gets no copies until it is started. */
+  moveTo(resource: Watched, tracks: ReadonlyMap<ViewerTrack, Track>): void {
+    this.stop();
+    this.tracks.clear();
+    for (const [viewer, track] of tracks) {
+      viewer.moveTo(track);
+      this.tracks.set(track.media.control, viewer);
+    }
+    this.#resource.sessions.delete(this);
+    this.#resource.checkUse();
+    this.#resource = resource;
+    resource.sessions.add(this);
+    this.#context.notebook.remove(`session/${this.id}`);
+    this.note();
   }
 
   get state(): 'ready' | 'playing' | 'paused' {

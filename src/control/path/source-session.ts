@@ -12,6 +12,7 @@ import type { Context } from './context.js';
 import { readDescription, type Description } from './description.js';
 import { KeepAlive, type KeepAliveParts } from './keep-alive.js';
 import { Refusal, refusedBySource } from './refusal.js';
+import type { PlayWish } from './source-play.js';
 import { inSession, Upstream } from './upstream.js';
 
 /** One after the other. */
@@ -101,8 +102,10 @@ export class SourceSession {
   }
 
   /** `aggregate`: the session's URL. */
-  async play(aggregate: string, range: string | undefined): Promise<RtspResponse> {
-    const headers: [string, string][] = range === undefined ? [] : [['Range', range]];
+  async play(aggregate: string, { range, scale }: PlayWish): Promise<RtspResponse> {
+    const headers: [string, string][] = [];
+    if (scale !== undefined) headers.push(['Scale', scale]);
+    if (range !== undefined) headers.push(['Range', range]);
     const answer = await this.upstream.request('PLAY', aggregate, [...this.headers, ...headers]);
     return this.#agreed('PLAY', answer);
   }

@@ -10,6 +10,7 @@ import type { TrackRecord } from './records.js';
 import { Refusal } from './refusal.js';
 import { muxedPair } from './muxed-pair.js';
 import { receiveMuxedRtcp, receiveViewerRtcp } from './report.js';
+import { SharedPair } from './shared-pair.js';
 import { SourceReports } from './source-reports.js';
 import { arrangeSource, bindPair, type Arrival, type Source, type SourceParts } from './source-transport.js';
 import type { ViewerTrack } from './viewer-track.js';
@@ -25,13 +26,24 @@ export type Arrive = (context: Context) => Promise<Arrival>;
 
 interface Pairs {
   readonly upstream: UdpPair;
-  readonly downstream: UdpPair;
+  /** Another track's as well, where it is shared already. */
+  readonly downstream: UdpPair | SharedPair;
 }
+
+/** What is added to what the source sends, before viewers see it; modulo 2^16 and 2^32. */
+export interface Offsets {
+  readonly seqOffset: number;
+  readonly timestampOffset: number;
+}
+
+const AS_IT_COMES: Offsets = { seqOffset: 0, timestampOffset: 0 };
 
 export class Track {
   readonly media: MediaDescription;
   upstream: UdpPair;
-  readonly downstream: UdpPair;
+  readonly downstream: SharedPair;
+  /** It is served from another track's ports. */
+  readonly borrows: boolean;
   readonly stream: StreamHandle;
   readonly viewers = new Set<ViewerTrack>();
   readonly groups: Groups;
@@ -46,6 +58,8 @@ export class Track {
   readonly #name: string;
   #started = false;
   #closed = false;
+  /** Since when another source stands behind it than at first. */
+  #renewedNs: bigint | undefined;
 
   constructor(context: Context, media: MediaDescription, pairs: Pairs, parts: StreamParts) {
     const { source, stream } = parts;
@@ -56,14 +70,17 @@ export class Track {
     this.#feeder = parts.feeder;
     this.#name = parts.name;
     this.upstream = pairs.upstream;
-    this.downstream = pairs.downstream;
+    const { downstream } = pairs;
+    this.borrows = downstream instanceof SharedPair;
+    this.downstream = downstream instanceof SharedPair ? downstream : new SharedPair(downstream);
     this.stream = stream;
     this.groups = new Groups(context, this);
     this.#announcedSsrc = source.ssrc;
     this.#mediaMs = nowMs(context.clock);
     this.#reports = this.#report(parts.reportSsrc);
-    pairs.downstream.onRtcp((packet, from) => receiveViewerRtcp(context, this, packet, from));
-    pairs.downstream.onRtp((packet, from) => receiveMuxedRtcp(context, this, packet, from));
+    if (this.borrows) return; // who lends hears them
+    downstream.onRtcp((packet, from) => receiveViewerRtcp(context, this.downstream, packet, from));
+    downstream.onRtp((packet, from) => receiveMuxedRtcp(context, this.downstream, packet, from));
   }
 
   /** As viewers see it: what the packets say, until then what SETUP said. */
@@ -122,6 +139,14 @@ export class Track {
     } catch (error) {
       throw new Refusal(503, `the datapath refused the source: ${(error as Error).message}`);
     }
+    this.#renewedNs = this.#context.clock.monotonicNs();
+  }
+
+  /** Undefined: not known before its first packet, which goes on from what viewers have seen. */
+  get offsets(): Offsets | undefined {
+    if (this.#renewedNs === undefined) return AS_IT_COMES;
+    const received = this.stream.reception();
+    return received && received.arrivalNs > this.#renewedNs ? received.sent : undefined;
   }
 
   /** For the next process. */
@@ -174,6 +199,7 @@ export class Track {
   }
 
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
     this.stop();
     this.downstream.close();
@@ -191,13 +217,26 @@ interface StreamParts {
   readonly reportSsrc?: number;
 }
 
-/** Rejects with a Refusal: the source's own, 502 for an answer that cannot be used, 503 for no ports or no room. */
-export async function openTrack(context: Context, parts: TrackParts, wanted: SourceParts): Promise<Track> {
-  const offered = await bindPair(context);
-  const downstream = await bindPair(context).catch((error: Error) => {
-    offered.close(); // both before the source is asked: without ports there is nothing to ask for
+/**
+ * Rejects with a Refusal: the source's own, 502 for an answer that cannot be used, 503 for no ports or no room. `shared`:
+ * where viewers are to be served from; it is closed with the track, or when this rejects.
+ */
+export async function openTrack(
+  context: Context,
+  parts: TrackParts,
+  wanted: SourceParts,
+  shared?: SharedPair,
+): Promise<Track> {
+  const offered = await bindPair(context).catch((error: Error) => {
+    shared?.close();
     throw error;
   });
+  const downstream =
+    shared ??
+    (await bindPair(context).catch((error: Error) => {
+      offered.close(); // both before the source is asked: without ports there is nothing to ask for
+      throw error;
+    }));
   const arrival = await arrangeSource(context, wanted, offered).catch((error: Error) => {
     downstream.close();
     throw error;

@@ -24,6 +24,13 @@ export interface ViewerLoss {
 
 const NOTHING: ViewerCounters = { packets: 0, bytes: 0, rtcpPackets: 0, drops: 0 };
 
+/** An RTP packet, as viewers see it. */
+export interface LastSent {
+  readonly ssrc: number;
+  readonly seq: number;
+  readonly timestamp: number;
+}
+
 /** Where a viewer's copies go. */
 export interface Delivery {
   /** Its own ports, or the group's, or the channels of `link`. */
@@ -39,7 +46,7 @@ const SLOW_LOG_MS = 10_000;
 
 export class ViewerTrack {
   readonly session: Session;
-  readonly track: Track;
+  #track: Track;
   /** The control URL as the viewer names it: what its RTP-Info must say. */
   readonly url: string;
   readonly ports: Delivery['ports'];
@@ -59,6 +66,8 @@ export class ViewerTrack {
   #before = NOTHING; // sent before the last pause
   #closed = false;
   #left = false;
+  /** When copies last ended. */
+  #last: LastSent | undefined;
   #slowLoggedMs: number | undefined;
   #id: number | undefined;
   /** Its number in the datapath while a former process served it, until it is started again. */
@@ -75,7 +84,7 @@ export class ViewerTrack {
   ) {
     this.#context = context;
     this.session = session;
-    this.track = track;
+    this.#track = track;
     this.url = url;
     this.ports = ports;
     this.group = group;
@@ -93,6 +102,23 @@ export class ViewerTrack {
   /** RTP and RTCP go to one port, and its reports come to our port for RTP (RFC 5761). */
   get muxed(): boolean {
     return this.ports[0] === this.ports[1];
+  }
+
+  get track(): Track {
+    return this.#track;
+  }
+
+  /** What the viewer has got last, or would have got: by this its stream goes on, wherever it comes from. */
+  get lastSent(): LastSent | undefined {
+    return this.#handle ? sentNow(this.#track) : (this.#last ?? sentNow(this.#track));
+  }
+
+  /** To the same m= section of another resource. It gets no copies. */
+  moveTo(track: Track): void {
+    this.#last = this.lastSent;
+    this.#track.viewers.delete(this);
+    this.#track = track;
+    track.viewers.add(this);
   }
 
   get wasServed(): boolean {
@@ -146,7 +172,8 @@ export class ViewerTrack {
 
   #playAlone(): Promise<ViewerHandle> {
     const { session, ports } = this;
-    const goesOn = this.#formerId !== undefined;
+    // Of a session of its own it gets what the source sends, from wherever it has asked for.
+    const goesOn = this.#formerId !== undefined || session.resource.recording?.own === true;
     this.#id = this.#formerId ?? this.#context.nextViewerId();
     this.#formerId = undefined;
     const spec: ViewerSpec = {
@@ -181,6 +208,7 @@ export class ViewerTrack {
   /** When this has returned, the viewer gets no further copy. A start() under way must have been awaited. */
   stop(): void {
     if (!this.#handle) return;
+    this.#last = sentNow(this.#track);
     this.#handle.remove();
     this.#before = sum(this.#before, this.#handle.counters());
     this.#handle = undefined;
@@ -238,5 +266,18 @@ function sum(a: ViewerCounters, b: ViewerCounters): ViewerCounters {
     rtcpPackets: a.rtcpPackets + b.rtcpPackets,
     drops: a.drops + b.drops,
     pictures: (a.pictures ?? 0) + (b.pictures ?? 0),
+  };
+}
+
+function sentNow({ stream }: Track): LastSent | undefined {
+  const received = stream.reception();
+  if (!received) return undefined;
+  const { ssrc, seqOffset, timestampOffset } = received.sent ?? {
+    ...{ ssrc: received.ssrc, seqOffset: 0, timestampOffset: 0 },
+  };
+  return {
+    ssrc,
+    seq: (received.extendedMaxSeq + seqOffset) & 0xffff,
+    timestamp: (received.timestamp + timestampOffset) >>> 0,
   };
 }

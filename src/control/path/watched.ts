@@ -5,7 +5,8 @@
 import type { Route } from '../config/path-table.js';
 import type { Described, Description, MediaDescription } from './description.js';
 import type { Session } from './session.js';
-import type { PlayAnswer } from './source-play.js';
+import type { Recording } from './recording.js';
+import type { PlayAnswer, PlayWish } from './source-play.js';
 import type { Track } from './track.js';
 import type { ViewerTrack } from './viewer-track.js';
 
@@ -21,6 +22,8 @@ export interface Watched {
   readonly state: 'connecting' | 'ready' | 'playing' | 'reconnecting' | 'ending';
   /** `address:port` of the source, its name until it is connected. */
   readonly address: string;
+  /** Of what has an end; undefined: it is live, or nothing is known of it yet. */
+  readonly recording?: Recording | undefined;
   /** The name of its held connection to the source, where the next process can go on with it. */
   readonly link: string | undefined;
   /** Keeps it while `work` is under way: it cannot end for want of viewers. */
@@ -37,8 +40,8 @@ export interface Watched {
    * Sees to it that the session's tracks come, which get copies already. `added` are those of the session's that get copies
    * only since just now.
    */
-  play(session: Session, added: readonly ViewerTrack[], range: string | undefined): Promise<PlayAnswer>;
-  /** The viewer gets no copies already. */
+  play(session: Session, added: readonly ViewerTrack[], wish: PlayWish): Promise<PlayAnswer>;
+  /** The viewer gets no copies already. The source is asked to stop only where it is the viewer's own. */
   pause(): Promise<void>;
   /** Viewers out, then all that is open. */
   end(why: string): Promise<void>;

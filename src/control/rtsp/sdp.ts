@@ -82,7 +82,7 @@ export function describeSdp(text: string): SdpDescription {
   return {
     control: trimmed(session.control),
     range,
-    live: !range || !isNpt(range) || range.end === undefined,
+    live: !range || (isNpt(range) ? range.end === undefined : range.text.endsWith('-')),
     media: session.media.map((section, i) => ({
       ...readSection(mediaLines[i] ?? '', section, address),
       rtcpMux: RTCP_MUX.test(sections[i] ?? ''),

@@ -39,8 +39,14 @@ function columns(nowMs: number): Column<Line>[] {
     line.track ? text(line.track) : '-';
   return [
     { title: 'STREAM', atLeast: 8, cell: ofStream((s) => s.path) },
-    { title: 'STATE', cell: ofStream((s) => s.state) },
+    { title: 'STATE', cell: ofStream((s) => (s.own ? `${s.state}, own` : s.state)) },
     { title: 'VIEWERS', align: 'right', cell: ofStream((s) => count(s.viewers)) },
+    {
+      title: 'AT',
+      align: 'right',
+      optional: true,
+      cell: ofStream((s) => (s.position === null ? '-' : duration(s.position * 1000))),
+    },
     { title: 'SINCE', align: 'right', cell: ofStream((s) => duration(nowMs - Date.parse(s.since))) },
     { title: 'MEDIA', atLeast: 5, cell: ofTrack((t) => t.media) },
     { title: 'PKTS', align: 'right', cell: ofTrack((t) => count(t.packets)) },

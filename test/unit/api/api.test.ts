@@ -79,6 +79,8 @@ const streams: StreamRow[] = [
     path: '/camera',
     state: 'ready',
     upstream: 'cam:554',
+    own: false,
+    position: null,
     viewers: 1,
     since: '2026-01-01T00:00:00.000Z',
     tracks: [

@@ -28,7 +28,7 @@ async function play(viewer: FakeLink, Session: string) {
 
 /** A world where one viewer has been playing for two seconds, and both tracks have come up to now. */
 async function playing(recorded = false) {
-  const world = await FakeWorld.start({ script: fakeSource({ recorded }) });
+  const world = await FakeWorld.start({ script: fakeSource({ recorded }), settings: { ownSessions: 0 } });
   const viewer = world.viewer();
   await play(viewer, await setUp(viewer));
   await world.advance(2000);

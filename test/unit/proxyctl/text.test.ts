@@ -41,6 +41,8 @@ const stream: StreamRow = {
   path: '/camera',
   state: 'playing',
   upstream: '198.51.100.4:554',
+  own: false,
+  position: null,
   viewers: 90,
   since: '2026-01-01T09:00:00Z',
   tracks: [
