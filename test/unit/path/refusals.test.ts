@@ -85,10 +85,10 @@ const WRONG: readonly {
     status: 461,
   },
   {
-    what: 'one port twice',
+    what: 'ports the wrong way round',
     method: 'SETUP',
     url: `${PROXY}/x/v`,
-    headers: { Transport: 'RTP/AVP;unicast;client_port=5000-5000' },
+    headers: { Transport: 'RTP/AVP;unicast;client_port=5001-5000' },
     status: 461,
   },
   {
