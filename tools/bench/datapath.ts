@@ -6,6 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { newProgram } from '../../src/command-line.js';
 import { canNetns } from '../netns/probe.js';
 import { canMeasure } from '../wire/counter.js';
+import { writeDocument } from './document.js';
 import { ENGINES, type EngineName } from './engines.js';
 import { describeMachine } from './machine.js';
 import { buildTools } from './programs.js';
@@ -75,7 +76,7 @@ function save(results: Results, options: Options): void {
   mkdirSync(folder, { recursive: true });
   writeFileSync(`${folder}/datapath${options.quick ? '-quick' : ''}.json`, json);
   const text = report(JSON.parse(json) as Results); // from what was written, as whoever checks it will
-  if (whole) writeFileSync('docs/benchmarks.md', text);
+  if (whole) writeDocument();
   process.stdout.write(text);
 }
 

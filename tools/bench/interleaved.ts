@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // `make bench-interleaved`: what interleaved viewers cost the proxy, against a C program that writes the same chunks to as
 // many sockets, one after the other in the same run. On a quiet machine; processor time is that of all threads.
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { Child, run, tcpListening } from '../netns/child.js';
 import { describeMachine } from './machine.js';
+import { cpuNs } from './process-time.js';
 import { askLine, benchTool, compiled } from './programs.js';
 import type { Reading } from './tcp-readers.js';
 
@@ -37,13 +38,6 @@ export interface InterleavedResult extends Options {
   readonly writer: Cost;
   /** Of processor time for as many bytes. */
   readonly ratio: number;
-}
-
-/** CPU time of all threads of a process, nanoseconds. */
-function cpuNs(pid: number): number {
-  return readdirSync(`/proc/${pid}/task`)
-    .map((task) => Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]))
-    .reduce((sum, ns) => sum + ns, 0);
 }
 
 /** A constant bit rate, a key frame each second. */

@@ -19,6 +19,8 @@ export interface CrowdOptions {
   readonly receive: boolean;
   readonly reportMs: number;
   readonly timeoutMs: number;
+  /** They leave so long after the answer to PLAY, each by itself; undefined: with leave(), all together. */
+  readonly stayMs?: number | undefined;
 }
 
 interface Member {
@@ -30,6 +32,8 @@ export class Crowd {
   readonly #members: Member[] = [];
   readonly #joinMs: number[] = [];
   readonly #failures = new Map<string, number>();
+  readonly #leaving: Promise<void>[] = [];
+  #perSecond = NaN;
   #reports: NodeJS.Timeout | undefined;
 
   constructor(readonly options: CrowdOptions) {}
@@ -44,6 +48,7 @@ export class Crowd {
       if (due > 0) await sleep(due);
       joins.push(this.#joinOne(i));
     }
+    this.#perSecond = ((viewers - 1) * 1000) / (performance.now() - start);
     await Promise.all(joins);
     if (receive) this.#reports = setInterval(() => this.#report(), reportMs);
   }
@@ -63,7 +68,8 @@ export class Crowd {
       await viewer.play();
       viewer.tracks.forEach((track, s) => receivers[s] && (receivers[s].clockRate = track.clockRate));
       this.#joinMs.push(performance.now() - start);
-      this.#members.push({ viewer, receivers });
+      if (this.options.stayMs === undefined) this.#members.push({ viewer, receivers });
+      else this.#leaving.push(this.#leaveLater({ viewer, receivers }, this.options.stayMs));
     } catch (error) {
       for (const receiver of receivers) receiver.close();
       viewer.onLost = () => {};
@@ -90,13 +96,20 @@ export class Crowd {
 
   async leave(): Promise<void> {
     clearInterval(this.#reports);
-    await Promise.all(
-      this.#members.map(({ viewer }) => viewer.teardown().catch((e: Error) => this.#fail(e.message))),
-    );
-    for (const { receivers } of this.#members) for (const receiver of receivers) receiver.close();
+    await Promise.all([...this.#leaving, ...this.#members.map((member) => this.#tearDown(member))]);
   }
 
-  /** What is printed as JSON. Latencies are from connect to the answer to PLAY. */
+  async #leaveLater(member: Member, ms: number): Promise<void> {
+    await sleep(ms);
+    await this.#tearDown(member);
+  }
+
+  async #tearDown({ viewer, receivers }: Member): Promise<void> {
+    await viewer.teardown().catch((e: Error) => this.#fail(e.message));
+    for (const receiver of receivers) receiver.close();
+  }
+
+  /** What is printed as JSON. Latencies are from connect to the answer to PLAY, milliseconds. */
   summary() {
     const sorted = [...this.#joinMs].sort((a, b) => a - b);
     const at = (q: number) => Math.round((sorted[Math.ceil(q * sorted.length) - 1] ?? NaN) * 10) / 10;
@@ -104,11 +117,14 @@ export class Crowd {
       viewers: this.options.viewers,
       joined: sorted.length,
       failures: Object.fromEntries(this.#failures),
+      perSecond: Math.round(this.#perSecond),
       joinMs: sorted.length > 0 ? { p50: at(0.5), p99: at(0.99), max: at(1) } : null,
       ...(this.options.receive && { received: this.#members.map(received) }),
     };
   }
 }
+
+export type CrowdSummary = ReturnType<Crowd['summary']>;
 
 function received({ receivers }: Member) {
   return receivers.map(({ sequence, rtcp }) => {

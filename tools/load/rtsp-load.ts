@@ -45,21 +45,23 @@ function end(seconds: number | undefined): Promise<void> {
   });
 }
 
-interface Flags extends Omit<CrowdOptions, 'url' | 'addresses' | 'reportMs' | 'timeoutMs'> {
+interface Flags extends Omit<CrowdOptions, 'url' | 'addresses' | 'reportMs' | 'timeoutMs' | 'stayMs'> {
   readonly from: string[];
   readonly seconds?: number;
   readonly reports: number;
   readonly timeout: number;
+  readonly stay?: number;
 }
 
 async function main(url: string, flags: Flags): Promise<void> {
-  const { from, seconds, reports, timeout, ...rest } = flags;
+  const { from, seconds, reports, timeout, stay, ...rest } = flags;
   const crowd = new Crowd({
     ...rest,
     url,
     addresses: from,
     reportMs: reports * 1000,
     timeoutMs: timeout * 1000,
+    stayMs: stay === undefined ? undefined : stay * 1000,
   });
   const ended = end(seconds);
   await crowd.join();
@@ -88,6 +90,7 @@ await new Command('rtsp-load')
   )
   .option('--reports <seconds>', 'with --receive: between receiver reports', number(0.1, 60, false), 5)
   .option('--timeout <seconds>', 'for the answer to a request', number(0.1, 600, false), 10)
+  .option('--stay <seconds>', 'each leaves so long after its PLAY was answered', number(0, 600, false))
   .option('--seconds <n>', 'how long to stay (else until standard input ends)', number(0.1, 86_400, false))
   .action(main)
   .parseAsync();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A whole Ethernet frame with a UDP datagram over IPv4 or IPv6, as the kernel program's copies have it: for the packets
 // that user space sends in the kernel's stead.
-import { addressBytes, familyOf } from '../state/address.js';
+import { addressBytes, familyOf, type Family } from '../state/address.js';
 import { Limit } from './abi.gen.js';
 import type { HopCommand } from './commands.js';
 
@@ -41,47 +41,69 @@ export function packetLength(address: string, payload: number): number {
   return IP[familyOf(address)] + UDP + payload;
 }
 
-/** Writes the frame and returns its length, bytes. Both addresses are of one family. */
-export function writeFrame(to: DataView, addresses: FrameAddresses, payload: Uint8Array): number {
-  const family = familyOf(addresses.address);
-  const udp = ETHERNET + IP[family];
-  const length = udp + UDP + payload.length;
-  const hopLimit = addresses.ttl ?? Limit.TTL;
-  const bytes = new Uint8Array(to.buffer, to.byteOffset);
-  bytes.fill(0, 0, udp + UDP);
-  bytes.set(addresses.hop.mac, 0);
-  bytes.set(addresses.hop.sourceMac, 6);
-  to.setUint16(12, ETHERTYPE[family]);
-  const from =
-    family === 4 ? writeIpv4(to, length - ETHERNET, hopLimit) : writeIpv6(to, length - udp, hopLimit);
-  const source = addressBytes(addresses.source);
-  bytes.set(source, from);
-  bytes.set(addressBytes(addresses.address), from + source.length);
-  if (family === 4) to.setUint16(ETHERNET + 10, checksum(sumWords(to, ETHERNET, udp)));
+/** The frames to one port of one address: what all of them have is made once. Both addresses are of one family. */
+export class FrameWriter {
+  /** Ethernet, IP and UDP headers; what depends on the payload is zero. */
+  readonly #headers: Uint8Array;
+  readonly #family: Family;
+  /** Where the UDP header begins. */
+  readonly #udp: number;
+  /** Of the IPv4 header; of addresses, ports and protocol for UDP (RFC 768). */
+  readonly #ipSum: number;
+  readonly #udpSum: number;
 
-  to.setUint16(udp, addresses.sourcePort);
-  to.setUint16(udp + 2, addresses.port);
-  to.setUint16(udp + 4, UDP + payload.length);
-  bytes.set(payload, udp + UDP);
-  const pseudo = sumWords(to, from, udp) + PROTOCOL_UDP + UDP + payload.length;
-  to.setUint16(udp + 6, checksum(pseudo + sumWords(to, udp, length)) || 0xffff);
-  return length;
+  constructor({ hop, source, sourcePort, address, port, ttl = Limit.TTL }: FrameAddresses) {
+    const family = familyOf(address);
+    const udp = ETHERNET + IP[family];
+    const headers = new Uint8Array(udp + UDP);
+    const view = new DataView(headers.buffer);
+    headers.set(hop.mac, 0);
+    headers.set(hop.sourceMac, 6);
+    view.setUint16(12, ETHERTYPE[family]);
+    const from = family === 4 ? writeIpv4(view, ttl) : writeIpv6(view, ttl);
+    const bytes = addressBytes(source);
+    headers.set(bytes, from);
+    headers.set(addressBytes(address), from + bytes.length);
+    view.setUint16(udp, sourcePort);
+    view.setUint16(udp + 2, port);
+    this.#headers = headers;
+    this.#family = family;
+    this.#udp = udp;
+    this.#ipSum = sumWords(view, ETHERNET, udp);
+    this.#udpSum = sumWords(view, from, udp + UDP) + PROTOCOL_UDP;
+  }
+
+  /** Writes the frame and returns its length, bytes. */
+  write(to: DataView, payload: Uint8Array): number {
+    const udp = this.#udp;
+    const bytes = new Uint8Array(to.buffer, to.byteOffset);
+    const length = udp + UDP + payload.length;
+    bytes.set(this.#headers, 0);
+    bytes.set(payload, udp + UDP);
+    if (this.#family === 4) {
+      to.setUint16(ETHERNET + 2, length - ETHERNET);
+      to.setUint16(ETHERNET + 10, checksum(this.#ipSum + length - ETHERNET));
+    } else to.setUint16(ETHERNET + 4, length - udp);
+    to.setUint16(udp + 4, length - udp);
+    // The length is in the pseudo header, too.
+    const sum = this.#udpSum + 2 * (length - udp) + sumWords(to, udp + UDP, length);
+    to.setUint16(udp + 6, checksum(sum) || 0xffff);
+    return length;
+  }
 }
 
-/** RFC 791 3.1, without checksum and addresses; returns where those go. */
-function writeIpv4(to: DataView, length: number, ttl: number): number {
+/** RFC 791 3.1, without length, checksum and addresses; returns where the addresses go. */
+function writeIpv4(to: DataView, ttl: number): number {
   to.setUint8(ETHERNET, 0x45);
-  to.setUint16(ETHERNET + 2, length);
   to.setUint16(ETHERNET + 6, DONT_FRAGMENT);
   to.setUint8(ETHERNET + 8, ttl);
   to.setUint8(ETHERNET + 9, PROTOCOL_UDP);
   return ETHERNET + 12;
 }
 
-/** RFC 8200 3, without addresses; returns where those go. */
-function writeIpv6(to: DataView, payloadLength: number, hopLimit: number): number {
+/** RFC 8200 3, without length and addresses; returns where the addresses go. */
+function writeIpv6(to: DataView, hopLimit: number): number {
   to.setUint8(ETHERNET, 0x60);
-  to.setUint16(ETHERNET + 4, payloadLength);
   to.setUint8(ETHERNET + 6, PROTOCOL_UDP);
   to.setUint8(ETHERNET + 7, hopLimit);
   return ETHERNET + 8;

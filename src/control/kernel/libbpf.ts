@@ -248,6 +248,13 @@ export class FrameProgram {
   readonly #context: DataView;
   readonly #fd: number;
   readonly #options: Pointer;
+  /** The options again, to be read and written without a call each. */
+  readonly #fields: DataView;
+  readonly #at = {
+    sizeIn: koffi.offsetof('bpf_test_run_opts', 'data_size_in'),
+    sizeOut: koffi.offsetof('bpf_test_run_opts', 'data_size_out'),
+    answer: koffi.offsetof('bpf_test_run_opts', 'retval'),
+  };
 
   constructor(fd: number) {
     const frame = memory(FrameProgram.MOST_BYTES);
@@ -260,16 +267,16 @@ export class FrameProgram {
       ctx_in: context.pointer,
       ctx_size_in: SK_BUFF.cb + 4,
     });
+    this.#fields = new DataView(koffi.view(this.#options, koffi.sizeof('bpf_test_run_opts')));
   }
 
   /** Runs it on the first `bytes` of the frame with `argument` in cb[0]; returns what the program returned, signed. */
   run(bytes: number, argument: number): number {
     this.#context.setUint32(SK_BUFF.cb, argument, true);
-    const at = (field: string) => koffi.offsetof('bpf_test_run_opts', field);
-    koffi.encode(this.#options, at('data_size_in'), 'uint32_t', bytes);
-    koffi.encode(this.#options, at('data_size_out'), 'uint32_t', 0); // the last run's size: a longer frame would be ENOSPC
+    this.#fields.setUint32(this.#at.sizeIn, bytes, true);
+    this.#fields.setUint32(this.#at.sizeOut, 0, true); // the last run's size: a longer frame would be ENOSPC
     check(calls().testRun(this.#fd, this.#options), 'BPF_PROG_RUN');
-    return koffi.decode(this.#options, at('retval'), 'int32_t') as number;
+    return this.#fields.getInt32(this.#at.answer, true);
   }
 }
 

@@ -4,7 +4,7 @@ import { readRtpHeader, type RtpHeader } from '../rtp/header.js';
 import type { StreamSpec, ViewerCounters, ViewerHandle, ViewerSpec } from '../path/ports.js';
 import { Limit } from './abi.gen.js';
 import type { HopCommand } from './commands.js';
-import { packetLength, writeFrame } from './frame.js';
+import { FrameWriter, packetLength } from './frame.js';
 import type { Join } from './joins.js';
 import { KernelError } from './kernel-error.js';
 import type { CachedPacket, CacheWindow } from './picture-cache.js';
@@ -42,6 +42,8 @@ export class TcViewer implements ViewerHandle, Join {
   readonly #spec: ViewerSpec;
   readonly #gone: () => void;
   #frame: HopCommand;
+  /** Of what comes from the cache; made when it is wanted. */
+  #writer: FrameWriter | undefined;
   /** The next ticket to be sent from the cache; undefined when that is over. */
   #ticket: number | undefined;
   #fromCache = { packets: 0, bytes: 0, drops: 0 };
@@ -113,6 +115,7 @@ export class TcViewer implements ViewerHandle, Join {
 
   moveTo(frame: HopCommand): void {
     this.#frame = frame;
+    this.#writer = undefined;
     if (this.#slot !== undefined) this.#engine.state.commands.nextHop(this.#slot, this.#spec.id, frame);
   }
 
@@ -182,25 +185,21 @@ export class TcViewer implements ViewerHandle, Join {
 
   /** False: the device's queue took nothing. */
   #send(packet: Buffer): boolean {
-    const { spec } = this.#stream;
-    const { localAddress, address, rtpPort, multicast } = this.#spec;
-    const { rtpPort: sourcePort } = multicast?.pair ?? spec.downstream;
-    const to = {
-      hop: this.#frame,
-      source: localAddress,
-      sourcePort,
-      address,
-      port: rtpPort,
-      ttl: multicast?.ttl,
-    };
-    if (packetLength(address, packet.length) > this.#frame.mtu) return this.#drop('too-big');
-    const bytes = writeFrame(this.#engine.sender.frame, to, packet);
+    if (packetLength(this.#spec.address, packet.length) > this.#frame.mtu) return this.#drop('too-big');
+    this.#writer ??= this.#makeWriter();
+    const bytes = this.#writer.write(this.#engine.sender.frame, packet);
     const answer = this.#engine.sender.run(bytes, this.#frame.ifindex);
     if (answer === REFUSED) return false;
     if (answer < 0) return this.#drop('egress-error');
     this.#fromCache.packets++;
     this.#fromCache.bytes += packet.length;
     return true;
+  }
+
+  #makeWriter(): FrameWriter {
+    const { localAddress: source, address, rtpPort: port, multicast } = this.#spec;
+    const { rtpPort: sourcePort } = multicast?.pair ?? this.#stream.spec.downstream;
+    return new FrameWriter({ hop: this.#frame, source, sourcePort, address, port, ttl: multicast?.ttl });
   }
 
   #drop(reason: string): true {

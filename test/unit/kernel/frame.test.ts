@@ -2,7 +2,7 @@
 // Frames that user space sends in the kernel's stead, read back as a capture of them would be.
 import fc from 'fast-check';
 import t from 'tap';
-import { packetLength, writeFrame } from '../../../src/control/kernel/frame.js';
+import { FrameWriter, packetLength } from '../../../src/control/kernel/frame.js';
 import { addressBytes, addressText } from '../../../src/control/state/address.js';
 import { readCapture } from '../../../tools/wire/pcap.js';
 
@@ -33,7 +33,9 @@ t.test('both families: addresses, ports, payload, checksums', async (t) => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(0xffff), (payload, port) => {
         new Uint8Array(memory.buffer).fill(0xee); // what an earlier frame left
-        const length = writeFrame(memory, { ...ends, hop, sourcePort: 20_002, port }, payload);
+        const writer = new FrameWriter({ ...ends, hop, sourcePort: 20_002, port });
+        writer.write(memory, Buffer.alloc(300, 0xff)); // a longer one before it
+        const length = writer.write(memory, payload);
         const frame = new Uint8Array(memory.buffer, 0, length);
         const { udp, others, unreadable } = readCapture(capture(frame));
         t.same(

@@ -3,6 +3,8 @@
 import t from 'tap';
 import { existsSync, readFileSync } from 'node:fs';
 import { type Delivery, isExact, losses } from '../../../tools/bench/delivery.js';
+import { documentText } from '../../../tools/bench/document.js';
+import { isMet, renderJoins, type JoinsResults } from '../../../tools/bench/joins-report.js';
 import { figure, range, table, verdict } from '../../../tools/bench/markdown.js';
 import { viewerAt } from '../../../tools/bench/protocol.js';
 import { type Results, report } from '../../../tools/bench/report.js';
@@ -15,7 +17,8 @@ const DOCUMENT = 'docs/benchmarks.md';
 const missing = existsSync(RAW) ? false : `${RAW} has not been measured yet`;
 t.test('docs/benchmarks.md is what its raw results say', { skip: missing }, async (t) => {
   const results = JSON.parse(readFileSync(RAW, 'utf8')) as Results;
-  t.equal(readFileSync(DOCUMENT, 'utf8'), report(results), 'make bench-datapath writes both');
+  t.equal(readFileSync(DOCUMENT, 'utf8'), documentText(), 'each benchmark writes it');
+  t.ok(documentText().startsWith(report(results)));
   t.notOk(results.quick, 'of a whole run');
   t.notMatch(report(results), /NaN|undefined|Infinity/);
 });
@@ -31,6 +34,32 @@ t.test('percentiles are by nearest rank, spreads have a median', async (t) => {
   t.equal(standardError([1]), Infinity);
   t.strictSame(spread([3, 1, 2]), { median: 2, least: 1, most: 3 });
   t.strictSame(spread([4, 1, 2, 3]), { median: 2.5, least: 1, most: 4 });
+});
+
+t.test('joins: met only when all have joined, at the rate, in time', async (t) => {
+  const run = {
+    ...{
+      engine: 'xdp',
+      joined: 20,
+      perSecond: 10,
+      p50: 1,
+      p99: 49.9,
+      max: 60,
+      failures: {},
+      cores: 0.5,
+      cpuMs: 1,
+    },
+  };
+  const results = {
+    ...{ measured: 'now', rate: 10, seconds: 2, stayMs: 200, addresses: 50, machine: {} },
+    runs: [{ ...run, p99: 50 }, run],
+  } as unknown as JoinsResults;
+  t.ok(isMet(results, run));
+  for (const wrong of [{ joined: 19 }, { perSecond: 9.7 }, { p99: 50 }])
+    t.notOk(isMet(results, { ...run, ...wrong }), JSON.stringify(wrong));
+  const [, rows, verdict] = renderJoins(results);
+  t.match(rows, '| 2 | xdp | 20 | 10 | 1.0 | 49.9 | 60.0 | 0 | 50 | 1.00 |');
+  t.match(verdict, /^Best of 2 runs: p99 49.9 ms: met .*; in 1 of 2 runs\.$/);
 });
 
 t.test('figures as text', async (t) => {
