@@ -4,6 +4,7 @@
 import t, { type Test } from 'tap';
 import { readFileSync } from 'node:fs';
 import type { Delivery } from '../../tools/bench/delivery.js';
+import { renderJoins, type JoinsResults } from '../../tools/bench/joins-report.js';
 import { type Results, report } from '../../tools/bench/report.js';
 import type { BottleneckResult } from '../../tools/bench/sections/bottleneck.js';
 import type { BystanderResult } from '../../tools/bench/sections/bystander.js';
@@ -21,6 +22,7 @@ t.setTimeout(200_000);
 
 const skip = canNetns() ?? canMeasure() ?? false;
 const MAIN = compiled('tools/bench/datapath.js');
+const JOINS = compiled('tools/bench/joins.js');
 
 interface Sections {
   readonly cost: CostResult;
@@ -72,6 +74,18 @@ t.test('a wrong command line is one clear line', async (t) => {
     t.match(await child.finish(), { code: 2 }, args.join(' '));
     t.match(child.stderr, /^bench-datapath: .*\n$/);
   }
+});
+
+t.test('joins, a few: all get in, and it is told how fast', { skip }, async (t) => {
+  const child = await Child.start(process.execPath, [
+    ...[JOINS, '--no-save', '--rate', '10', '--seconds', '2', '--repeats', '1'],
+  ]);
+  const { code } = await child.finish(90_000);
+  t.equal(code, 0, 'it completes');
+  if (code !== 0) t.comment(child.describe());
+  const results = JSON.parse(readFileSync('build/bench/joins.json', 'utf8')) as JoinsResults;
+  t.match(results, { runs: [{ engine: 'xdp', joined: 20, failures: {} }] });
+  t.equal(child.stdout, `${renderJoins(results).join('\n\n')}\n`, 'what it prints is what it saved');
 });
 
 function exact(t: Test, d: Delivery): void {
