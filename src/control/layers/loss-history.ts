@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loss of the last reports as one number: the newest half count fully, older ones less and less (the weights of
+// RFC 5348 5.4, there of loss intervals).
+
+const WEIGHTS = [1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2];
+
+export class LossHistory {
+  /** The newest first. */
+  readonly #losses: number[] = [];
+
+  /** 0 to 1. */
+  add(loss: number): void {
+    this.#losses.unshift(loss);
+    this.#losses.length = Math.min(this.#losses.length, WEIGHTS.length);
+  }
+
+  /** 0 while there is nothing. */
+  get mean(): number {
+    let sum = 0;
+    let weights = 0;
+    for (const [i, loss] of this.#losses.entries()) {
+      sum += WEIGHTS[i]! * loss;
+      weights += WEIGHTS[i]!;
+    }
+    return weights === 0 ? 0 : sum / weights;
+  }
+}

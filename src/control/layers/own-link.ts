@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Our own interface as the bottleneck. Nobody has to report that: packets wait here, and what is sent meanwhile is what it
+// carries. So all viewers behind it are thinned together, before anything is lost, and evenly.
+
+import { divide, type Demand } from './divide.js';
+import type { Ladder } from './ladder.js';
+
+export const OWN_LINK = {
+  /** Packets that wait longer than this at each look for so many milliseconds have found a standing queue. */
+  standing: { seconds: 0.02, ms: 1000 },
+  /** So much waits that there is no time to look again. */
+  atOnce: 0.2,
+  /** Of what the interface carries, when packets wait; and the rest of it by which the queue drains, seconds. */
+  keep: 0.97,
+  drainSeconds: 2,
+  /** Given up at most, of what it carries. */
+  least: 0.5,
+  /** After a cut, milliseconds; then so much of what it carries is added in a second. */
+  hold: 3000,
+  increase: 0.004,
+  /** Who gets one layer more than others takes turns, milliseconds. */
+  turn: 15_000,
+} as const;
+
+export interface LinkReading {
+  /** Monotonic. */
+  readonly nowMs: number;
+  /** How long the oldest packet that waits for room has waited or will, about; 0: none waits. */
+  readonly waitingSeconds: number;
+  /** Packets that were refused because too many wait; from the beginning on. */
+  readonly refused: number;
+  /** UDP payload that was sent to all viewers behind it; from the beginning on. */
+  readonly bytes: number;
+}
+
+export class OwnLink {
+  #before: LinkReading | undefined;
+  #standingSinceMs: number | undefined;
+  #cutMs = -Infinity;
+  /** Bytes per second that it carries; undefined: it has never been full. */
+  #capacity: number | undefined;
+  #budget = Infinity;
+  #turnMs = -Infinity;
+  #turn = 0;
+  /** What was sent in about the last second. */
+  readonly #sent: LinkReading[] = [];
+
+  /** Bytes per second that all viewers together may have; Infinity: it is not full. */
+  get budget(): number {
+    return this.#budget;
+  }
+
+  /** Call it a few times a second. Returns the highest layer for each of them; undefined: no limit. */
+  look(reading: LinkReading, demands: readonly Demand[], ladder: Ladder): readonly number[] | undefined {
+    const { nowMs } = reading;
+    this.#sent.push(reading);
+    while (this.#sent.length > 2 && nowMs - this.#sent[1]!.nowMs >= OWN_LINK.standing.ms) this.#sent.shift();
+    if (this.#isFull(reading)) this.#cut(reading);
+    else this.#grow(reading, demands, ladder);
+    this.#before = reading;
+    if (this.#budget === Infinity) return undefined;
+    if (nowMs - this.#turnMs >= OWN_LINK.turn) {
+      this.#turnMs = nowMs;
+      this.#turn++;
+    }
+    return divide(this.#budget, demands, ladder, this.#turn);
+  }
+
+  #isFull({ nowMs, waitingSeconds, refused }: LinkReading): boolean {
+    if (waitingSeconds < OWN_LINK.standing.seconds) this.#standingSinceMs = undefined;
+    else this.#standingSinceMs ??= nowMs;
+    if (nowMs - this.#cutMs < OWN_LINK.standing.ms) return false; // the last cut must show first
+    const before = this.#before;
+    if (!before) return false;
+    if (refused > before.refused || waitingSeconds > OWN_LINK.atOnce) return true;
+    return this.#standingSinceMs !== undefined && nowMs - this.#standingSinceMs >= OWN_LINK.standing.ms;
+  }
+
+  #cut({ nowMs, waitingSeconds }: LinkReading): void {
+    const oldest = this.#sent[0]!;
+    const newest = this.#sent.at(-1)!;
+    const seconds = (newest.nowMs - oldest.nowMs) / 1000;
+    if (seconds <= 0) return;
+    this.#capacity = (newest.bytes - oldest.bytes) / seconds;
+    const drain = waitingSeconds / OWN_LINK.drainSeconds;
+    this.#budget = this.#capacity * Math.max(OWN_LINK.least, OWN_LINK.keep - drain);
+    this.#cutMs = nowMs;
+  }
+
+  #grow({ nowMs }: LinkReading, demands: readonly Demand[], ladder: Ladder): void {
+    if (this.#capacity === undefined || this.#standingSinceMs !== undefined) return;
+    const kept = this.#capacity * OWN_LINK.keep;
+    if (this.#budget < kept) this.#budget = kept; // what was given up for the queue to drain
+    if (nowMs - this.#cutMs < OWN_LINK.hold) return;
+    const seconds = Math.min(1, (nowMs - (this.#before?.nowMs ?? nowMs)) / 1000);
+    this.#budget += this.#capacity * OWN_LINK.increase * seconds;
+    const wanted = demands.reduce((sum, { rung }) => sum + (ladder[rung]?.rate ?? 0), 0);
+    if (this.#budget < wanted * 1.05) return;
+    this.#budget = Infinity;
+    this.#capacity = undefined;
+  }
+}
