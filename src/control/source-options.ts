@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line's words about the source: its URL with name and password, how media comes, how long viewers are held.
+// The command line's words about the source, all of them keys of a path, too: its URL with name and password, how media
+// comes, how long viewers are held, how they get its layers.
 
 import { InvalidArgumentError, Option, type Command } from 'commander';
 
@@ -9,6 +10,7 @@ import {
   type PathSettings,
   type SourceTransport,
 } from './config/path-config.js';
+import { POLICIES, type PolicyName } from './layers/policy.js';
 import { readFingerprint } from './config/user-kinds.js';
 import { credentialsOf, parseRtspUrl, type RtspUrl } from './rtsp/url.js';
 
@@ -23,6 +25,8 @@ const OF_PATHS: Readonly<Record<keyof SourceGiven, true>> = {
   sourceHold: true,
   sourceCa: true,
   sourceFingerprint: true,
+  layerPolicy: true,
+  layerRewrite: true,
 };
 const LONGEST_HOLD_SECONDS = 3600;
 
@@ -32,10 +36,12 @@ export interface SourceGiven {
   readonly sourceHold: number;
   readonly sourceCa?: string;
   readonly sourceFingerprint?: string;
+  readonly layerPolicy: PolicyName;
+  readonly layerRewrite: boolean;
 }
 
 export function addSourceOptions(program: Command): Command {
-  const { sourceTransport, sourceHold } = DEFAULTS;
+  const { sourceTransport, sourceHold, layerPolicy } = DEFAULTS;
   return program
     .addOption(
       new Option(
@@ -59,12 +65,27 @@ export function addSourceOptions(program: Command): Command {
       '--source-fingerprint <sha256>',
       'of the certificate itself, in hexadecimal; it may then be signed by anybody, for any name',
       fingerprint,
+    )
+    .addOption(
+      new Option(
+        '--layer-policy <policy>',
+        'who decides how much of a layered stream a viewer gets (docs/layers.md); off: everybody gets all',
+      )
+        .choices(POLICIES)
+        .default(layerPolicy),
+    )
+    .option(
+      '--no-layer-rewrite',
+      'leave sequence numbers as they are where packets are left out on purpose: viewers see loss',
     );
 }
 
 export function readSource(given: SourceGiven): Partial<PathSettings> {
-  const { sourceTransport, sourceHold, sourceCa, sourceFingerprint } = given;
-  return { sourceTransport, sourceHold: sourceHold * 1000, sourceCa, sourceFingerprint };
+  const { sourceHold, sourceTransport, sourceCa, sourceFingerprint, layerPolicy, layerRewrite } = given;
+  return {
+    ...{ sourceTransport, sourceCa, sourceFingerprint, layerPolicy, layerRewrite },
+    sourceHold: sourceHold * 1000,
+  };
 }
 
 function fingerprint(text: string): string {

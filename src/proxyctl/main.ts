@@ -8,13 +8,14 @@ import { ProxyctlError } from './api-client.js';
 import { clients } from './commands/clients.js';
 import { flush } from './commands/flush.js';
 import { kick } from './commands/kick.js';
+import { layers } from './commands/layers.js';
 import { leftovers } from './commands/leftovers.js';
 import { paths } from './commands/paths.js';
 import { status } from './commands/status.js';
 import { streams } from './commands/streams.js';
 import { createContext, type Register } from './context.js';
 
-const COMMANDS: readonly Register[] = [clients, streams, paths, status, kick, flush, leftovers];
+const COMMANDS: readonly Register[] = [clients, streams, layers, paths, status, kick, flush, leftovers];
 
 const program = newProgram('proxyctl')
   .description('Shows and steers a running rtsp-fanout proxy.')

@@ -12,11 +12,24 @@ import { typeScriptFiles } from './files.js';
  */
 const ALLOWED: Readonly<Record<string, { areas: readonly string[]; packages: readonly string[] }>> = {
   main: {
-    areas: ['path', 'net', 'kernel', 'hold', 'api', 'config', 'state', 'rtsp', 'rtcp', 'rtp', 'shared'],
+    areas: [
+      'path',
+      'net',
+      'kernel',
+      'hold',
+      'api',
+      'config',
+      'layers',
+      'state',
+      'rtsp',
+      'rtcp',
+      'rtp',
+      'shared',
+    ],
     packages: ['commander', 'pino', 'node:*'],
   },
   path: {
-    areas: ['config', 'state', 'rtsp', 'rtcp', 'types:src/control/api/types.ts'],
+    areas: ['config', 'layers', 'state', 'rtsp', 'rtcp', 'types:src/control/api/types.ts'],
     packages: ['node:net'],
   },
   net: {
@@ -37,7 +50,7 @@ const ALLOWED: Readonly<Record<string, { areas: readonly string[]; packages: rea
     areas: ['types:src/control/path/ports.ts', 'file:src/control/kernel/abi.gen.ts'],
     packages: ['koffi', 'node:*'],
   },
-  config: { areas: ['rtsp', 'state'], packages: ['yaml', 'node:util'] },
+  config: { areas: ['layers', 'rtsp', 'state'], packages: ['yaml', 'node:util'] },
   api: { areas: [], packages: ['fastify', 'node:*'] },
   state: {
     areas: [
@@ -49,6 +62,7 @@ const ALLOWED: Readonly<Record<string, { areas: readonly string[]; packages: rea
     ],
     packages: [],
   },
+  layers: { areas: [], packages: [] },
   rtsp: { areas: [], packages: ['sdp-transform', 'node:crypto', 'node:net', 'node:util'] },
   rtp: { areas: [], packages: [] },
   rtcp: { areas: [], packages: [] },

@@ -4,6 +4,7 @@
 import type {
   ClientExtendedRow,
   ClientJitterRow,
+  ClientLayersRow,
   ClientLossRow,
   ClientQueueRow,
   ClientRow,
@@ -11,6 +12,7 @@ import type {
   ClientVoiceRow,
   PathRow,
   StatusRow,
+  StreamLayersRow,
   StreamRow,
   StreamTrackRow,
 } from './types.js';
@@ -61,6 +63,15 @@ const clientExtended = row<ClientExtendedRow>({
   voice: orNull(clientVoice),
 });
 
+const clientLayers = row<ClientLayersRow>({
+  policy: oneOf('aimd', 'thesis', 'off'),
+  allowance: COUNT,
+  wanted: COUNT,
+  bandwidth: orNull(COUNT),
+  changes: COUNT,
+  thinned: COUNT,
+});
+
 const clientTrack = row<ClientTrackRow>({
   media: TEXT,
   transport: oneOf('udp', 'tcp', 'multicast'),
@@ -74,6 +85,7 @@ const clientTrack = row<ClientTrackRow>({
   queue: orNull(clientQueue),
   loss: orNull(clientLoss),
   extended: orNull(clientExtended),
+  layers: orNull(clientLayers),
 });
 
 export const CLIENTS = list(
@@ -89,6 +101,11 @@ export const CLIENTS = list(
   }),
 );
 
+const streamLayers = row<StreamLayersRow>({
+  notion: oneOf('dependency', 'temporal', 'spatial'),
+  rates: list(COUNT),
+});
+
 const streamTrack = row<StreamTrackRow>({
   media: TEXT,
   payloadType: orNull(COUNT),
@@ -101,6 +118,7 @@ const streamTrack = row<StreamTrackRow>({
   roundTripMs: orNull(NUMBER),
   upstreamPort: COUNT,
   downstreamPort: COUNT,
+  layers: orNull(streamLayers),
 });
 
 export const STREAMS = list(

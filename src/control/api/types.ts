@@ -44,6 +44,8 @@ export interface ClientTrackRow {
   readonly loss: ClientLossRow | null;
   /** What its extended reports (RFC 3611) said last; null: it sends none. */
   readonly extended: ClientExtendedRow | null;
+  /** How much of a layered stream it gets; null: no layers have been seen in the stream. */
+  readonly layers: ClientLayersRow | null;
 }
 
 export interface ClientExtendedRow {
@@ -99,6 +101,20 @@ export interface ClientLossRow {
   readonly at: string;
 }
 
+export interface ClientLayersRow {
+  readonly policy: 'aimd' | 'thesis' | 'off';
+  /** Highest layer that it is sent, 0 to 7; 7 is all there is. */
+  readonly allowance: number;
+  /** Highest that its policy would let it have; higher than `allowance` while our own interface or its connection is full. */
+  readonly wanted: number;
+  /** What its policy takes its way to carry, bits per second of RTP; null until a report has come. */
+  readonly bandwidth: number | null;
+  /** How often the allowance has changed. */
+  readonly changes: number;
+  /** Packets that were left out on purpose. */
+  readonly thinned: number;
+}
+
 /** One resource of the source: one upstream connection and at most one upstream session. */
 export interface StreamRow {
   /** Path (and query) as viewers ask for it. */
@@ -137,6 +153,15 @@ export interface StreamTrackRow {
   /** Our RTP ports (RTCP is one above): where the source sends to, and where viewers are served from. */
   readonly upstreamPort: number;
   readonly downstreamPort: number;
+  /** null: no packet has told its layer. */
+  readonly layers: StreamLayersRow | null;
+}
+
+export interface StreamLayersRow {
+  /** What the number of a layer is. */
+  readonly notion: 'dependency' | 'temporal' | 'spatial';
+  /** Of layers 0 to 7, each without those below it, bits per second of RTP, averaged over about three seconds. */
+  readonly rates: readonly number[];
 }
 
 /** One path or pattern of the configuration. */

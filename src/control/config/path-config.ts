@@ -3,7 +3,8 @@
 // place in PathConfig and what a reload does with it follow from that line.
 
 import type { AddressRange } from '../state/address-range.js';
-import { addressRange, choice, duration, list, text, whole, type Kind } from './kinds.js';
+import { POLICIES, type PolicyName } from '../layers/policy.js';
+import { addressRange, choice, duration, flag, list, text, whole, type Kind } from './kinds.js';
 import type { SourceTemplate } from './source-template.js';
 import { fingerprint, httpUrl, user, type User } from './user-kinds.js';
 
@@ -50,6 +51,10 @@ export const FIELDS = {
   }),
   /** Named to viewers, and part of what `ha1:` passwords are made of. */
   authRealm: field<string>(text, 'rtsp-fanout', { live: true }),
+  /** Who decides up to which layer of a layered stream a viewer gets packets. */
+  layerPolicy: field<PolicyName>(choice(...POLICIES), 'aimd', { live: true }),
+  /** Sequence numbers are closed up where packets are left out on purpose. */
+  layerRewrite: field<boolean>(flag, true, { live: true }),
 } as const;
 
 type Fields = typeof FIELDS;

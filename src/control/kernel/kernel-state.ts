@@ -111,6 +111,7 @@ export class KernelState {
       bytes: read(Stream.bytes),
       rtcpPackets: read(Stream.rtcpPackets),
       refused: read(Stream.refused),
+      waiting: this.#waiting(index),
     };
   }
 
@@ -173,11 +174,13 @@ export class KernelState {
   /** Packets that are not over: being served, going round as templates, or parked. */
   ticketsOut(): number {
     let sum = 0;
-    for (let i = 0; i < Limit.MAX_STREAMS; i++) {
-      const read = (field: number) => this.#streams.view.getUint32(i * Stream.SIZE + field, true);
-      sum += (read(Stream.tail) - read(Stream.head)) >>> 0;
-    }
+    for (let i = 0; i < Limit.MAX_STREAMS; i++) sum += this.#waiting(i);
     return sum;
+  }
+
+  #waiting(index: number): number {
+    const read = (field: number) => this.#streams.view.getUint32(index * Stream.SIZE + field, true);
+    return (read(Stream.tail) - read(Stream.head)) >>> 0;
   }
 
   /** Of these, those that a template carries. */

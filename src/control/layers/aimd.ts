@@ -20,6 +20,8 @@ export const AIMD = {
   drain: 0.1,
   /** A layer is given up when the share is so far below it: one report with little loss is no reason. */
   patience: 0.06,
+  /** That much at once is answered at once, and no steady loss: TCP's share does not count it. */
+  heavy: 0.1,
   /** After a decrease, milliseconds. */
   hold: 10_000,
   /** The least round trip that TCP's share is computed for, milliseconds. */
@@ -62,7 +64,7 @@ export class AimdPolicy implements LayerPolicy {
       this.#fallBack(interval, ladder, at, standsOn(ladder, before));
       return; // its loss has been answered: it is no sign of what the viewer can have without it
     }
-    this.#losses.add(loss);
+    if (loss < AIMD.heavy) this.#losses.add(loss);
     if (isLossy) this.#decrease(interval, ladder, at, loss);
     else this.#increase(interval, ladder, at, before !== undefined);
     this.#capAtTcp(interval, ladder);

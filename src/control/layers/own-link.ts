@@ -15,9 +15,12 @@ export const OWN_LINK = {
   drainSeconds: 2,
   /** Given up at most, of what it carries. */
   least: 0.5,
-  /** After a cut, milliseconds; then so much of what it carries is added in a second. */
-  hold: 3000,
-  increase: 0.004,
+  /** After a cut, milliseconds; twice as long after each that found the same capacity as the one before. */
+  hold: { least: 3000, most: 24_000 },
+  /** Added in a second then, of what it carries; doubled in so many milliseconds, up to the most. */
+  increase: { least: 0.004, most: 0.15, doubledMs: 5000 },
+  /** A capacity that differs by less is the same. */
+  same: 0.2,
   /** Who gets one layer more than others takes turns, milliseconds. */
   turn: 15_000,
 } as const;
@@ -37,6 +40,7 @@ export class OwnLink {
   #before: LinkReading | undefined;
   #standingSinceMs: number | undefined;
   #cutMs = -Infinity;
+  #holdMs: number = OWN_LINK.hold.least;
   /** Bytes per second that it carries; undefined: it has never been full. */
   #capacity: number | undefined;
   #budget = Infinity;
@@ -48,6 +52,15 @@ export class OwnLink {
   /** Bytes per second that all viewers together may have; Infinity: it is not full. */
   get budget(): number {
     return this.#budget;
+  }
+
+  /** Nothing waits, and nothing is given up: there is no need to look. */
+  rest(waitingSeconds: number): boolean {
+    if (this.#budget < Infinity || waitingSeconds >= OWN_LINK.standing.seconds) return false;
+    this.#sent.length = 0;
+    this.#before = undefined;
+    this.#standingSinceMs = undefined;
+    return true;
   }
 
   /** Call it a few times a second. Returns the highest layer for each of them; undefined: no limit. */
@@ -81,7 +94,11 @@ export class OwnLink {
     const newest = this.#sent.at(-1)!;
     const seconds = (newest.nowMs - oldest.nowMs) / 1000;
     if (seconds <= 0) return;
-    this.#capacity = (newest.bytes - oldest.bytes) / seconds;
+    const capacity = (newest.bytes - oldest.bytes) / seconds;
+    const isSame = Math.abs(capacity / (this.#capacity ?? 0) - 1) < OWN_LINK.same;
+    const { least, most } = OWN_LINK.hold;
+    this.#holdMs = isSame ? Math.min(most, 2 * this.#holdMs) : least;
+    this.#capacity = capacity;
     const drain = waitingSeconds / OWN_LINK.drainSeconds;
     this.#budget = this.#capacity * Math.max(OWN_LINK.least, OWN_LINK.keep - drain);
     this.#cutMs = nowMs;
@@ -91,9 +108,12 @@ export class OwnLink {
     if (this.#capacity === undefined || this.#standingSinceMs !== undefined) return;
     const kept = this.#capacity * OWN_LINK.keep;
     if (this.#budget < kept) this.#budget = kept; // what was given up for the queue to drain
-    if (nowMs - this.#cutMs < OWN_LINK.hold) return;
+    const growingMs = nowMs - this.#cutMs - this.#holdMs;
+    if (growingMs < 0) return;
+    const { least, most, doubledMs } = OWN_LINK.increase;
+    const increase = Math.min(most, least * 2 ** (growingMs / doubledMs));
     const seconds = Math.min(1, (nowMs - (this.#before?.nowMs ?? nowMs)) / 1000);
-    this.#budget += this.#capacity * OWN_LINK.increase * seconds;
+    this.#budget += this.#capacity * increase * seconds;
     const wanted = demands.reduce((sum, { rung }) => sum + (ladder[rung]?.rate ?? 0), 0);
     if (this.#budget < wanted * 1.05) return;
     this.#budget = Infinity;

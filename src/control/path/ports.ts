@@ -279,6 +279,8 @@ export interface StreamCounters {
   readonly rtcpPackets: number;
   /** Refused whole at the entrance because no ticket was free. */
   readonly refused: number;
+  /** Packets that are not with all viewers yet, because there was no room at the egress. Absent: none ever waits. */
+  readonly waiting?: number;
 }
 
 /** The layers of a stream, 0 (base) to 7: docs/layers.md. */

@@ -3,6 +3,7 @@
 
 import type {
   ClientExtendedRow,
+  ClientLayersRow,
   ClientLossRow,
   ClientRow,
   ClientTrackRow,
@@ -48,6 +49,17 @@ function clientTrackRow(viewer: ViewerTrack): ClientTrackRow {
     queue: link ? { bytes: link.queued, picturesDropped: pictures } : null,
     loss: lossRow(viewer),
     extended: extendedRow(viewer),
+    layers: layersRow(viewer),
+  };
+}
+
+function layersRow({ track, layers, counters }: ViewerTrack): ClientLayersRow | null {
+  if (track.stream.layers().notion === undefined) return null;
+  const { policy, allowance, wanted, bandwidth, changes } = layers;
+  return {
+    ...{ policy, allowance, wanted, changes },
+    bandwidth: bandwidth === undefined ? null : Math.round(8 * bandwidth),
+    thinned: counters.thinned ?? 0,
   };
 }
 
@@ -106,6 +118,7 @@ function streamTrackRow(track: Track): StreamTrackRow {
   const { media, stream, ssrc, upstream, downstream } = track;
   const { packets, bytes } = stream.counters();
   const reception = stream.reception();
+  const { notion, averages } = stream.layers();
   return {
     media: media.media,
     payloadType: media.payloadType ?? null,
@@ -119,6 +132,7 @@ function streamTrackRow(track: Track): StreamTrackRow {
     roundTripMs: track.roundTripMs ?? null,
     upstreamPort: upstream.rtpPort,
     downstreamPort: downstream.rtpPort,
+    layers: notion === undefined ? null : { notion, rates: averages.map((rate) => Math.round(8 * rate)) },
   };
 }
 

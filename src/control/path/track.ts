@@ -13,6 +13,7 @@ import { receiveMuxedRtcp, receiveViewerRtcp } from './report.js';
 import { SharedPair } from './shared-pair.js';
 import { SourceReports } from './source-reports.js';
 import { arrangeSource, bindPair, type Arrival, type Source, type SourceParts } from './source-transport.js';
+import { TrackLayers } from './track-layers.js';
 import type { ViewerTrack } from './viewer-track.js';
 
 export interface TrackParts {
@@ -49,6 +50,7 @@ export class Track {
   readonly groups: Groups;
   readonly #context: Context;
   #reports: SourceReports;
+  readonly #layers: TrackLayers;
   #feeder: UdpPair | undefined;
   #announcedSsrc: number | undefined;
   #mediaMs: number;
@@ -78,6 +80,7 @@ export class Track {
     this.#announcedSsrc = source.ssrc;
     this.#mediaMs = nowMs(context.clock);
     this.#reports = this.#report(parts.reportSsrc);
+    this.#layers = new TrackLayers(context, stream, this.viewers);
     if (this.borrows) return; // who lends hears them
     downstream.onRtcp((packet, from) => receiveViewerRtcp(context, this.downstream, packet, from));
     downstream.onRtp((packet, from) => receiveMuxedRtcp(context, this.downstream, packet, from));
@@ -195,6 +198,7 @@ export class Track {
   /** No more copies, no more reports. The ports stay ours until close(): the source may still be sending. */
   stop(): void {
     this.#reports.close();
+    this.#layers.close();
     this.stream.close();
   }
 

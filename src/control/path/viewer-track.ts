@@ -9,6 +9,7 @@ import type { Interleaved, ViewerCounters, ViewerHandle, ViewerLink, ViewerSpec 
 import type { ViewerTrackRecord } from './records.js';
 import type { Session } from './session.js';
 import type { Track } from './track.js';
+import { ViewerLayers } from './viewer-layers.js';
 
 /** A receiver report's block about our source, and what we made of it. */
 export interface ViewerLoss {
@@ -57,6 +58,7 @@ export class ViewerTrack {
   /** The SSRC that it reports as, where it takes that to tell it from others. */
   reporter: number | undefined;
   loss: ViewerLoss | undefined;
+  readonly layers: ViewerLayers;
   extended: Extended | undefined;
   /** When its reference time was answered last, monotonic milliseconds. */
   answeredMs: number | undefined;
@@ -89,6 +91,7 @@ export class ViewerTrack {
     this.ports = ports;
     this.group = group;
     this.link = link;
+    this.layers = new ViewerLayers(context, this);
     if (former) this.#before = former.before;
     this.#formerId = former?.id ?? undefined;
     track.viewers.add(this);
@@ -167,7 +170,10 @@ export class ViewerTrack {
   async #add(): Promise<void> {
     const handle = await (this.group ? this.group.play() : this.#playAlone());
     if (this.#closed) handle.remove();
-    else this.#handle = handle;
+    else {
+      this.#handle = handle;
+      this.layers.begin(handle);
+    }
   }
 
   #playAlone(): Promise<ViewerHandle> {
@@ -183,6 +189,7 @@ export class ViewerTrack {
       rtpPort: ports[0],
       rtcpPort: ports[1],
       ...(goesOn && { goesOn }),
+      rewrite: session.resource.route.config.layerRewrite,
       ...(this.link && { interleaved: this.#interleaved(this.link) }),
     };
     return this.track.stream.add(spec);
@@ -209,6 +216,7 @@ export class ViewerTrack {
   stop(): void {
     if (!this.#handle) return;
     this.#last = sentNow(this.#track);
+    this.layers.end();
     this.#handle.remove();
     this.#before = sum(this.#before, this.#handle.counters());
     this.#handle = undefined;
@@ -226,6 +234,7 @@ export class ViewerTrack {
     this.loss = loss;
     const { fraction, cumulative, jitter } = loss;
     this.#handle?.loss({ fraction, cumulative, jitter });
+    this.layers.reported(loss);
   }
 
   close(): void {
@@ -266,6 +275,8 @@ function sum(a: ViewerCounters, b: ViewerCounters): ViewerCounters {
     rtcpPackets: a.rtcpPackets + b.rtcpPackets,
     drops: a.drops + b.drops,
     pictures: (a.pictures ?? 0) + (b.pictures ?? 0),
+    thinned: (a.thinned ?? 0) + (b.thinned ?? 0),
+    thinnedBytes: (a.thinnedBytes ?? 0) + (b.thinnedBytes ?? 0),
   };
 }
 

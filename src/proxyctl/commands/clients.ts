@@ -10,7 +10,8 @@ export const clients: Register = (program, context) => {
   program
     .command('clients')
     .description(
-      'viewers: sent packets, bytes and drops (sum of all tracks), last reported loss (worst track)',
+      'viewers: sent packets, bytes and drops (sum of all tracks); of layered streams the highest layer sent and the ' +
+        'bit/s that the way is taken to carry; last reported loss (worst track)',
     )
     .option('--json', 'everything, each track by itself, as JSON')
     .action(async (options: { json?: true }) => {
@@ -26,6 +27,7 @@ export function clientsTable(rows: readonly ClientRow[], nowMs: number, width: n
 function columns(rows: readonly ClientRow[], nowMs: number): Column<ClientRow>[] {
   const interleaved = rows.some(({ tracks }) => tracks.some(({ queue }) => queue !== null));
   const multicast = rows.some(({ tracks }) => tracks.some(({ group }) => group !== null));
+  const layered = rows.some(({ tracks }) => tracks.some(({ layers }) => layers !== null));
   return [
     { title: 'ID', align: 'right', cell: (row) => String(row.id) },
     { title: 'VIEWER', atLeast: 9, cell: (row) => row.address },
@@ -39,8 +41,14 @@ function columns(rows: readonly ClientRow[], nowMs: number): Column<ClientRow>[]
     { title: 'BYTES', align: 'right', cell: (row) => bytes(sum(row, 'bytes')) },
     { title: 'DROPS', align: 'right', cell: (row) => count(sum(row, 'drops')) },
     ...(interleaved ? ([{ title: 'QUEUE', align: 'right', cell: queued }] as const) : []),
+    ...(layered ? LAYERS : []),
     { title: 'LOSS', align: 'right', cell: (row) => worst(row, (loss) => loss.fraction, percent) },
-    { title: 'JITTER', align: 'right', cell: (row) => worst(row, (loss) => loss.jitterMs, milliseconds) },
+    {
+      title: 'JITTER',
+      align: 'right',
+      optional: true,
+      cell: (row) => worst(row, (loss) => loss.jitterMs, milliseconds),
+    },
     {
       title: 'RTT',
       align: 'right',
@@ -49,6 +57,28 @@ function columns(rows: readonly ClientRow[], nowMs: number): Column<ClientRow>[]
     },
     { title: 'SENT BY', optional: true, cell: sentBy },
   ];
+}
+
+const LAYERS: readonly Column<ClientRow>[] = [
+  { title: 'LAYER', align: 'right', cell: layer },
+  { title: 'BIT/S', align: 'right', optional: true, cell: bandwidth },
+];
+
+/** Up to which layer it is sent packets; `2<5`: its policy would let it have more than there is room for here. */
+function layer({ tracks }: ClientRow): string {
+  const name = (number: number) => (number === 7 ? 'all' : String(number));
+  const texts = tracks.flatMap(({ layers }) => {
+    if (!layers) return [];
+    const { allowance, wanted } = layers;
+    return [wanted > allowance ? `${name(allowance)}<${name(wanted)}` : name(allowance)];
+  });
+  return texts.join(' ') || '-';
+}
+
+/** What its way is taken to carry. */
+function bandwidth({ tracks }: ClientRow): string {
+  const known = tracks.flatMap(({ layers }) => layers?.bandwidth ?? []);
+  return known.length === 0 ? '-' : count(known.reduce((a, b) => a + b, 0));
 }
 
 function sum(row: ClientRow, field: 'packets' | 'bytes' | 'drops'): number {

@@ -52,6 +52,7 @@ const clients: ClientRow[] = [
             ...{ rFactor: 80, mosListening: 4.1, mosConversational: null },
           },
         },
+        layers: { policy: 'aimd', allowance: 2, wanted: 7, bandwidth: null, changes: 1, thinned: 9 },
       },
       {
         media: 'audio',
@@ -66,6 +67,7 @@ const clients: ClientRow[] = [
         queue: null,
         loss: null,
         extended: null,
+        layers: null,
       },
     ],
   },
@@ -96,6 +98,7 @@ const streams: StreamRow[] = [
         roundTripMs: null,
         upstreamPort: 40_000,
         downstreamPort: 40_002,
+        layers: { notion: 'dependency', rates: [300, 100, 0, 0, 0, 0, 0, 0] },
       },
     ],
   },

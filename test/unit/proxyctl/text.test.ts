@@ -5,6 +5,7 @@ import t from 'tap';
 import fc from 'fast-check';
 import type { ClientRow, StatusRow, StreamRow } from '../../../src/control/api/types.js';
 import { clientsTable } from '../../../src/proxyctl/commands/clients.js';
+import { layerRows, layersTable } from '../../../src/proxyctl/commands/layers.js';
 import { leftoversText } from '../../../src/proxyctl/commands/leftovers.js';
 import { statusText } from '../../../src/proxyctl/commands/status.js';
 import { streamsTable } from '../../../src/proxyctl/commands/streams.js';
@@ -26,6 +27,7 @@ const track = {
   queue: null,
   loss: { fraction: 0.125, cumulative: 7, jitterMs: 1.25, roundTripMs: 0.4, at: '2026-01-01T11:59:58Z' },
   extended: null,
+  layers: null,
 } as const;
 const client: ClientRow = {
   id: 7,
@@ -58,6 +60,7 @@ const stream: StreamRow = {
       roundTripMs: 12,
       upstreamPort: 40_000,
       downstreamPort: 40_002,
+      layers: null,
     },
   ],
 };
@@ -112,6 +115,40 @@ t.test('clients: one line per viewer, tracks taken together', async (t) => {
   const [title, one, two] = clientsTable([client, many], NOW, Infinity).split('\n');
   t.match(title, / PORT +GROUP +STREAM /, 'groups are shown when anybody is in one');
   t.match([one, two], [/ 51234 +- +\/camera /, / 51234 +239\.192\.0\.4 239\.192\.0\.5 +\/camera /]);
+});
+
+t.test('layers: columns for viewers of layered streams, a line for each layer that there is', async (t) => {
+  const of = (allowance: number, wanted: number, bandwidth: number | null) => {
+    const layers = { policy: 'aimd', allowance, wanted, bandwidth, changes: 1, thinned: 2 } as const;
+    return { ...client, tracks: [{ ...track, layers }] };
+  };
+  const [title, ...lines] = clientsTable([of(2, 2, 850_000), of(7, 7, null), of(0, 7, 1e6), client], NOW, Infinity).split('\n'); // prettier-ignore
+  t.match(title, / DROPS +LAYER +BIT\/S +LOSS /);
+  t.match(lines, [
+    / 3 +2 +850k +12.5% /,
+    / 3 +all +- +12.5% /,
+    / 3 +0<all +1\.0M +12.5% /,
+    / 6 +- +- +12.5% /,
+  ]);
+  t.ok(title!.length > 80 && clientsTable([of(0, 7, 1e6)], NOW, 80).split('\n')[0]!.length <= 80);
+
+  const rates = [300_000, 0, 100_000, 0, 0, 0, 0, 0];
+  const layered = {
+    ...stream,
+    tracks: [{ ...stream.tracks[0]!, layers: { notion: 'temporal', rates } as const }],
+  };
+  const clients = [of(2, 2, null), of(7, 7, null), of(1, 1, null), { ...of(0, 0, null), stream: '/other' }];
+  const rows = layerRows(layered, clients);
+  t.same(rows, [
+    { media: 'video', notion: 'temporal', layer: 0, rate: 300_000, cumulative: 300_000, viewers: 1 },
+    { media: 'video', notion: 'temporal', layer: 2, rate: 100_000, cumulative: 400_000, viewers: 2 },
+  ]);
+  t.match(layersTable(rows, 80).split('\n'), [
+    /^MEDIA +LAYER +KIND +BIT\/S +UP TO HERE +VIEWERS$/,
+    /^video +0 +temporal +300k +300k +1$/,
+    /^video +2 +temporal +100k +400k +2$/,
+  ]);
+  t.match(layersTable(layerRows(stream, clients), 80), /^No layers/);
 });
 
 t.test('every table fits 80 columns, whatever the addresses and paths are', async (t) => {

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// A few times a second: does our own interface, or an interleaved viewer's connection, hold packets of a layered stream
+// back? Then viewers get fewer layers at once, without any report.
+
+import { ladderOf, type Ladder } from '../layers/ladder.js';
+import { OwnLink } from '../layers/own-link.js';
+import { TOP_LAYER } from '../layers/policy.js';
+import type { Deadline } from '../state/deadlines.js';
+import { nowMs, type Context } from './context.js';
+import type { StreamHandle } from './ports.js';
+import type { ViewerTrack } from './viewer-track.js';
+
+const LOOK_MS = 200;
+/** Of a stream in which no layers have been seen. */
+const SELDOM_MS = 1000;
+
+export class TrackLayers {
+  readonly #context: Context;
+  readonly #stream: StreamHandle;
+  readonly #viewers: ReadonlySet<ViewerTrack>;
+  readonly #link = new OwnLink();
+  /** Of interleaved viewers, each its own connection. */
+  readonly #connections = new Map<ViewerTrack, OwnLink>();
+  readonly #sent = new Map<ViewerTrack, number>();
+  #bytes = 0;
+  /** Of the stream, at the last look and the time of it. */
+  #packets = { count: 0, ms: 0, perSecond: 0 };
+  #next: Deadline;
+
+  constructor(context: Context, stream: StreamHandle, viewers: ReadonlySet<ViewerTrack>) {
+    this.#context = context;
+    this.#stream = stream;
+    this.#viewers = viewers;
+    this.#next = this.#later(SELDOM_MS);
+  }
+
+  close(): void {
+    this.#next.cancel();
+  }
+
+  #later(ms: number): Deadline {
+    return this.#context.deadlines.in(ms, () => {
+      const { notion, averages } = this.#stream.layers();
+      if (notion !== undefined) this.#look(ladderOf(averages));
+      this.#next = this.#later(notion === undefined ? SELDOM_MS : LOOK_MS);
+    });
+  }
+
+  #look(ladder: Ladder): void {
+    if (ladder.length === 0) return;
+    for (const map of [this.#sent, this.#connections])
+      for (const viewer of map.keys()) if (!this.#isThinned(viewer)) map.delete(viewer);
+    for (const { layers } of this.#viewers) layers.refresh();
+    this.#lookAtInterface(ladder);
+    for (const viewer of this.#viewers)
+      if (viewer.link && this.#isThinned(viewer)) this.#lookAtConnection(viewer, viewer.link.queued, ladder);
+  }
+
+  #isThinned(viewer: ViewerTrack): boolean {
+    const { handle, policy } = viewer.layers;
+    return handle !== undefined && policy !== 'off' && this.#viewers.has(viewer);
+  }
+
+  #lookAtInterface(ladder: Ladder): void {
+    const { waiting = 0, refused, packets } = this.#stream.counters();
+    const now = nowMs(this.#context.clock);
+    const rate = this.#packetRate(packets, now);
+    const waitingSeconds = rate === 0 ? 0 : waiting / rate;
+    if (this.#link.rest(waitingSeconds)) return this.#sent.clear();
+    const viewers = [...this.#viewers].filter((viewer) => !viewer.link && this.#isThinned(viewer));
+    for (const viewer of viewers) this.#bytes += this.#sentSince(viewer);
+    const demands = viewers.map(({ layers }) => ({ rung: layers.rungIn(ladder) }));
+    const reading = { nowMs: now, waitingSeconds, refused, bytes: this.#bytes };
+    const rungs = this.#link.look(reading, demands, ladder);
+    for (const [i, { layers }] of viewers.entries()) layers.limit(layerAt(ladder, rungs?.[i]));
+  }
+
+  /** What TCP takes is what it has room for; what waits in our queue found none. */
+  #lookAtConnection(viewer: ViewerTrack, queued: number, ladder: Ladder): void {
+    let link = this.#connections.get(viewer);
+    if (!link) this.#connections.set(viewer, (link = new OwnLink()));
+    const rung = viewer.layers.rungIn(ladder);
+    const waitingSeconds = queued / ladder[rung]!.rate;
+    if (link.rest(waitingSeconds)) return;
+    const { pictures: refused = 0 } = viewer.counters;
+    const reading = { nowMs: nowMs(this.#context.clock), waitingSeconds, refused, bytes: viewer.link!.taken };
+    const rungs = link.look(reading, [{ rung }], ladder);
+    viewer.layers.limit(layerAt(ladder, rungs?.[0]));
+  }
+
+  #packetRate(count: number, ms: number): number {
+    const before = this.#packets;
+    const seconds = (ms - before.ms) / 1000;
+    if (before.ms === 0 || seconds <= 0) this.#packets = { count, ms, perSecond: before.perSecond };
+    else {
+      const perSecond = before.perSecond + ((count - before.count) / seconds - before.perSecond) / 8;
+      this.#packets = { count, ms, perSecond };
+    }
+    return this.#packets.perSecond;
+  }
+
+  #sentSince(viewer: ViewerTrack): number {
+    const { bytes } = viewer.counters;
+    const before = this.#sent.get(viewer) ?? bytes;
+    this.#sent.set(viewer, bytes);
+    return bytes - before;
+  }
+}
+
+function layerAt(ladder: Ladder, rung: number | undefined): number {
+  return rung === undefined || rung >= ladder.length - 1 ? TOP_LAYER : ladder[rung]!.layer;
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// The policies on a modelled link, and our own interface as one: what `make bench-layers` shows on a machine, here in numbers.
+import t from 'tap';
+import { AimdPolicy } from '../../../src/control/layers/aimd.js';
+import { divide } from '../../../src/control/layers/divide.js';
+import { ladderOf } from '../../../src/control/layers/ladder.js';
+import { OwnLink } from '../../../src/control/layers/own-link.js';
+import { ThesisPolicy } from '../../../src/control/layers/thesis.js';
+import { jain, ModelledLink, type LinkOptions } from '../../fixtures/modelled-link.js';
+import { random } from '../../fixtures/random.js';
+
+const KBIT = 125;
+const CUMULATIVE = [300, 400, 500, 600, 800, 900, 1000, 1100];
+const LADDER = ladderOf(CUMULATIVE.map((rate, i) => (rate - (CUMULATIVE[i - 1] ?? 0)) * KBIT));
+/** 100 Mbit/s, less what headers take of packets of 466 bytes. */
+const LINK = (100_000 * KBIT * 466) / 508;
+const SEEDS = [1, 2, 3];
+
+function chance(seed: number): () => number {
+  const next = random(seed);
+  return () => next(2 ** 30) / 2 ** 30;
+}
+
+function link(
+  viewers: number,
+  capacity: number,
+  seed: number,
+  more: Partial<LinkOptions> & { thesis?: boolean } = {},
+): ModelledLink {
+  const unit = chance(seed);
+  const policies = Array.from({ length: viewers }, () =>
+    more.thesis ? new ThesisPolicy() : new AimdPolicy(unit),
+  );
+  return new ModelledLink({
+    ...{ ladder: LADDER, policies, capacity: () => capacity, queueBytes: 100 * 466, random: unit },
+    ...more,
+  });
+}
+
+t.test('a hundred and sixty viewers: used, hardly over-used, and evenly', async (t) => {
+  for (const viewers of [90, 120, 160])
+    for (const seed of SEEDS) {
+      const shared = link(viewers, LINK, seed);
+      shared.run(150);
+      const { offered, carried, loss, jain } = shared.run(60);
+      const text = `${viewers} viewers, seed ${seed}: offered ${offered / LINK}, loss ${loss}, Jain ${jain}`;
+      t.ok(offered < 1.05 * LINK, text);
+      t.ok(carried > 0.9 * LINK, text);
+      t.ok(loss < 0.03, text);
+      t.ok(jain >= 0.98, text);
+    }
+});
+
+t.test('the thesis over-uses the same link: that is what there is to beat', async (t) => {
+  const shared = link(160, LINK, 1, { thesis: true });
+  shared.run(150);
+  const { offered, loss } = shared.run(60);
+  t.ok(offered > 1.1 * LINK && loss > 0.08, `offered ${offered / LINK}, loss ${loss}`);
+});
+
+t.test('where there is room for all, all get everything, and nothing changes', async (t) => {
+  const shared = link(50, LINK, 1);
+  shared.run(60);
+  t.match(shared.run(60), { loss: 0, allowances: Array.from({ length: 50 }, () => 7) });
+});
+
+t.test('one viewer on a link that steps 2, 0.4, 2 Mbit/s', async (t) => {
+  for (const seed of SEEDS) {
+    const capacity = (s: number) => (s >= 60 && s < 180 ? 400 : 2000) * KBIT;
+    const one = link(1, 0, seed, { capacity, queueBytes: 50 * 466 });
+    t.same(one.run(60).allowances, [7]);
+    one.run(15); // two reports, 7.5 seconds apart at most
+    const narrow = one.run(105);
+    t.ok(narrow.loss < 0.08, `probes cost ${narrow.loss}`);
+    t.ok(narrow.carried > 0.7 * 400 * KBIT);
+    one.run(120);
+    t.same(one.run(1).allowances, [7], 'all again within two minutes');
+  }
+});
+
+t.test('what there is, is divided evenly, and turns go round', async (t) => {
+  const demands = Array.from({ length: 10 }, () => ({ rung: 7 }));
+  t.same(
+    divide(0, demands, LADDER, 0),
+    Array.from({ length: 10 }, () => 0),
+    'the base in any case',
+  );
+  t.same(
+    divide(1e9, demands, LADDER, 0),
+    Array.from({ length: 10 }, () => 7),
+  );
+  const budget = 5300 * KBIT; // ten at 500, and three layers of 100
+  const totals = demands.map(() => 0);
+  for (let turn = 0; turn < 10; turn++) {
+    const rungs = divide(budget, demands, LADDER, turn);
+    t.equal(rungs.filter((rung) => rung === 3).length, 3);
+    t.equal(rungs.filter((rung) => rung === 2).length, 7);
+    for (const [i, rung] of rungs.entries()) totals[i]! += LADDER[rung]!.rate;
+  }
+  t.ok(jain(totals) > 0.9999, 'over all turns');
+  const less = divide(budget, [{ rung: 0 }, ...demands.slice(1)], LADDER, 0);
+  t.equal(less[0], 0, 'nobody gets more than it wants');
+});
+
+/** Viewers behind an interface that makes packets wait, in numbers. */
+class OwnInterface {
+  readonly link = new OwnLink();
+  rungs: readonly number[];
+  waitingBytes = 0;
+  refused = 0;
+  bytes = 0;
+  nowMs = 1000;
+  least = Infinity;
+
+  constructor(
+    readonly viewers: number,
+    public capacity: number,
+  ) {
+    this.rungs = Array.from({ length: viewers }, () => 7);
+  }
+
+  /** Returns what was sent, of what could have been. */
+  run(seconds: number): number {
+    const before = this.bytes;
+    for (let i = 0; i < seconds * 5; i++) {
+      const wanted = this.rungs.reduce((sum, rung) => sum + LADDER[rung]!.rate, 0) * 0.2;
+      const room = this.capacity * 0.2;
+      const sent = Math.min(room, this.waitingBytes + wanted);
+      this.waitingBytes += wanted - sent;
+      const most = 0.74 * wanted * 5; // 200 tickets of 271 packets/s
+      if (this.waitingBytes > most) {
+        this.waitingBytes = most;
+        this.refused++;
+      }
+      this.bytes += sent;
+      this.nowMs += 200;
+      const waitingSeconds = this.waitingBytes / (wanted * 5);
+      const reading = { nowMs: this.nowMs, waitingSeconds, refused: this.refused, bytes: this.bytes };
+      const rested = this.link.rest(waitingSeconds);
+      const demands = this.rungs.map(() => ({ rung: 7 }));
+      this.rungs = (rested ? undefined : this.link.look(reading, demands, LADDER)) ?? demands.map(() => 7);
+    }
+    return (this.bytes - before) / (seconds * this.capacity);
+  }
+}
+
+t.test('our own interface: full once, then used without losing anything', async (t) => {
+  for (const viewers of [90, 120, 160]) {
+    const own = new OwnInterface(viewers, LINK);
+    own.run(20);
+    const { refused } = own;
+    const used = own.run(60);
+    t.equal(own.refused, refused, `${viewers} viewers: nothing is refused any more`);
+    t.ok(used > 0.9 * Math.min(1, (viewers * 1100 * KBIT) / LINK), `used ${used}`);
+    t.ok(Math.max(...own.rungs) - Math.min(...own.rungs) <= 1, 'evenly');
+  }
+  const wide = new OwnInterface(80, LINK);
+  wide.run(60);
+  t.same(new Set(wide.rungs), new Set([7]), 'where there is room nobody is thinned');
+});
+
+t.test('our own interface: one viewer, 2, 0.4, 2 Mbit/s', async (t) => {
+  const own = new OwnInterface(1, 2000 * KBIT);
+  own.run(10);
+  t.same(own.rungs, [7]);
+  own.capacity = 400 * KBIT;
+  own.run(8);
+  const { refused } = own;
+  own.run(52);
+  t.equal(own.refused, refused, 'nothing is lost by trying');
+  own.capacity = 2000 * KBIT;
+  own.run(60);
+  t.same(own.rungs, [7], 'all again within a minute');
+});
