@@ -46,7 +46,7 @@ export function addSourceOptions(program: Command): Command {
     .addOption(
       new Option(
         '--source-transport <transport>',
-        'how media comes; auto: by UDP, else within the RTSP connection',
+        'how media comes; auto: by UDP, else within the RTSP connection; http: that, over HTTP',
       )
         .choices(SOURCE_TRANSPORTS)
         .default(sourceTransport),

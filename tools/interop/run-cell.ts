@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { difference, GOP } from '../../test/netns/players.js';
 import { Product, temporaryFolder } from '../../test/netns/product.js';
 import { until, within } from '../netns/wait.js';
-import type { Cell } from './cell.js';
+import type { Cell, Transport } from './cell.js';
 import { isSecure, PASSWORD, urlOf, USER, type Place } from './peer.js';
 import { REFERENCE, sourceNamed, viewerNamed } from './peers/all.js';
 import type { Result, Surroundings } from './result.js';
@@ -77,13 +77,19 @@ const PLAIN: Way = { transport: 'udp', ip: 'ipv4', login: 'none' };
 
 const inUrl = (address: string): string => (address.includes(':') ? `[${address}]` : address);
 
+/** Of a source that is to come by TLS or multicast nothing need be said. */
+const SOURCE_TRANSPORT: Partial<Record<Transport, { sourceTransport: string }>> = {
+  ...{ udp: { sourceTransport: 'udp' }, tcp: { sourceTransport: 'tcp' } },
+  ...{ http: { sourceTransport: 'http' }, 'http-tls': { sourceTransport: 'http' } },
+};
+
 /** The file of paths, as JSON, which is YAML. */
 function configFor(origin: Place, up: Way, down: Way, { authority }: Surroundings): string {
   const secure = isSecure(up.transport);
   const clip = {
     source: urlOf(secure ? 'rtsps' : 'rtsp', origin),
     ...(secure ? { sourceCa: authority.certificate } : {}),
-    ...(up.transport === 'udp' || up.transport === 'tcp' ? { sourceTransport: up.transport } : {}),
+    ...SOURCE_TRANSPORT[up.transport],
     ...(down.login !== 'none' && {
       readUsers: [{ name: USER, password: PASSWORD }],
       authMethods: [down.login],

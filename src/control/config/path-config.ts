@@ -10,7 +10,7 @@ import { fingerprint, httpUrl, user, type User } from './user-kinds.js';
 
 export type AuthMethod = 'basic' | 'digest';
 
-export const SOURCE_TRANSPORTS = ['auto', 'udp', 'tcp'] as const;
+export const SOURCE_TRANSPORTS = ['auto', 'udp', 'tcp', 'http'] as const;
 export type SourceTransport = (typeof SOURCE_TRANSPORTS)[number];
 
 interface Field<T> {
@@ -31,7 +31,7 @@ export const FIELDS = {
   maxViewers: field<number | undefined>(whole(1, 16_384), undefined, { live: true }),
   /** From where viewers may come; undefined: from anywhere. */
   viewers: field<readonly AddressRange[] | undefined>(list(addressRange), undefined, { live: true }),
-  /** How media comes from the source. `auto`: by UDP, within the RTSP connection where that is refused or nothing arrives. */
+  /** How media comes from the source. `auto`: by UDP, within the RTSP connection where that is refused or nothing arrives; `http`: within it, by RTSP over HTTP. */
   sourceTransport: field<SourceTransport>(choice(...SOURCE_TRANSPORTS), 'auto'),
   /** How long viewers of a live source that is lost are held while it is asked again, milliseconds; 0: they are not. */
   sourceHold: field<number>(duration(0, 3_600_000), 60_000, { live: true }),

@@ -63,8 +63,12 @@ function routeOf(config: PathConfig, asked: Asked): Route {
   return { config, place, url: withoutCredentials(fillIn(config.source, asked)) };
 }
 
+/** How a track may come; of RTSP over HTTP it is part. */
+export type MediaTransport = Exclude<SourceTransport, 'http'>;
+
 /** `auto` from a source that is asked over TLS is within TLS: what it encrypts is not to come in the clear. */
-export function transportFrom({ config, url }: Route): SourceTransport {
+export function transportFrom({ config, url }: Route): MediaTransport {
   const { sourceTransport } = config;
+  if (sourceTransport === 'http') return 'tcp';
   return sourceTransport === 'auto' && url.scheme === 'rtsps' ? 'tcp' : sourceTransport;
 }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The RTSP connection to a source: bytes in, messages up. Whatever goes wrong below ends it with one event.
 
-import { connect as connectTcp, Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import { Socket } from 'node:net';
 
-import type { SourceAddress, SourceEvents, SourceLink, SourceTrust } from '../path/ports.js';
+import type { SourceAddress, SourceEvents, SourceLink } from '../path/ports.js';
 import { RtspError } from '../rtsp/errors.js';
 import { Framer } from '../rtsp/framer.js';
 import type { RtspMessage } from '../rtsp/message.js';
@@ -12,7 +11,8 @@ import { frameOf } from '../rtsp/interleaved.js';
 import { serialize } from '../rtsp/serialize.js';
 import { plainAddress } from '../state/address.js';
 import type { HeldSockets } from './held-sockets.js';
-import { certificateFault, connectTls } from './source-tls.js';
+import { openSocket } from './source-socket.js';
+import { SourceTunnel } from './source-tunnel.js';
 
 const KEEP_ALIVE_MS = 10_000;
 /** A host name may stand for several addresses, which are tried one after the other. */
@@ -22,7 +22,7 @@ const MAX_UNSENT = 4 * 1024 * 1024;
 const MAX_UNSENT_FRAMES = 64 * 1024;
 
 export function connectSource(
-  { host, port, tls }: SourceAddress,
+  { host, port, tls, tunnel }: SourceAddress,
   events: SourceEvents,
   held?: HeldSockets,
 ): SourceLink {
@@ -30,9 +30,10 @@ export function connectSource(
     ...{ host, port, autoSelectFamilyAttemptTimeout: ATTEMPT_MS },
     ...{ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS },
   };
-  if (!tls) return new SourceConnection(connectTcp(to), events, { held });
   try {
-    return new SourceConnection(connectTls(to, tls), events, { trust: tls });
+    const open: Open = (opened) =>
+      tunnel === undefined ? openSocket(to, tls, opened) : new SourceTunnel(to, tls, tunnel, opened);
+    return new SourceConnection(open, events, tls || tunnel !== undefined ? {} : { held });
   } catch (error) {
     let closed = false;
     queueMicrotask(() => {
@@ -45,30 +46,33 @@ export function connectSource(
 /** The connection that a former process of ours had; undefined: nobody has held it. */
 export function restoreSource(name: string, events: SourceEvents, held: HeldSockets): SourceLink | undefined {
   const fd = held.take(name);
-  return fd === undefined ? undefined : new SourceConnection(new Socket({ fd }), events, { held, name });
+  return fd === undefined
+    ? undefined
+    : new SourceConnection(() => new Socket({ fd }), events, { held, name });
 }
 
+/** `opened` is called when it may be used. */
+type Open = (opened: () => void) => Socket | SourceTunnel;
+
 class SourceConnection implements SourceLink {
-  readonly #socket: Socket;
+  readonly #socket: Socket | SourceTunnel;
   readonly #events: SourceEvents;
   readonly #framer = new Framer();
   readonly #held: HeldSockets | undefined;
   #name: string | undefined;
   #closed = false;
 
-  /** `held` is left out for TLS, which no other process could go on with; `name`: it is open, and held under that name. */
+  /** `held` is left out for what no other process could go on with: TLS, a tunnel; `name`: it is open, and held under it. */
   constructor(
-    socket: Socket | TLSSocket,
+    open: Open,
     events: SourceEvents,
-    { held, name, trust }: { held?: HeldSockets | undefined; name?: string; trust?: SourceTrust },
+    { held, name }: { held?: HeldSockets | undefined; name?: string },
   ) {
     this.#events = events;
     this.#held = held;
     this.#name = name;
-    this.#socket = socket;
+    const socket = (this.#socket = open(() => this.#opened()));
     if (name !== undefined) this.#opened();
-    if (trust) socket.on('secureConnect', () => this.#secured(socket as TLSSocket, trust));
-    else socket.on('connect', () => this.#opened());
     socket.on('data', (chunk) => this.#receive(chunk));
     socket.on('error', (error) => this.#fail(oneError(error)));
     socket.on('close', () => {
@@ -80,7 +84,7 @@ class SourceConnection implements SourceLink {
   hold(): string | undefined {
     if (this.#name === undefined && this.#held && !this.#closed) {
       this.#name = this.#held.newName('source');
-      this.#held.put(this.#name, this.#socket);
+      this.#held.put(this.#name, this.#socket as Socket); // nothing else is held
     }
     return this.#name;
   }
@@ -104,16 +108,6 @@ class SourceConnection implements SourceLink {
     // Corked: we do not know yet who that is, and what waits is not for anybody else.
     if (this.#socket.writableCorked > 0) this.#socket.destroy();
     else this.#socket.destroySoon();
-  }
-
-  #secured(socket: TLSSocket, trust: SourceTrust): void {
-    const fault = certificateFault(socket, trust);
-    if (fault) {
-      this.#fail(fault);
-      return;
-    }
-    socket.uncork();
-    this.#opened();
   }
 
   #opened(): void {

@@ -2,8 +2,7 @@
 // The source of a resource as long as that lasts: its session, and what takes its place when it is lost while viewers are
 // held, or when nothing comes by UDP and it is asked for TCP (docs/lifecycle.md: reconnecting).
 
-import type { SourceTransport } from '../config/path-config.js';
-import { transportFrom, type Route } from '../config/path-table.js';
+import { transportFrom, type MediaTransport, type Route } from '../config/path-table.js';
 import type { RtspResponse } from '../rtsp/message.js';
 import type { RtspUrl } from '../rtsp/url.js';
 import type { Context } from './context.js';
@@ -39,7 +38,7 @@ export interface LastingSourceParts {
 export class LastingSource {
   session: SourceSession;
   /** How media is to come. */
-  transport: SourceTransport;
+  transport: MediaTransport;
   /** The Range of the last PLAY. */
   range: string | undefined;
   readonly #context: Context;

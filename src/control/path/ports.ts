@@ -142,6 +142,8 @@ export interface SourceAddress {
   readonly port: number;
   /** TLS; undefined: none. */
   readonly tls?: SourceTrust | undefined;
+  /** RTSP over HTTP: path and query of the resource; undefined: plain. */
+  readonly tunnel?: string | undefined;
 }
 
 /** What a source's certificate must be: signed by an authority and for its host, unless only the fingerprint is given. */

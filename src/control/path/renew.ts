@@ -3,7 +3,7 @@
 // by media and codec, for nobody tells the viewers otherwise.
 
 import type { RtspResponse } from '../rtsp/message.js';
-import type { SourceTransport } from '../config/path-config.js';
+import type { MediaTransport } from '../config/path-table.js';
 import type { Description, MediaDescription } from './description.js';
 import { Refusal } from './refusal.js';
 import type { SourceSession } from './source-session.js';
@@ -16,7 +16,7 @@ export interface RenewParts {
   readonly description: Description;
   /** By the control URL of that description. */
   readonly tracks: ReadonlyMap<string, Track>;
-  readonly transport: SourceTransport;
+  readonly transport: MediaTransport;
   readonly range: string | undefined;
   readonly setUp: (control: string, transport: string) => Promise<RtspResponse>;
   /** Nobody waits any more. */

@@ -90,10 +90,17 @@ export class SourceSession {
 
   /** Name and password are for the server that they were given for. */
   #upstreamTo(url: RtspUrl): Upstream {
-    const { source, sourceCa: authority, sourceFingerprint: fingerprint } = this.#route.config;
+    const {
+      source,
+      sourceCa: authority,
+      sourceFingerprint: fingerprint,
+      sourceTransport,
+    } = this.#route.config;
     const isOwn = (['scheme', 'host', 'port'] as const).every((part) => source.url[part] === url[part]);
     const credentials = isOwn ? credentialsOf(source.url) : undefined;
-    return new Upstream(this.#context, { url, credentials, trust: { authority, fingerprint } }, this.#gone);
+    const trust = { authority, fingerprint };
+    const tunnelled = sourceTransport === 'http';
+    return new Upstream(this.#context, { url, credentials, trust, tunnelled }, this.#gone);
   }
 
   async setUp(control: string, transport: string): Promise<RtspResponse> {

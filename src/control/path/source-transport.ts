@@ -2,7 +2,7 @@
 // How a track comes from the source (RFC 2326 12.39): by unicast, or by multicast where the source offers nothing else.
 // Ends with a pair of UDP ports that it arrives at.
 
-import type { SourceTransport } from '../config/path-config.js';
+import type { MediaTransport } from '../config/path-table.js';
 import { RtspError } from '../rtsp/errors.js';
 import type { RtspResponse } from '../rtsp/message.js';
 import { formatTransport, parseTransport, type Transport } from '../rtsp/transport.js';
@@ -18,7 +18,7 @@ import { arriveInterleaved, feedInterleaved, type Frames } from './source-interl
 export interface SourceParts {
   readonly media: MediaDescription;
   /** How it may come. */
-  readonly transport: SourceTransport;
+  readonly transport: MediaTransport;
   readonly frames: Frames;
   /** Asks the source: SETUP of the track with that Transport. Resolves with a 200. */
   readonly setUp: (transport: string) => Promise<RtspResponse>;

@@ -25,6 +25,8 @@ export interface UpstreamTarget {
   readonly credentials: SourceCredentials | undefined;
   /** For rtsps://. */
   readonly trust: SourceTrust;
+  /** It is asked by RTSP over HTTP. */
+  readonly tunnelled: boolean;
 }
 
 interface RequestOptions {
@@ -43,6 +45,7 @@ export class Upstream implements Frames {
   readonly #context: Context;
   readonly #source: RtspUrl;
   readonly #trust: SourceTrust;
+  readonly #tunnelled: boolean;
   readonly #gone: (why: Refusal) => void;
   readonly #pending: PendingRequests<Waiting>;
   readonly #login: SourceLogin;
@@ -63,9 +66,10 @@ export class Upstream implements Frames {
 
   /** `gone` is called once if the connection ends from below; not after close(). */
   constructor(context: Context, target: UpstreamTarget, gone: (why: Refusal) => void) {
-    const { url: source, credentials, trust } = target;
+    const { url: source, credentials, trust, tunnelled } = target;
     this.#source = source;
     this.#trust = trust;
+    this.#tunnelled = tunnelled;
     this.#context = context;
     this.#gone = gone;
     this.#pending = new PendingRequests(context.limits.pendingRequests);
@@ -203,9 +207,10 @@ export class Upstream implements Frames {
   #connect(): SourceLink {
     const { deadlines, limits, connect } = this.#context;
     this.#startedBy = deadlines.in(limits.startMs, () => this.#started());
-    const { host, port, scheme } = this.#source;
+    const { host, port, scheme, path, query } = this.#source;
     const tls = scheme === 'rtsps' ? this.#trust : undefined;
-    return connect({ host, port, tls }, this.#events);
+    const tunnel = this.#tunnelled ? `${path}${query === undefined ? '' : `?${query}`}` : undefined;
+    return connect({ host, port, tls, tunnel }, this.#events);
   }
 
   /** It answers, is gone, or takes so long that others need not wait for it. */

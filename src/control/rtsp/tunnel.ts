@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// RTSP over HTTP as Apple's QuickTime began it: what the client sends ("Tunnelling RTSP and RTP through HTTP", 1999).
+// RTSP over HTTP as Apple's QuickTime began it ("Tunnelling RTSP and RTP through HTTP", 1999), from both ends.
 // A GET brings the answers, a POST the requests in base64; the same x-sessioncookie says that they belong together.
 
 import { RtspError } from './errors.js';
@@ -62,6 +62,48 @@ export function tunnelRefused(status: number, message: string): string {
     `HTTP/1.0 ${status} ${REASONS[status] ?? 'Refused'}\r\nServer: rtsp-fanout\r\nConnection: close\r\n` +
     `Content-Type: text/plain\r\nContent-Length: ${body.length}\r\n\r\n${body}`
   );
+}
+
+/** Whom a client asks, and how its two requests are known to belong together. */
+export interface TunnelTarget {
+  /** `host:port` */
+  readonly authority: string;
+  /** With its query; empty: the root. */
+  readonly path: string;
+  readonly cookie: string;
+}
+
+/** What a client begins its connections with. Servers do not look at the length; all clients say this one. */
+export function tunnelRequest(
+  method: TunnelHead['method'],
+  { authority, path, cookie }: TunnelTarget,
+): string {
+  const head = [
+    `${method} ${path || '/'} HTTP/1.0`,
+    `Host: ${authority}`,
+    'User-Agent: rtsp-fanout',
+    `x-sessioncookie: ${cookie}`,
+    'Pragma: no-cache',
+    'Cache-Control: no-cache',
+    method === 'GET' ? 'Accept: application/x-rtsp-tunnelled' : 'Content-Type: application/x-rtsp-tunnelled',
+    ...(method === 'GET' ? [] : ['Content-Length: 32767', 'Expires: Sun, 9 Jan 1972 00:00:00 GMT']),
+  ];
+  return `${head.join('\r\n')}\r\n\r\n`;
+}
+
+/**
+ * The length of the head that answers a GET; undefined when more bytes are needed.
+ * @throws RtspError 502 where it is not a 200
+ */
+export function parseTunnelAnswer(bytes: Buffer): number | undefined {
+  const text = bytes.toString('latin1', 0, MAX_HEAD);
+  const end = /\r?\n\r?\n/.exec(text);
+  if (!end && text.length < MAX_HEAD) return undefined;
+  const [line = ''] = text.split(/\r?\n/, 1);
+  const status = /^HTTP\/1\.[01] ([1-5]\d\d)(?: .*)?$/.exec(line)?.[1];
+  if (!end || status === undefined) throw new RtspError(502, 'What it answers to GET is no HTTP.');
+  if (status !== '200') throw new RtspError(502, `It answers ${status} to RTSP over HTTP.`);
+  return end.index + end[0].length;
 }
 
 const WHOLE = /(?:[A-Za-z0-9+/]{4})+|[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=/y;
