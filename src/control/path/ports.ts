@@ -2,11 +2,12 @@
 // What the stories in this folder need from the outside, as interfaces. net/ and kernel/ implement them; main.ts
 // plugs them together; unit tests plug in fakes. Nothing here knows a socket, a map or a file.
 
-import type { InterleavedFrame, RtspMessage, RtspRequest, RtspResponse } from '../rtsp/message.js';
+import type { InterleavedFrame, RtspRequest, RtspResponse } from '../rtsp/message.js';
 import type { Deadlines } from '../state/deadlines.js';
 import type { Limits } from '../state/limits.js';
 import type { Tally } from '../state/tally.js';
 import type { AskHook } from './hook-port.js';
+import type { ConnectSource, SourceEvents, SourceLink } from './source-port.js';
 
 /** An IP address in its one spelling (state/address.ts; never a host name) and a UDP port, host order. */
 export interface Endpoint {
@@ -117,44 +118,7 @@ export interface TlsFiles {
 /** Rejects when the address cannot be had (in use, not ours, not allowed): one sentence for the command line. */
 export type OpenListener = (at: ListenAt, options: ListenerOptions) => Promise<Listener>;
 
-/** The RTSP connection to a source. Messages sent before it is open go out when it is. */
-export interface SourceLink {
-  send(message: RtspMessage): void;
-  /** A `$` frame; dropped where the source does not read. At most 65535 bytes. */
-  sendFrame(channel: number, payload: Buffer): void;
-  /** No event comes after this. */
-  close(): void;
-  /** As ViewerLink.hold. */
-  hold(): string | undefined;
-}
-
-export interface SourceEvents {
-  opened(local: Endpoint, remote: Endpoint): void;
-  message(message: RtspMessage): void;
-  /** A `$` frame. */
-  frame(channel: number, payload: Buffer): void;
-  /** From below, once: refused, reset, ended, or what came was not RTSP. */
-  closed(why: Error): void;
-}
-
-export interface SourceAddress {
-  readonly host: string;
-  readonly port: number;
-  /** TLS; undefined: none. */
-  readonly tls?: SourceTrust | undefined;
-  /** RTSP over HTTP: path and query of the resource; undefined: plain. */
-  readonly tunnel?: string | undefined;
-}
-
-/** What a source's certificate must be: signed by an authority and for its host, unless only the fingerprint is given. */
-export interface SourceTrust {
-  /** Name of a PEM file; undefined: the authorities that are known anyway. */
-  readonly authority: string | undefined;
-  /** SHA-256, `AB:CD:...`. */
-  readonly fingerprint: string | undefined;
-}
-
-export type ConnectSource = (to: SourceAddress, events: SourceEvents) => SourceLink;
+export type { ConnectSource, SourceAddress, SourceEvents, SourceLink, SourceTrust } from './source-port.js';
 
 /** Binds a pair; rejects when no adjacent ports are left. With `sender` it sends to that group and hears reports to it. */
 export type BindUdpPair = (sender?: MulticastSender) => Promise<UdpPair>;
