@@ -9,8 +9,9 @@
 #define FANOUT_RETRY_NS 50000ull
 /* A stream with packets parked and nobody to carry them gets a template for that, but no more often than this. */
 #define FANOUT_WAKE_NS 1000000ull
-/* A template that others overtake is lost when it has not been seen for so long, or nothing at all for FANOUT_LOST_NS. */
-#define FANOUT_OVERDUE_NS 50000000ull
+/* A template that others overtake is lost when it has not been seen for so long (they may be on another CPU, and its own be
+ * busy with something else), or nothing at all for FANOUT_LOST_NS. */
+#define FANOUT_OVERDUE_NS 500000000ull
 #define FANOUT_LOST_NS 2000000000ull
 /* XDP: a device that had no room is left alone for this long; its driver empties a queue of packets meanwhile. */
 #define FANOUT_XDP_FULL_NS 10000ull

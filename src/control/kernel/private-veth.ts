@@ -37,7 +37,8 @@ export function portOfPrivateDevice(name: string): number | undefined {
   return port === undefined ? undefined : Number(port);
 }
 
-async function command(program: string, args: readonly string[]): Promise<string> {
+/** Its output. Throws KernelError with what it said. */
+export async function command(program: string, args: readonly string[]): Promise<string> {
   try {
     return (await run(program, args)).stdout;
   } catch (error) {

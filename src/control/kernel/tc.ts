@@ -13,6 +13,7 @@ import { BpfObject, FrameProgram } from './libbpf.js';
 import { removeLeftovers } from './leftovers.js';
 import { NextHops, type NextHop } from './next-hop.js';
 import { findPredecessor, type Predecessor } from './predecessor.js';
+import { steerReceived } from './receive-steering.js';
 import { DEFAULT_PICTURES, type PictureOptions } from './picture-options.js';
 import {
   makeVeth,
@@ -60,6 +61,7 @@ export class TcDatapath implements Datapath {
   readonly #program: BpfObject;
   readonly #queue: VethPair;
   readonly #pacing: QueuePacing;
+  readonly #steering: string;
   readonly #local: VethPair;
   readonly #filters: TcFilters;
   readonly #port: number;
@@ -83,11 +85,13 @@ export class TcDatapath implements Datapath {
     options: TcOptions;
     pictures: PictureOptions;
     pacing: QueuePacing;
+    steering: string;
   }) {
     this.state = parts.state;
     this.#program = parts.program;
     this.#queue = parts.queue;
     this.#pacing = parts.pacing;
+    this.#steering = parts.steering;
     this.#local = parts.local;
     this.#filters = parts.filters;
     this.#inheritance = parts.inheritance;
@@ -141,6 +145,7 @@ export class TcDatapath implements Datapath {
       if (typeof xdp !== 'string') undo.push(() => xdp.close());
       const inheritance = predecessor && new Inheritance(state);
       const pacing = await pacingOf(queue.send);
+      const steering = await steerReceived(queue.receive);
       return new TcDatapath({
         state,
         program,
@@ -152,6 +157,7 @@ export class TcDatapath implements Datapath {
         options,
         pictures,
         pacing,
+        steering,
       });
     } catch (error) {
       for (const step of undo.reverse()) await step();
@@ -239,6 +245,7 @@ export class TcDatapath implements Datapath {
     return {
       devices: this.#filters.devices.join(' '),
       queue: `${this.#queue.send.name} (${this.#pacing})`,
+      'queue served by': this.#steering,
       'tickets out': this.state.ticketsOut(),
       'templates out': this.state.templatesOut(),
       'kernel streams': this.#streams.size,
