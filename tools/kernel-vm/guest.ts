@@ -9,7 +9,7 @@ import { type FileResult, runFile } from '../test/run-file.js';
 /** Tests whose load takes a real processor; the smaller ones of test/vm stand in for them. */
 const TOO_MUCH = ['membership.test.js', 'tc-join.test.js'];
 /** For one file: a processor is emulated some thirty times slower than it is, and may be shared. */
-const LIMIT_SECONDS = 200;
+const LIMIT_SECONDS = 400;
 
 console.log(`test-kernel: on kernel ${release()}`);
 const results: FileResult[] = [];
