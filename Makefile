@@ -112,3 +112,5 @@ dist/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h)
 wire:
 	@if command -v clang >/dev/null && command -v gcc >/dev/null && command -v bpftool >/dev/null; then \
 	$(MAKE) --silent -C tools/wire; else echo 'build: no measuring tools (they need clang, gcc and bpftool)'; fi
+	@if command -v gcc >/dev/null && [ -e /usr/include/wels/codec_api.h ]; then $(MAKE) --silent -C tools/svc; \
+	else echo 'build: no decoder of layered H.264 (it needs gcc and libopenh264-dev)'; fi

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // NAL units of one picture as RTP payloads (RFC 6184, packetization-mode 1): neighbours that fit together as a STAP-A
-// (5.7.1), one that fits as it is (5.6), one that does not as FU-As (5.8).
+// (5.7.1), one that fits as it is (5.6), one that does not as FU-As (5.8). No packet has NAL units of two layers (RFC 6190 5.1)
+// in it, so that one can be left out without the other.
+
+import { dependencyOf } from './annexb.js';
 
 const STAP_A = 24;
 const FU_A = 28;
@@ -21,7 +24,8 @@ export function packetizeH264(nals: readonly Buffer[], maxPayload: number): Buff
     size = STAP_HEADER;
   };
   for (const nal of nals) {
-    if (size + STAP_SIZE + nal.length > maxPayload) flush();
+    const isOther = group.length > 0 && dependencyOf(group[0]!) !== dependencyOf(nal);
+    if (isOther || size + STAP_SIZE + nal.length > maxPayload) flush();
     if (nal.length > maxPayload) payloads.push(...fragment(nal, maxPayload));
     else {
       group.push(nal);

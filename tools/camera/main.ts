@@ -17,6 +17,7 @@ interface Arguments {
   burst?: number;
   path: string[];
   audio: boolean;
+  layers: boolean;
   once: boolean;
   silent: boolean;
   json: boolean;
@@ -32,6 +33,7 @@ const program = new Command('camera')
       .argParser(parseListen),
   )
   .addOption(new Option('--clip <file>', 'H.264 byte stream without B pictures').default(CLIP, 'its own'))
+  .option('--layers', 'instead: eight H.264 SVC layers of 300 to 1100 kbit/s in all, no real picture', false)
   .option('--rate <n>', 'pictures per second of the clip', integer(1, 240), 25)
   .option('--payload <bytes>', 'largest RTP payload', integer(16, 65_000), 1400)
   .option('--burst <n>', 'send n video packets back to back, at the same mean rate', integer(1, 10_000))

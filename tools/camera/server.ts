@@ -9,6 +9,7 @@ import { Framer } from '../../src/control/rtsp/framer.js';
 import { response, type RtspRequest } from '../../src/control/rtsp/message.js';
 import { serialize } from '../../src/control/rtsp/serialize.js';
 import { audioTrack } from './audio.js';
+import { layeredTrack } from './layered.js';
 import { LiveSource } from './live-source.js';
 import { LiveTrack } from './live-track.js';
 import { answer, type Context, type Peer } from './requests.js';
@@ -23,6 +24,8 @@ export interface CameraOptions extends VideoOptions {
   readonly port: number;
   /** H.264 byte stream. */
   readonly clip: Buffer;
+  /** Instead of the clip: a stream of eight layers (layered.ts). */
+  readonly layers?: boolean;
   readonly audio: boolean;
   /** Paths, each a live source of its own. */
   readonly paths: readonly string[];
@@ -42,7 +45,7 @@ const MAX_UNREAD = 1 << 20;
 
 /** @throws Error when the clip or the address is no good. */
 export async function startCamera(options: CameraOptions): Promise<Camera> {
-  const { track: video, seconds } = videoTrack(options.clip, options);
+  const { track: video, seconds } = options.layers ? layeredTrack() : videoTrack(options.clip, options);
   const tracks = options.audio ? [video, audioTrack(seconds, options.once)] : [video];
   const sessions = new Sessions(options.notify ?? (() => {}));
   const context = { sources: new Map<string, LiveSource>(), sessions };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The picture track: an H.264 byte stream without B pictures, as RTP packets of one loop.
+// The picture track: an H.264 byte stream without B pictures, layered or not, as RTP packets of one loop.
 
-import { groupPictures, NAL_IDR, NAL_PPS, NAL_SPS, nalType, splitNals } from './annexb.js';
+import { groupPictures, NAL_IDR, NAL_PPS, NAL_SPS, NAL_SUBSET_SPS, nalType, splitNals } from './annexb.js';
 import { packetizeH264 } from './h264-packetizer.js';
 import { Track, type MediaPacket } from './track.js';
 
@@ -29,18 +29,25 @@ export function videoTrack(stream: Buffer, options: VideoOptions): { track: Trac
   const packets = pictures.flatMap(({ nals }, index) =>
     picturePackets(packetizeH264(nals, options.payload), index, options.rate),
   );
-  const attributes = [
-    `rtpmap:${PAYLOAD_TYPE} H264/${CLOCK_RATE}`,
-    `fmtp:${PAYLOAD_TYPE} packetization-mode=1;profile-level-id=${sps.toString('hex', 1, 4)};` +
-      `sprop-parameter-sets=${sps.toString('base64')},${pps.toString('base64')}`,
-    `framerate:${options.rate}`,
-  ];
+  const attributes = [...describeH264(first), `framerate:${options.rate}`];
   const format = { media: 'video', payloadType: PAYLOAD_TYPE, clockRate: CLOCK_RATE, attributes } as const;
   const { burst, once } = options;
   return {
     track: new Track(format, burst ? inBursts(packets, burst, seconds) : packets, seconds, once),
     seconds,
   };
+}
+
+/** RFC 6184 8.2.1, RFC 6190 7.2.1: the highest layer's profile, and the parameter sets of all layers. */
+function describeH264(nals: readonly Buffer[]): string[] {
+  const sets = nals.filter((nal) => [NAL_SPS, NAL_SUBSET_SPS, NAL_PPS].includes(nalType(nal)));
+  const top = sets.findLast((nal) => nalType(nal) === NAL_SUBSET_SPS);
+  const profile = (top ?? sets[0]!).toString('hex', 1, 4);
+  return [
+    `rtpmap:${PAYLOAD_TYPE} ${top ? 'H264-SVC' : 'H264'}/${CLOCK_RATE}`,
+    `fmtp:${PAYLOAD_TYPE} packetization-mode=1;profile-level-id=${profile};` +
+      `sprop-parameter-sets=${sets.map((set) => set.toString('base64')).join(',')}`,
+  ];
 }
 
 function picturePackets(payloads: readonly Buffer[], index: number, rate: number): MediaPacket[] {

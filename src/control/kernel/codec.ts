@@ -4,6 +4,7 @@ import { Codec } from './abi.gen.js';
 
 const BY_NAME = new Map<string, number>([
   ['H264', Codec.H264],
+  ['H264-SVC', Codec.H264],
   ['H265', Codec.H265],
   ['VP8', Codec.VP8],
   ['VP9', Codec.VP9],

@@ -20,6 +20,7 @@ const H265 = { BLA: 16, CRA: 21, VPS: 32, SPS: 33, AP: 48, FU: 49 } as const;
 
 const BEGINS = new Map<string, (payload: Buffer) => boolean>([
   ['H264', h264Begins],
+  ['H264-SVC', h264Begins], // RFC 6190: its base layer is plain H.264
   ['H265', h265Begins],
   ['VP8', vp8Begins],
   ['VP9', vp9Begins],

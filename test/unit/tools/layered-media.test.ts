@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Layered media without a socket: the SVC clip, what is left of it without its upper layers, and the made-up stream.
+import t from 'tap';
+import { readFileSync } from 'node:fs';
+import { dependencyOf, nalType } from '../../../tools/camera/annexb.js';
+import { layeredTrack } from '../../../tools/camera/layered.js';
+import type { MediaPacket, Track } from '../../../tools/camera/track.js';
+import { videoTrack } from '../../../tools/camera/video.js';
+import { cannotDecode, decodePictures, receivedPictures } from '../../../tools/svc/check.js';
+
+const CLIP = readFileSync('tools/camera/clip-svc.h264');
+const { track, seconds } = videoTrack(CLIP, { rate: 25, payload: 1200, burst: undefined, once: false });
+
+function loop(of: Track, length: number): MediaPacket[] {
+  const packets: MediaPacket[] = [];
+  for (let i = 0; of.packet(i)!.due < length; i++) packets.push(of.packet(i)!);
+  return packets;
+}
+
+/** With sequence numbers from 65500 on, so that they wrap. */
+function asRtp(packets: readonly MediaPacket[]): Buffer[] {
+  return packets.map(({ timestamp, marker, payload }, i) => {
+    const header = Buffer.from([0x80, (marker ? 0x80 : 0) | 96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+    header.writeUInt16BE((65_500 + i) & 0xffff, 2);
+    header.writeUInt32BE(timestamp, 4);
+    return Buffer.concat([header, payload]);
+  });
+}
+
+/** Of its first NAL unit, or of what it is a fragment of; undefined: a later fragment. */
+function layerOf({ payload }: MediaPacket): number | undefined {
+  const type = payload[0]! & 0x1f;
+  if (type === 24) return dependencyOf(payload.subarray(3));
+  if (type !== 28) return dependencyOf(payload);
+  return payload[1]! & 0x80
+    ? dependencyOf(Buffer.concat([Buffer.from([payload[1]! & 0x1f]), payload.subarray(2)]))
+    : undefined;
+}
+
+t.test(
+  'the SVC clip: three layers in each picture, in packets of their own, described as RFC 6190 says',
+  async (t) => {
+    t.equal(seconds, 8);
+    t.match(track.format.attributes, ['rtpmap:96 H264-SVC/90000', /profile-level-id=53.*sprop-parameter-sets=Z\S+,b\S+,b\S+,aM/]); // prettier-ignore
+    const packets = loop(track, seconds);
+    const pictures = receivedPictures(asRtp(packets));
+    t.equal(pictures.length, 199);
+    t.same([...new Set(pictures.map(({ top }) => top))], [2]);
+    t.ok(pictures.every(({ isWhole, isContinuous }) => isWhole && isContinuous));
+    t.equal(pictures.filter(({ isIdr }) => isIdr).length, 7);
+    const temporal = new Set(
+      pictures.flatMap(({ nals }) => nals.filter((nal) => nalType(nal) === 20).map((nal) => nal[3]! >> 5)),
+    );
+    t.same([...temporal].sort(), [0, 1, 2]);
+    for (const picture of pictures)
+      for (const nal of picture.nals)
+        if (nalType(nal) === 20 && dependencyOf(nal) === 0) t.fail('an extension of layer 0');
+  },
+);
+
+t.test('a gap is seen, and a picture without its end', async (t) => {
+  const rtp = asRtp(loop(track, 1));
+  const missing = rtp.toSpliced(30, 1);
+  t.equal(receivedPictures(missing).filter(({ isContinuous }) => !isContinuous).length, 1);
+  const unmarked = rtp.filter((packet) => !(packet[1]! & 0x80));
+  t.notOk(receivedPictures(unmarked).some(({ isWhole }) => isWhole));
+});
+
+t.test(
+  'OpenH264 decodes it with and without its upper layers, and tells damage',
+  { skip: cannotDecode() ?? false },
+  async (t) => {
+    const pictures = receivedPictures(asRtp(loop(track, seconds)));
+    for (const [top, width] of [
+      [2, 640],
+      [1, 320],
+      [0, 160],
+    ] as const) {
+      const thinned = pictures.map(({ nals }) => ({ nals: nals.filter((nal) => dependencyOf(nal) <= top) }));
+      const decoded = decodePictures(thinned);
+      t.equal(decoded.length, pictures.length);
+      t.ok(
+        decoded.every((one) => one.state === 0 && one.width === width),
+        `up to layer ${top}: ${width} wide`,
+      );
+    }
+    const damaged = pictures.filter((_, i) => i !== 36); // others refer to it
+    t.ok(
+      decodePictures(damaged).some(({ state }) => state !== 0),
+      'a missing picture is noticed',
+    );
+  },
+);
+
+t.test('the made-up stream: eight layers of 300 to 1100 kbit/s in all, 271 packets/s', async (t) => {
+  const { track, seconds } = layeredTrack();
+  const packets = loop(track, seconds);
+  t.equal(Math.round(packets.length / seconds), 271);
+  const bits = Array.from({ length: 8 }, () => 0);
+  let layer = 0;
+  for (const packet of packets) {
+    layer = layerOf(packet) ?? layer;
+    if (layerOf(packet) === 0 && packet.payload[0]! % 32 === 5) layer = 0;
+    bits[layer]! += (packet.payload.length + 12) * 8;
+  }
+  let sum = 0;
+  const cumulative = bits.map((of) => (sum += of / seconds / 1000));
+  for (const [i, wanted] of [300, 400, 500, 600, 800, 900, 1000, 1100].entries())
+    t.ok(Math.abs(cumulative[i]! / wanted - 1) < 0.01, `up to layer ${i}: ${cumulative[i]} kbit/s`);
+  const pictures = receivedPictures(asRtp(packets));
+  t.equal(pictures.length, 24);
+  t.ok(pictures.every(({ isWhole, top }) => isWhole && top === 7));
+});
