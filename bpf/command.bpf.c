@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <linux/bpf.h>
 #include <linux/errno.h>
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #include "maps.h"

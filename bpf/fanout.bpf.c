@@ -240,7 +240,7 @@ int tc_ingress(struct __sk_buff *skb)
 	struct packet p = {};
 	__u64 now;
 
-	if (!g || !is_ours(skb, &p))
+	if (!g || is_surely_not_ours(skb, g) || !is_ours(skb, &p))
 		return TC_ACT_UNSPEC;
 	s = stream_at(p.stream);
 	if (!s || s->state != FANOUT_STREAM_OPEN)

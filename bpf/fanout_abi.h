@@ -341,7 +341,8 @@ struct fanout_global {
 	__u32 xdp_ifindex;                  /* control plane: the sending end of XDP's private veth; 0: all is TC's */
 	__u64 pass_ns;                      /* datapath: the last pass of any template */
 	__u32 park_hint;                    /* datapath, atomic: where a free entry of `parked` is looked for; wraps */
-	__u32 pad2;
+	__u16 first_port;                   /* command program: no stream has ever listened on a port below this one, host order */
+	__u16 last_port;                    /* ... nor above this one; 0: none has listened */
 	__u32 passes[FANOUT_ROOMS];         /* datapath, atomic: passes of templates from each queue; wraps */
 	__u64 drops[FANOUT_DROP_MAX];       /* datapath, atomic */
 };

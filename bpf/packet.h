@@ -199,6 +199,29 @@ static __always_inline __u32 kind_of(struct __sk_buff *skb, const struct packet 
 	return type >= 192 && type <= 223 ? FANOUT_RTCP : FANOUT_RTP;
 }
 
+/* Nearly all that comes by on a busy device: what can be told from the first bytes, before anything else is done, to be none of
+ * ours. Not all of it: is_ours has the last word. */
+static __always_inline bool is_surely_not_ours(const struct __sk_buff *skb, const struct fanout_global *g)
+{
+	const void *end = (const void *)(long)skb->data_end;
+	const struct ethhdr *eth = (const void *)(long)skb->data;
+	const struct ipv6hdr *v6 = (const void *)(eth + 1);
+	const struct iphdr *v4 = (const void *)(eth + 1);
+	const struct udphdr *udp = (const void *)(v4 + 1);
+	__u16 port;
+
+	if ((const void *)(udp + 1) > end)
+		return false;
+	if (eth->h_proto == bpf_htons(ETH_P_IPV6))
+		return v6->nexthdr == IPPROTO_TCP;
+	if (eth->h_proto != bpf_htons(ETH_P_IP) || v4->ihl != sizeof(*v4) / 4)
+		return false;
+	if (v4->protocol != IPPROTO_UDP)
+		return true;
+	port = bpf_ntohs(udp->dest);
+	return port < g->first_port || port > g->last_port;
+}
+
 /* Whether the datagram is addressed to one of our streams: then `p` is filled, p->fault says what is wrong with it.
  * Touches nothing. */
 static __always_inline bool is_ours(struct __sk_buff *skb, struct packet *p)

@@ -29,12 +29,26 @@ static __always_inline void listen_key(struct fanout_listen_key *key, const __u8
 	key->pad = 0;
 }
 
+/* What comes to other ports need not be looked at (packet.h). */
+static __always_inline void note_port(__u16 port)
+{
+	struct fanout_global *g = the_global();
+
+	if (!g)
+		return;
+	if (!g->last_port || port < g->first_port)
+		g->first_port = port;
+	if (port > g->last_port)
+		g->last_port = port;
+}
+
 static __always_inline int listen_on(const struct fanout_stream *s, __u32 stream, __be16 port, __u32 kind)
 {
 	struct fanout_listen_key key;
 	struct fanout_listen value = { .stream = stream, .kind = kind };
 
 	listen_key(&key, s->local, port);
+	note_port(bpf_ntohs(port));
 	return bpf_map_update_elem(&listen, &key, &value, BPF_NOEXIST);
 }
 

@@ -204,7 +204,8 @@ export const Global = {
   xdpIfindex: 44,
   passNs: 48,
   parkHint: 56,
-  pad2: 60,
+  firstPort: 60,
+  lastPort: 62,
   passes: 64,
   drops: 72,
 } as const;
