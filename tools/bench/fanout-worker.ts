@@ -65,12 +65,14 @@ const operations: { [K in Operation]: (request: Asked<K>) => Promise<Told<K>> } 
   },
 
   async counters() {
+    // First: once it says that nothing is under way, whatever is read after it is final.
+    const facts = datapath.facts();
     const each = viewers.map((viewer) => viewer.counters());
     const packets = each.map((counters) => counters.packets);
     return {
       stream: stream.counters(),
       drops: datapath.drops().filter(({ count }) => count > 0),
-      facts: datapath.facts(),
+      facts,
       viewers: {
         least: packets.reduce((a, b) => Math.min(a, b), Infinity),
         most: packets.reduce((a, b) => Math.max(a, b), 0),
