@@ -91,10 +91,11 @@ const clientTrack = row<ClientTrackRow>({
 export const CLIENTS = list(
   row<ClientRow>({
     id: COUNT,
+    role: oneOf('viewer', 'publisher'),
     address: TEXT,
     port: COUNT,
     stream: TEXT,
-    state: oneOf('ready', 'waiting', 'playing', 'paused'),
+    state: oneOf('announced', 'ready', 'waiting', 'playing', 'publishing', 'paused'),
     since: TEXT,
     session: TEXT,
     tracks: list(clientTrack),
@@ -126,6 +127,7 @@ export const STREAMS = list(
     path: TEXT,
     state: oneOf('connecting', 'ready', 'playing', 'reconnecting', 'ending'),
     upstream: TEXT,
+    publisher: orNull(COUNT),
     viewers: COUNT,
     own: { type: 'boolean' },
     position: orNull(NUMBER),

@@ -2,17 +2,19 @@
 // What the API and proxyctl show: plain JSON-able rows. Produced by path/read-model.ts; nothing here has behaviour.
 // Packets and bytes are RTP packets and their UDP payload; times called `since` are ISO 8601, UTC.
 
-/** One session of one viewer. */
+/** One session of one viewer, or what a publisher publishes. */
 export interface ClientRow {
   /** What `kick` takes: 1, 2, 3 … in order of arrival, never reused while the process lives. */
   readonly id: number;
+  readonly role: 'viewer' | 'publisher';
   /** The viewer's address and the TCP port of the RTSP connection that opened the session. */
   readonly address: string;
   readonly port: number;
   /** Path (and query) of the stream, as in `StreamRow.path`. */
   readonly stream: string;
-  /** `ready`: set up, never played; `waiting`: plays, but a track is held back until a picture begins; `paused`: has played. */
-  readonly state: 'ready' | 'waiting' | 'playing' | 'paused';
+  /** `ready`: set up, never played; `waiting`: plays, but a track is held back until a picture begins; `paused`: has played.
+   * Of a publisher: `announced`, `ready`, `publishing`, `paused`. */
+  readonly state: 'announced' | 'ready' | 'waiting' | 'playing' | 'publishing' | 'paused';
   /** When the session was opened. */
   readonly since: string;
   /** Our RTSP session identifier, as the viewer knows it. */
@@ -33,14 +35,14 @@ export interface ClientTrackRow {
   readonly group: string | null;
   /** Who makes its copies; null while nothing is sent (ready, paused). */
   readonly servedBy: 'kernel' | 'userspace' | null;
-  /** Sent since the session's first PLAY, pauses included. */
+  /** Sent since the session's first PLAY, pauses included; of a publisher's track: received. */
   readonly packets: number;
   readonly bytes: number;
   /** Copies that were not sent. */
   readonly drops: number;
   /** Of an interleaved track; null: it is none. */
   readonly queue: ClientQueueRow | null;
-  /** What its last receiver report said; null until there is one. */
+  /** What its last receiver report said; null until there is one. Of a publisher's track: what we have seen since it began. */
   readonly loss: ClientLossRow | null;
   /** What its extended reports (RFC 3611) said last; null: it sends none. */
   readonly extended: ClientExtendedRow | null;
@@ -123,6 +125,8 @@ export interface StreamRow {
   readonly state: 'connecting' | 'ready' | 'playing' | 'reconnecting' | 'ending';
   /** `address:port` of the source's RTSP connection, or its host name until it is connected. */
   readonly upstream: string;
+  /** The publisher that it comes from, by its `ClientRow.id`; null: there is none, or its source is asked for it. */
+  readonly publisher: number | null;
   /** Sessions of viewers, playing or not. */
   readonly viewers: number;
   /** One viewer's, because it has paused or sought: others of the path have another. */
@@ -168,7 +172,7 @@ export interface StreamLayersRow {
 export interface PathRow {
   /** As the file names it; `*` is everything else, and an empty one our root, where the command line named a source's URL. */
   readonly name: string;
-  /** With its variables, without credentials. */
+  /** With its variables, without credentials; or `publish`. */
   readonly source: string;
   /** Streams that are open by it; a pattern may have several. */
   readonly streams: number;
@@ -205,7 +209,8 @@ export interface ProxyView {
   streams(): StreamRow[];
   paths(): PathRow[];
   status(): StatusRow;
-  /** Ends that viewer's session as if it had vanished: it gets an RTCP BYE, its connection is closed. False: no such id. */
+  /** Ends that viewer's session as if it had vanished: it gets an RTCP BYE, its connection is closed; a publisher's just so.
+   * False: no such id. */
   kick(id: number): boolean;
   /** Ends every session and every upstream session. Answers how many viewers that were. */
   flush(): number;

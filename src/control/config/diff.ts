@@ -4,6 +4,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { FIELDS, type FieldName, type PathConfig } from './path-config.js';
 import type { PathTable, Route } from './path-table.js';
+import { PUBLISH } from './source-template.js';
 
 const LASTING = (Object.keys(FIELDS) as FieldName[]).filter((name) => !FIELDS[name].live);
 
@@ -11,8 +12,7 @@ const LASTING = (Object.keys(FIELDS) as FieldName[]).filter((name) => !FIELDS[na
 export function sameSource(a: Route, b: Route): boolean {
   return (
     sameUrl(a, b) &&
-    a.config.source.url.user === b.config.source.url.user &&
-    a.config.source.url.password === b.config.source.url.password &&
+    isDeepStrictEqual(serverOf(a), serverOf(b)) &&
     LASTING.every((name) => isDeepStrictEqual(a.config[name], b.config[name]))
   );
 }
@@ -20,6 +20,13 @@ export function sameSource(a: Route, b: Route): boolean {
 /** The same template gives the same URL but for a trailing slash, which is passed on as the viewer writes it. */
 function sameUrl(a: Route, b: Route): boolean {
   return isDeepStrictEqual(a.url, b.url) || isDeepStrictEqual(a.config.source, b.config.source);
+}
+
+/** With credentials, which are not in the route's URL; undefined: a publisher's. */
+function serverOf({ config: { source } }: Route): object | undefined {
+  if (source === PUBLISH) return undefined;
+  const { user, password } = source.url;
+  return { user, password };
 }
 
 export interface PathChanges {

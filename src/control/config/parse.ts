@@ -3,11 +3,18 @@
 
 import { RtspError } from '../rtsp/errors.js';
 import { text, type Kind } from './kinds.js';
-import { DEFAULTS, FIELDS, type FieldName, type PathConfig, type PathSettings } from './path-config.js';
+import {
+  DEFAULTS,
+  FIELDS,
+  type FieldName,
+  type PathConfig,
+  type PathSettings,
+  type PathSort,
+} from './path-config.js';
 import { findRoute, type PathTable } from './path-table.js';
 import { climbs } from './pattern.js';
 import { readYaml } from './read-yaml.js';
-import { parseSourceTemplate } from './source-template.js';
+import { parseSourceTemplate, PUBLISH, type PathSource } from './source-template.js';
 import { Faults, type Entry, type Fault, type Value } from './value.js';
 
 export type Parsed = { readonly table: PathTable } | { readonly faults: readonly Fault[] };
@@ -55,13 +62,36 @@ function readPath(
   const settings = readSettings(entries, faults);
   const source = entries.get('source');
   if (!source) return faults.add(line, `path ${name}: its source is missing`);
-  const url = text(source.value, 'source', faults);
-  if (url === undefined) return undefined;
+  const from = readSource(name, source, faults);
+  if (from === undefined) return undefined;
+  refuseUseless(entries, from === PUBLISH ? 'published' : 'pulled', faults);
+  const config: PathConfig = { ...defaults, ...settings, name, source: from };
+  if (!config.onDemand && from !== PUBLISH && starsOf(name) > 0)
+    return faults.add(
+      entries.get('onDemand')?.line ?? line,
+      `path ${name}: a pattern is always on demand (onDemand: true), for it names no path in particular`,
+    );
+  return config;
+}
+
+function readSource(name: string, { line, value }: Entry, faults: Faults): PathSource | undefined {
+  const url = text(value, 'source', faults);
+  if (url === undefined || url === PUBLISH) return url;
   try {
-    return { ...defaults, ...settings, name, source: parseSourceTemplate(url, starsOf(name)) };
+    return parseSourceTemplate(url, starsOf(name));
   } catch (error) {
     if (!(error instanceof RtspError)) throw error;
-    return faults.add(source.line, `source: ${error.message.replace(/\.$/, '')}`);
+    return faults.add(line, `source: ${error.message.replace(/\.$/, '')}`);
+  }
+}
+
+/** A key that would have no effect on this sort of path. */
+function refuseUseless(entries: Entries, sort: PathSort, faults: Faults): void {
+  for (const [key, { line }] of entries) {
+    const only = FIELDS[key as FieldName]?.only;
+    if (only === undefined || only === sort) continue;
+    const whose = only === 'published' ? 'is publish' : 'is a URL';
+    faults.add(line, `${key} is for paths whose source ${whose}`);
   }
 }
 

@@ -5,7 +5,7 @@
 import type { AddressRange } from '../state/address-range.js';
 import { POLICIES, type PolicyName } from '../layers/policy.js';
 import { addressRange, choice, duration, flag, list, text, whole, type Kind } from './kinds.js';
-import type { SourceTemplate } from './source-template.js';
+import type { PathSource } from './source-template.js';
 import { fingerprint, httpUrl, user, type User } from './user-kinds.js';
 
 export type AuthMethod = 'basic' | 'digest';
@@ -13,16 +13,29 @@ export type AuthMethod = 'basic' | 'digest';
 export const SOURCE_TRANSPORTS = ['auto', 'udp', 'tcp', 'http'] as const;
 export type SourceTransport = (typeof SOURCE_TRANSPORTS)[number];
 
+/** `never`: a second publisher is refused; `same-address`: it replaces the first if it comes from its address. */
+export const TAKE_OVERS = ['never', 'same-address', 'always'] as const;
+export type TakeOver = (typeof TAKE_OVERS)[number];
+
+/** Of paths whose source is asked, or of those that wait for a publisher. */
+export type PathSort = 'pulled' | 'published';
+
 interface Field<T> {
   readonly kind: Kind<T>;
   /** Where the key is not given. */
   readonly fallback: T;
   /** A reload with another value applies to the viewers that are there; otherwise they are ended. */
   readonly live: boolean;
+  /** The only sort of paths that it says something about; undefined: both. */
+  readonly only: PathSort | undefined;
 }
 
-function field<T>(kind: Kind<T>, fallback: T, { live = false } = {}): Field<T> {
-  return { kind, fallback, live };
+function field<T>(
+  kind: Kind<T>,
+  fallback: T,
+  { live = false, only }: { live?: boolean; only?: PathSort } = {},
+): Field<T> {
+  return { kind, fallback, live, only };
 }
 
 /** Only what has an effect stands here: a key that does nothing is refused as unknown. */
@@ -32,15 +45,25 @@ export const FIELDS = {
   /** From where viewers may come; undefined: from anywhere. */
   viewers: field<readonly AddressRange[] | undefined>(list(addressRange), undefined, { live: true }),
   /** How media comes from the source. `auto`: by UDP, within the RTSP connection where that is refused or nothing arrives; `http`: within it, by RTSP over HTTP. */
-  sourceTransport: field<SourceTransport>(choice(...SOURCE_TRANSPORTS), 'auto'),
+  sourceTransport: field<SourceTransport>(choice(...SOURCE_TRANSPORTS), 'auto', { only: 'pulled' }),
   /** How long viewers of a live source that is lost are held while it is asked again, milliseconds; 0: they are not. */
   sourceHold: field<number>(duration(0, 3_600_000), 60_000, { live: true }),
   /** Sessions at a recorded source that are one viewer's, because it has paused or sought; 0: nobody can. */
-  ownSessions: field<number>(whole(0, 1000), 8, { live: true }),
+  ownSessions: field<number>(whole(0, 1000), 8, { live: true, only: 'pulled' }),
   /** For rtsps://: file of authorities (PEM) that may have signed the source's certificate; undefined: those that Node knows. */
-  sourceCa: field<string | undefined>(text, undefined),
+  sourceCa: field<string | undefined>(text, undefined, { only: 'pulled' }),
   /** SHA-256 of the certificate itself. */
-  sourceFingerprint: field<string | undefined>(fingerprint, undefined),
+  sourceFingerprint: field<string | undefined>(fingerprint, undefined, { only: 'pulled' }),
+  /** Connected to when somebody watches; false: from the start on, and again whenever it is lost. */
+  onDemand: field<boolean>(flag, true, { live: true, only: 'pulled' }),
+  /** From where a publisher may come; undefined: from anywhere. */
+  publishers: field<readonly AddressRange[] | undefined>(list(addressRange), undefined, {
+    ...{ live: true, only: 'published' },
+  }),
+  /** Who may publish; undefined: anybody, unless the hook says otherwise. */
+  publishUsers: field<readonly User[] | undefined>(list(user), undefined, { live: true, only: 'published' }),
+  /** What a second publisher may do. */
+  takeOver: field<TakeOver>(choice(...TAKE_OVERS), 'same-address', { live: true, only: 'published' }),
   /** Who may watch; undefined: anybody, unless the hook says otherwise. */
   readUsers: field<readonly User[] | undefined>(list(user), undefined, { live: true }),
   /** URL that is asked about everybody who is not among the users. */
@@ -66,7 +89,7 @@ export type PathSettings = { readonly [Name in FieldName]: Fields[Name]['fallbac
 export interface PathConfig extends PathSettings {
   /** As the file names it, without a leading `/`; a pattern where there is a `*` in it. */
   readonly name: string;
-  readonly source: SourceTemplate;
+  readonly source: PathSource;
 }
 
 export const DEFAULTS = Object.fromEntries(

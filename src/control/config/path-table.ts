@@ -2,18 +2,34 @@
 // Which path of the configuration a viewer's URL means, and where its source is. Exact names come first, then patterns in
 // the order of the file.
 
-import { parsePlace, placeOf, withoutCredentials, type Place, type RtspUrl } from '../rtsp/url.js';
+import {
+  parsePlace,
+  parseRtspUrl,
+  placeOf,
+  withoutCredentials,
+  type Place,
+  type RtspUrl,
+} from '../rtsp/url.js';
 import type { PathConfig, SourceTransport } from './path-config.js';
 import { climbs, matchPattern } from './pattern.js';
-import { fillIn, usesQuery, type Asked } from './source-template.js';
+import { fillIn, PUBLISH, usesQuery, type Asked, type SourceTemplate } from './source-template.js';
 
 /** What a viewer's URL stands for. */
 export interface Route {
   readonly config: PathConfig;
   /** Path and query as viewers name it (url.ts, placeOf): the resource's key. */
   readonly place: string;
-  /** At the source; without credentials. */
+  /** At the source, without credentials. Of a published path: as the publisher names it, once there is one. */
   readonly url: RtspUrl;
+}
+
+/** Its source is asked for it. */
+export interface PulledRoute extends Route {
+  readonly config: PathConfig & { readonly source: SourceTemplate };
+}
+
+export function isPulled(route: Route): route is PulledRoute {
+  return route.config.source !== PUBLISH;
 }
 
 export interface PathTable {
@@ -22,6 +38,8 @@ export interface PathTable {
   /** What our root (`/`) stands for; undefined: a path of its own like any other. */
   readonly root?: Place | undefined;
 }
+
+const NOWHERE = parseRtspUrl('rtsp://publisher');
 
 /** Undefined: there is no such path. */
 export function findRoute({ paths, root }: PathTable, viewer: Place): Route | undefined {
@@ -55,12 +73,14 @@ function isRoot({ path, query }: Place): boolean {
 
 function routeOf(config: PathConfig, asked: Asked): Route {
   const { path, query } = asked;
-  const own = usesQuery(config.source) ? query : undefined;
+  const { source } = config;
+  const own = source !== PUBLISH && usesQuery(source) ? query : undefined;
   const place = placeOf({
     path: own === undefined ? `/${path}`.replace(/\/+$/, '') : `/${path}`,
     query: own,
   });
-  return { config, place, url: withoutCredentials(fillIn(config.source, asked)) };
+  const url = source === PUBLISH ? { ...NOWHERE, ...parsePlace(place) } : fillIn(source, asked);
+  return { config, place, url: withoutCredentials(url) };
 }
 
 /** How a track may come; of RTSP over HTTP it is part. */

@@ -13,6 +13,11 @@ export interface SourceTemplate {
   readonly variable: boolean;
 }
 
+/** In the place of a URL: a publisher brings it (RFC 2326 10.3, 10.11), nobody is asked for it. */
+export const PUBLISH = 'publish';
+
+export type PathSource = SourceTemplate | typeof PUBLISH;
+
 /** What a viewer asked for. */
 export interface Asked {
   /** Without the leading `/`. */

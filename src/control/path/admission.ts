@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who may watch a path. Asked before anything is asked of its source.
+// Who may watch a path, and who may publish it. Asked before anything is asked of its source, or opened for it.
 
 import type { PathConfig } from '../config/path-config.js';
 import type { Route } from '../config/path-table.js';
 import { inRange } from '../state/address-range.js';
 import type { AccessRule } from './authentication.js';
-import type { Claim } from './hook-question.js';
+import type { Action, Claim } from './hook-question.js';
 import { Refusal } from './refusal.js';
 import type { Story } from './request.js';
 import type { Watched } from './watched.js';
@@ -20,27 +20,45 @@ export async function admit(
 ): Promise<void> {
   if (!mayWatch(config, link.remote.address))
     throw new Refusal(403, 'viewers may not come from this address');
-  const rule = readRule(config);
+  const rule = ruleFor('read', config);
   if (rule) await authentication.check({ link, request, url, established, place }, rule);
 }
 
-const RULES = new WeakMap<PathConfig, AccessRule>();
+/** As admit(), of who publishes. */
+export async function admitPublisher(
+  { authentication }: Pick<Story, 'authentication'>,
+  { link, request, url, established = false }: Asking,
+  { config, place }: Route,
+): Promise<void> {
+  if (!mayPublish(config, link.remote.address))
+    throw new Refusal(403, 'publishers may not come from this address');
+  const rule = ruleFor('publish', config);
+  if (rule) await authentication.check({ link, request, url, established, place }, rule);
+}
 
-/** Undefined: anybody may watch. */
-function readRule(config: PathConfig): AccessRule | undefined {
-  const { readUsers, authHook: hook, authMethods, authRealm: realm } = config;
-  if (!readUsers && hook === undefined) return undefined;
-  const rule = RULES.get(config) ?? {
-    ...{ action: 'read', realm, hook, methods: authMethods && new Set(authMethods) },
-    users: new Map(readUsers?.map(({ name, password }) => [name, password])),
+const RULES = { read: new WeakMap<PathConfig, AccessRule>(), publish: new WeakMap<PathConfig, AccessRule>() };
+
+/** Undefined: anybody may. */
+function ruleFor(action: Action, config: PathConfig): AccessRule | undefined {
+  const { readUsers, publishUsers, authHook: hook, authMethods, authRealm: realm } = config;
+  const users = action === 'read' ? readUsers : publishUsers;
+  if (!users && hook === undefined) return undefined;
+  const rule = RULES[action].get(config) ?? {
+    ...{ action, realm, hook, methods: authMethods && new Set(authMethods) },
+    users: new Map(users?.map(({ name, password }) => [name, password])),
   };
-  RULES.set(config, rule);
+  RULES[action].set(config, rule);
   return rule;
 }
 
 /** What a reload may change for viewers who are there. */
 export function mayWatch({ viewers }: PathConfig, address: string): boolean {
   return viewers === undefined || viewers.some((range) => inRange(range, address));
+}
+
+/** As mayWatch(), for publishers. */
+export function mayPublish({ publishers }: PathConfig, address: string): boolean {
+  return publishers === undefined || publishers.some((range) => inRange(range, address));
 }
 
 /** For one more. @throws Refusal 503 */

@@ -26,6 +26,7 @@ import type {
   Random,
   ViewerLink,
 } from './ports.js';
+import type { Publications } from './publications.js';
 import type { Session } from './session.js';
 import type { ViewerTrack } from './viewer-track.js';
 
@@ -53,6 +54,7 @@ export interface Context {
   readonly sessions: SessionTable<Session>;
   /** The sessions that depend on each viewer's connection. */
   readonly links: Map<ViewerLink, Set<Session>>;
+  readonly publications: Publications;
   readonly destinations: Destinations<ViewerTrack>;
   /** Whose packets are interleaved on which channels. */
   readonly channels: Channels<ViewerLink, ViewerTrack>;

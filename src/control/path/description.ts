@@ -64,15 +64,20 @@ export function readDescription(url: string, response: RtspResponse): Descriptio
 /** @throws Refusal 502 */
 export function descriptionOf(sdp: string, base: string): Description {
   try {
-    const { control, live, range, media } = describeSdp(sdp);
-    // Players hang the tracks' relative URLs on the session's own where it has one: so do servers, so do we.
-    const aggregate = resolveControl(base, control);
-    return { sdp, base, aggregate, live, range, media: media.map((m) => readMedia(m, aggregate)) };
+    return parseDescription(sdp, base);
   } catch (error) {
     if (error instanceof SdpError || error instanceof RtspError)
       throw new Refusal(502, `the source's description cannot be used: ${error.message}`);
     throw error;
   }
+}
+
+/** @throws SdpError, RtspError */
+export function parseDescription(sdp: string, base: string): Description {
+  const { control, live, range, media } = describeSdp(sdp);
+  // Players hang the tracks' relative URLs on the session's own where it has one: so do servers, so do we.
+  const aggregate = resolveControl(base, control);
+  return { sdp, base, aggregate, live, range, media: media.map((m) => readMedia(m, aggregate)) };
 }
 
 /** A header field that holds a usable absolute URL (some servers put a relative one there). */

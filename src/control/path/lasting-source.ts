@@ -2,7 +2,7 @@
 // The source of a resource as long as that lasts: its session, and what takes its place when it is lost while viewers are
 // held, or when nothing comes by UDP and it is asked for TCP (docs/lifecycle.md: reconnecting).
 
-import { transportFrom, type MediaTransport, type Route } from '../config/path-table.js';
+import { transportFrom, type MediaTransport, type PulledRoute } from '../config/path-table.js';
 import type { RtspResponse } from '../rtsp/message.js';
 import type { RtspUrl } from '../rtsp/url.js';
 import type { Context } from './context.js';
@@ -19,11 +19,13 @@ export interface LastingSourceParts {
   readonly path: string;
   readonly url: string;
   /** A reload may change what does not concern the source. */
-  readonly route: () => Route;
+  readonly route: () => PulledRoute;
   readonly tracks: ReadonlyMap<string, Track>;
   readonly play: SourcePlay;
   /** Sessions of viewers. */
   readonly viewers: () => number;
+  /** It is wanted without a viewer as well. */
+  readonly kept: () => boolean;
   /** It takes newcomers: only then those who are there are held. */
   readonly open: () => boolean;
   readonly ended: () => boolean;
@@ -114,9 +116,9 @@ export class LastingSource {
 
   /** From below: the source is gone. Viewers of a live one are held and it is asked anew; others are told and closed. */
   #lost(why: Refusal): void {
-    const { path: resource, viewers, ended, route, gone } = this.#parts;
+    const { path: resource, viewers, kept, ended, route, gone } = this.#parts;
     if (ended() || this.#renewal) return;
-    const held = viewers() > 0 && this.#canRenew();
+    const held = (viewers() > 0 || kept()) && this.#canRenew();
     if (viewers() > 0 || this.session.id !== undefined)
       this.#context.log.warn({ resource, viewers: viewers(), held, why: why.message }, 'the source is gone');
     this.session.close(why);
@@ -181,8 +183,8 @@ export class LastingSource {
 
   /** UDP is not let through, it seems: the source is asked anew, for TCP. */
   #nothingCame(): void {
-    const { path: resource, viewers, route } = this.#parts;
-    if (this.transport !== 'auto' || viewers() === 0) return;
+    const { path: resource, viewers, kept, route } = this.#parts;
+    if (this.transport !== 'auto' || (viewers() === 0 && !kept())) return;
     this.transport = 'tcp';
     const why = new Refusal(504, 'nothing came from the source by UDP');
     this.#context.log.warn({ resource }, 'nothing came by UDP: the source is asked for TCP');

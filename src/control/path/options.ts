@@ -3,16 +3,19 @@
 // viewers keep their sessions alive with; parameters there are none.
 
 import { response, type RtspResponse } from '../rtsp/message.js';
-import { PUBLIC, type Ask, type Story } from './request.js';
+import { awaitsPublishers } from './record.js';
+import { PUBLIC, PUBLIC_WITH_PUBLISHING, type Ask, type Story } from './request.js';
 
-export function options(_story: Story, { session }: Ask): RtspResponse {
-  return response(200, [['Public', PUBLIC], ...sessionField(session)]);
+export function options({ paths }: Story, ask: Ask): RtspResponse {
+  const methods = awaitsPublishers(paths.table, ask.url) ? PUBLIC_WITH_PUBLISHING : PUBLIC;
+  return response(200, [['Public', methods], ...sessionField(ask)]);
 }
 
-export function keepAlive(_story: Story, { session }: Ask): RtspResponse {
-  return response(200, sessionField(session));
+export function keepAlive(_story: Story, ask: Ask): RtspResponse {
+  return response(200, sessionField(ask));
 }
 
-function sessionField(session: Ask['session']): [string, string][] {
-  return session ? [['Session', session.header]] : [];
+function sessionField({ session, publication }: Ask): [string, string][] {
+  const header = session?.header ?? publication?.header;
+  return header === undefined ? [] : [['Session', header]];
 }

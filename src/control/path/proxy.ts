@@ -13,10 +13,12 @@ import { DEFAULT_LIMITS, type Limits } from '../state/limits.js';
 import { MulticastAddresses, type MulticastNetwork } from '../state/multicast-addresses.js';
 import { SessionTable } from '../state/session-table.js';
 import { Tally } from '../state/tally.js';
+import { AlwaysOn } from './always-on.js';
 import { Authentication } from './authentication.js';
 import { nowMs, type Context } from './context.js';
 import type { Datapath, Endpoint, ListenAt, Listener, Log, Notebook, Random, Surroundings } from './ports.js';
-import { clientRow, pathRows, statusRow, streamRow } from './read-model.js';
+import { Publications } from './publications.js';
+import { clientRow, pathRows, publisherRow, statusRow, streamRow } from './read-model.js';
 import { NO_NOTEBOOK, recordsOf, type ProxyRecord, type Records, type SessionRecord } from './records.js';
 import { reload } from './reload.js';
 import { Requests, type Story } from './request.js';
@@ -74,6 +76,7 @@ class FanOutProxy implements Proxy {
   readonly #options: ProxyOptions;
   readonly #story: Story;
   readonly #startedMs: number;
+  readonly #alwaysOn: AlwaysOn;
   #listener: Listener | undefined;
   #stopTimer: (() => void) | undefined;
   #summary: Deadline | undefined;
@@ -87,6 +90,7 @@ class FanOutProxy implements Proxy {
       resources: new Resources(context),
       authentication: new Authentication(context),
     };
+    this.#alwaysOn = new AlwaysOn(context, this.#story.resources);
     this.#startedMs = nowMs(options.clock);
   }
 
@@ -99,6 +103,7 @@ class FanOutProxy implements Proxy {
     this.#listener = await openListener(listen, { requests, deadlines, limits, refused, log });
     this.#stopTimer = timers.every(TICK_MS, () => deadlines.advance());
     this.#summariseLater();
+    this.#alwaysOn.follow(this.#options.paths); // before what nobody watches is ended
     const viewers = await restoreSessions(this.#story, this.#listener, resources, records);
     this.#options.datapath.settled?.();
     this.#options.former.deliver();
@@ -113,6 +118,7 @@ class FanOutProxy implements Proxy {
 
   reload(paths: PathTable): void {
     reload(this.#story, paths);
+    this.#alwaysOn.follow(paths);
   }
 
   reloadTls(): void {
@@ -143,13 +149,19 @@ class FanOutProxy implements Proxy {
   async close(): Promise<void> {
     this.#summary?.cancel();
     for (const session of this.#story.sessions.all()) session.evict('the proxy stops');
+    for (const publication of this.#story.publications.all()) publication.evict('the proxy stops');
     await this.#listener?.close();
+    this.#alwaysOn.close();
     await this.#story.resources.close('the proxy stops');
     this.#stopTimer?.();
   }
 
   clients() {
-    return this.#story.sessions.all().map(clientRow);
+    const { sessions, publications } = this.#story;
+    return [
+      ...sessions.all().map(clientRow),
+      ...publications.all().map((one) => publisherRow(this.#story, one)),
+    ];
   }
 
   streams() {
@@ -173,9 +185,10 @@ class FanOutProxy implements Proxy {
   }
 
   kick(id: number): boolean {
-    const session = this.#story.sessions.numbered(id);
-    session?.evict('kicked');
-    return session !== undefined;
+    const { sessions, publications } = this.#story;
+    const kicked = sessions.numbered(id) ?? publications.numbered(id);
+    kicked?.evict('kicked');
+    return kicked !== undefined;
   }
 
   flush(): number {
@@ -228,6 +241,7 @@ function buildContext(options: ProxyOptions): Context {
     deadlines: new Deadlines(() => nowMs(clock)),
     refused: new Tally(),
     sessions: new SessionTable(limits.sessions, random),
+    publications: new Publications(limits.publications),
     links: new Map(),
     destinations: new Destinations(),
     channels: new Channels(),

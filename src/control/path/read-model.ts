@@ -15,9 +15,12 @@ import type {
 } from '../api/types.js';
 import type { PathTable } from '../config/path-table.js';
 import type { VoiceMetrics } from '../rtcp/extended.js';
+import { PUBLISH } from '../config/source-template.js';
 import { formatRtspUrl, withoutCredentials } from '../rtsp/url.js';
 import { isoTime, type Context } from './context.js';
 import type { Watched } from './watched.js';
+import type { Reception } from './ports.js';
+import type { Publication } from './publication.js';
 import type { Session } from './session.js';
 import type { Track } from './track.js';
 import type { ViewerTrack } from './viewer-track.js';
@@ -28,7 +31,52 @@ export function clientRow(session: Session): ClientRow {
     session.state === 'playing' && [...session.tracks.values()].some(({ heldBack }) => heldBack);
   const state = waiting ? 'waiting' : session.state;
   const tracks = [...session.tracks.values()].map(clientTrackRow);
-  return { id, address, port, stream: session.resource.path, state, since, session: rtspId, tracks };
+  return {
+    ...{ id, role: 'viewer', address, port, stream: session.resource.path, state, since, session: rtspId },
+    tracks,
+  };
+}
+
+/** As a viewer's, with what has come from it instead of what was sent. */
+export function publisherRow(context: Context, publication: Publication): ClientRow {
+  const { number: id, link, path: stream, state, since, id: session, recorded } = publication;
+  const { address, port } = link.remote;
+  const tracks = [...(recorded?.tracks.values() ?? [])].map((track) => publisherTrackRow(context, track));
+  return { ...{ id, role: 'publisher', address, port, stream, state, since, session }, tracks };
+}
+
+function publisherTrackRow(context: Context, track: Track): ClientTrackRow {
+  const { packets, bytes } = track.stream.counters();
+  const { source, media } = track;
+  const [rtpPort, rtcpPort] = source.channels ?? [source.rtpPort, source.rtcpPort];
+  return {
+    media: media.media,
+    transport: source.channels ? 'tcp' : 'udp',
+    ...{ rtpPort, rtcpPort, group: null, servedBy: null, packets, bytes, drops: 0, queue: null },
+    loss: receivedLoss(context, track),
+    extended: null,
+    layers: null,
+  };
+}
+
+/** What we would report to the publisher, from its first packet on. */
+function receivedLoss({ clock }: Context, { stream, media }: Track): ClientLossRow | null {
+  const reception = stream.reception();
+  if (!reception) return null;
+  const { received, jitter } = reception;
+  const cumulative = lostOf(reception);
+  return {
+    fraction: Math.max(0, cumulative) / Math.max(1, received + cumulative),
+    cumulative,
+    jitterMs: inMs(jitter, media.clockRate),
+    roundTripMs: null,
+    at: isoTime(clock.wallMs()),
+  };
+}
+
+/** RFC 3550 A.3; modulo 2^32, since both numbers wrap. */
+function lostOf({ extendedMaxSeq, baseSeq, received }: Reception): number {
+  return (extendedMaxSeq - baseSeq + 1 - received) | 0;
 }
 
 function clientTrackRow(viewer: ViewerTrack): ClientTrackRow {
@@ -99,9 +147,11 @@ function voiceRow(voice: VoiceMetrics): ClientVoiceRow {
 export function streamRow(resource: Watched): StreamRow {
   const { path, state, address: upstream, since, recording } = resource;
   const tracks = [...resource.tracks.values()].map(streamTrackRow);
+  const publisher = resource.publisher?.number ?? null;
+  const viewers = resource.sessions.size;
   const { own = false, position } = recording ?? {};
   const at = state === 'playing' ? (position ?? null) : null;
-  return { path, state, upstream, viewers: resource.sessions.size, own, position: at, since, tracks };
+  return { path, state, upstream, publisher, viewers, own, position: at, since, tracks };
 }
 
 export function pathRows({ paths }: PathTable, resources: Iterable<Watched>): PathRow[] {
@@ -109,7 +159,7 @@ export function pathRows({ paths }: PathTable, resources: Iterable<Watched>): Pa
   return paths.map(({ name, source, maxViewers = null }) => {
     const open = all.filter(({ route }) => route.config.name === name);
     const viewers = open.reduce((sum, { sessions }) => sum + sessions.size, 0);
-    const url = formatRtspUrl(withoutCredentials(source.url));
+    const url = source === PUBLISH ? source : formatRtspUrl(withoutCredentials(source.url));
     return { name, source: url, streams: open.length, viewers, maxViewers };
   });
 }
@@ -126,8 +176,7 @@ function streamTrackRow(track: Track): StreamTrackRow {
     ssrc: ssrc === undefined ? null : ssrc.toString(16).padStart(8, '0'),
     packets,
     bytes,
-    // RFC 3550 A.3; modulo 2^32, since both numbers wrap.
-    lost: reception ? (reception.extendedMaxSeq - reception.baseSeq + 1 - reception.received) | 0 : null,
+    lost: reception ? lostOf(reception) : null,
     jitterMs: reception ? inMs(reception.jitter, media.clockRate) : null,
     roundTripMs: track.roundTripMs ?? null,
     upstreamPort: upstream.rtpPort,

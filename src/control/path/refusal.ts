@@ -17,18 +17,26 @@ export class Refusal extends Error {
   readonly location: string | undefined;
   /** Where the source sends us, as it says it. Viewers are not to learn of it. */
   readonly redirect: string | undefined;
+  /** What the viewer is told instead of the status's own phrase; empty: just that. */
+  readonly reason: string;
 
   /** `message` is one sentence for the log; viewers see the status. */
   constructor(
     status: number,
     message: string,
-    more: { headers?: readonly (readonly [string, string])[]; location?: string; redirect?: string } = {},
+    more: {
+      headers?: readonly (readonly [string, string])[];
+      location?: string;
+      redirect?: string;
+      reason?: string;
+    } = {},
   ) {
     super(message);
     this.status = status;
     this.headers = more.headers ?? [];
     this.location = more.location;
     this.redirect = more.redirect;
+    this.reason = more.reason ?? '';
   }
 }
 

@@ -4,7 +4,7 @@
 
 import { sameSource } from '../config/diff.js';
 import { routeAt, type PathTable } from '../config/path-table.js';
-import { mayWatch } from './admission.js';
+import { mayPublish, mayWatch } from './admission.js';
 import type { Story } from './request.js';
 import type { Watched } from './watched.js';
 
@@ -21,6 +21,9 @@ function reroute(resource: Watched, table: PathTable): void {
     return;
   }
   resource.route = { ...route, url: resource.route.url };
+  const { publisher } = resource;
+  if (publisher && !mayPublish(route.config, publisher.link.remote.address))
+    publisher.evict('it may not publish any more');
   for (const session of [...resource.sessions])
     if (!mayWatch(route.config, session.address)) session.evict('it may not watch any more');
 }

@@ -2,6 +2,7 @@
 // When a lost source is asked again: after half a second, then twice as long each time up to the limit, each time shortened
 // at random, so that the proxies of a site do not fall upon a camera together; until the viewers have waited long enough.
 
+import { BackOff } from '../state/back-off.js';
 import type { Deadline } from '../state/deadlines.js';
 import { nowMs, type Context } from './context.js';
 import { Refusal } from './refusal.js';
@@ -16,7 +17,6 @@ export interface RenewalParts {
   readonly givenUp: (why: Error) => void;
 }
 
-const FIRST_MS = 500;
 /** Asking again changes nothing: our credentials are wrong, or what is there now is something else. */
 const FINAL = [401, 403, 410];
 
@@ -24,7 +24,7 @@ export class Renewal {
   readonly #context: Context;
   readonly #parts: RenewalParts;
   readonly #untilMs: number;
-  #delayMs = FIRST_MS;
+  readonly #backOff: BackOff;
   #next: Deadline;
   #cancelled = false;
 
@@ -32,6 +32,7 @@ export class Renewal {
     this.#context = context;
     this.#parts = parts;
     this.#untilMs = nowMs(context.clock) + parts.holdMs;
+    this.#backOff = new BackOff(context.limits.retryMs, context.random);
     this.#next = this.#later();
   }
 
@@ -42,10 +43,7 @@ export class Renewal {
   }
 
   #later(): Deadline {
-    const { deadlines, random, limits } = this.#context;
-    const shortened = this.#delayMs * (0.5 + random(4).readUInt32BE() / 2 ** 33);
-    this.#delayMs = Math.min(this.#delayMs * 2, limits.retryMs);
-    return deadlines.in(shortened, () => void this.#try());
+    return this.#context.deadlines.in(this.#backOff.next(), () => void this.#try());
   }
 
   async #try(): Promise<void> {

@@ -13,6 +13,7 @@ import {
 import { parseSession } from '../rtsp/session.js';
 import type { RtspUrl } from '../rtsp/url.js';
 import { admit } from './admission.js';
+import { announce } from './announce.js';
 import type { Authentication } from './authentication.js';
 import type { Context } from './context.js';
 import { describe } from './describe.js';
@@ -20,6 +21,8 @@ import { keepAlive, options } from './options.js';
 import { pause } from './pause.js';
 import { play } from './play.js';
 import type { ViewerLink, ViewerRequests } from './ports.js';
+import type { Publication } from './publication.js';
+import { PUBLISHER_METHODS, recordNothing } from './record.js';
 import { Refusal } from './refusal.js';
 import { receiveInterleaved } from './report.js';
 import type { Resources } from './resources.js';
@@ -40,11 +43,13 @@ export interface Ask {
   /** As the viewer names it. For `*` (OPTIONS, GET_PARAMETER, SET_PARAMETER) our root. */
   readonly url: RtspUrl;
   readonly session: Session | undefined;
+  /** What the connection publishes, where the request does not name another session. */
+  readonly publication: Publication | undefined;
 }
 
 type Method = (story: Story, ask: Ask) => Promise<RtspResponse> | RtspResponse;
 
-const METHODS = new Map<string, Method>([
+const VIEWERS_METHODS = new Map<string, Method>([
   ['OPTIONS', options],
   ['DESCRIBE', describe],
   ['SETUP', setUp],
@@ -54,10 +59,15 @@ const METHODS = new Map<string, Method>([
   ['GET_PARAMETER', keepAlive],
   ['SET_PARAMETER', keepAlive],
 ]);
-/** RFC 2326 knows them, but no viewer may use them here. */
-const NOT_HERE = new Set(['ANNOUNCE', 'RECORD', 'REDIRECT']);
+/** On a connection that publishes some of them mean something else (record.ts). */
+const METHODS = new Map<string, Method>([
+  ...VIEWERS_METHODS,
+  ['ANNOUNCE', announce],
+  ['RECORD', recordNothing],
+]);
 const WITHOUT_URL = new Set(['OPTIONS', 'GET_PARAMETER', 'SET_PARAMETER']);
-export const PUBLIC = [...METHODS.keys()].join(', ');
+export const PUBLIC = [...VIEWERS_METHODS.keys()].join(', ');
+export const PUBLIC_WITH_PUBLISHING = [...METHODS.keys()].join(', ');
 const SERVER = 'rtsp-fanout';
 
 export class Requests implements ViewerRequests {
@@ -82,17 +92,20 @@ export class Requests implements ViewerRequests {
   }
 
   frame(link: ViewerLink, frame: InterleavedFrame): void {
-    receiveInterleaved(this.#story, link, frame);
+    const isTaken = this.#story.publications.of(link)?.frames.receive(frame);
+    if (!isTaken) receiveInterleaved(this.#story, link, frame);
   }
 
   closed(link: ViewerLink): void {
     const sessions = this.#story.links.get(link) ?? [];
     this.#story.links.delete(link);
+    this.#story.publications.of(link)?.close('its connection was closed');
     for (const session of [...sessions]) session.linkClosed(link);
   }
 
   holds(link: ViewerLink): boolean {
-    return (this.#story.links.get(link)?.size ?? 0) > 0;
+    const { links, publications } = this.#story;
+    return publications.of(link) !== undefined || (links.get(link)?.size ?? 0) > 0;
   }
 
   async #carryOut(link: ViewerLink, request: RtspRequest): Promise<RtspResponse> {
@@ -102,7 +115,12 @@ export class Requests implements ViewerRequests {
     if (!method) throw unknownMethod(request.method);
     const anyUrl = request.uri === '*' && WITHOUT_URL.has(request.method);
     const url = viewerUrl(anyUrl ? '/' : request.uri, link);
-    return method(this.#story, { link, request, url, session: await this.#session(link, request, url) });
+    const session = await this.#session(link, request, url);
+    const publication = session ? undefined : this.#story.publications.of(link);
+    const ask = { link, request, url, session, publication };
+    const step = publication && PUBLISHER_METHODS.get(request.method);
+    publication?.heard();
+    return step ? step(this.#story, ask, publication) : method(this.#story, ask);
   }
 
   /**
@@ -112,7 +130,9 @@ export class Requests implements ViewerRequests {
   async #session(link: ViewerLink, request: RtspRequest, url: RtspUrl): Promise<Session | undefined> {
     const value = request.headers.get('Session');
     if (value === undefined) return undefined;
-    const session = this.#story.sessions.get(parseSession(value).id);
+    const { id } = parseSession(value);
+    if (this.#story.publications.of(link)?.id === id) return undefined;
+    const session = this.#story.sessions.get(id);
     if (!session || session.address !== link.remote.address) throw new Refusal(454, 'no such session');
     const established = this.#story.links.get(link)?.has(session) === true;
     await admit(this.#story, { link, request, url, established }, session.resource.route);
@@ -135,7 +155,8 @@ export class Requests implements ViewerRequests {
     }
     refused.add(`request-${error.status}`);
     log.debug({ address, port, method: request.method, status: error.status, why: error.message }, 'refused');
-    const answer = response(error.status, error instanceof Refusal ? error.headers : []);
+    const { headers, reason } = error instanceof Refusal ? error : { headers: [], reason: '' };
+    const answer = response(error.status, headers, undefined, reason);
     const location = error instanceof Refusal ? error.location : undefined;
     if (location !== undefined)
       answer.headers.set('Location', atPlace(viewerUrl(request.uri, link), location));
@@ -163,7 +184,7 @@ function checkRequire({ headers }: RtspRequest): void {
 }
 
 function unknownMethod(method: string): Refusal {
-  return NOT_HERE.has(method)
+  return method === 'REDIRECT' // RFC 2326 10.10: from a server only
     ? new Refusal(405, `${method} is not for viewers`, { headers: [['Allow', PUBLIC]] })
     : new Refusal(501, 'the method is not known');
 }

@@ -2,7 +2,7 @@
 // One resource of the source while anybody wants it: one upstream connection and at most one upstream session. Its life
 // goes one way, as docs/lifecycle.md draws it: connecting, ready, playing, ending. What comes next is another Resource.
 
-import type { Route } from '../config/path-table.js';
+import type { PulledRoute } from '../config/path-table.js';
 import { formatRtspUrl } from '../rtsp/url.js';
 import type { Deadline } from '../state/deadlines.js';
 import { Shared } from '../state/shared.js';
@@ -29,7 +29,7 @@ export interface ResourceOwner {
 
 export class Resource implements Watched {
   /** What it is served under, and where it comes from. A reload may change what does not concern the source. */
-  route: Route;
+  route: PulledRoute;
   /** Upstream URL. */
   readonly url: string;
   /** Path and query as viewers name it, for people. */
@@ -51,6 +51,11 @@ export class Resource implements Watched {
   #users = 0;
   #linger: Deadline | undefined;
   #ending = false;
+  /** It plays without a viewer, too. */
+  #kept = 0;
+  /** It has ended, or takes no newcomers. */
+  readonly #over: Promise<void>;
+  #isOver!: () => void;
   /** It takes no newcomers. */
   #left = false;
   /** Its key in the notebook. */
@@ -63,7 +68,7 @@ export class Resource implements Watched {
   constructor(
     context: Context,
     owner: ResourceOwner,
-    route: Route,
+    route: PulledRoute,
     { after = Promise.resolve(), own = false }: { readonly after?: Promise<void>; readonly own?: boolean },
   ) {
     this.#context = context;
@@ -73,6 +78,7 @@ export class Resource implements Watched {
     this.path = route.place || '/';
     this.#after = after;
     this.since = isoTime(context.clock.wallMs());
+    this.#over = new Promise((resolve) => (this.#isOver = resolve));
     this.#play = new SourcePlay(context);
     const { tracks } = this;
     const isAlone = () => this.sessions.size === 1 && this.#users <= 1;
@@ -86,6 +92,7 @@ export class Resource implements Watched {
       tracks,
       play: this.#play,
       viewers: () => this.sessions.size,
+      kept: () => this.#kept > 0,
       open: () => !this.#left,
       ended: () => this.#ending,
       changed: () => this.#note(),
@@ -121,6 +128,26 @@ export class Resource implements Watched {
       this.#users--;
       this.checkUse();
     }
+  }
+
+  /**
+   * Plays all that it has, without a viewer as well, until the promise resolves. Resolves when that is over, or the resource
+   * is; rejects with a Refusal where it cannot be had.
+   */
+  keep(until: Promise<void>): Promise<void> {
+    return this.use(async () => {
+      this.#kept++;
+      try {
+        const description = await this.describe();
+        for (const media of description.media) await this.setUp(description, media);
+        await this.#inTurn(async () => {
+          if (![...this.tracks.values()].every(({ started }) => started)) await this.#playAtSource({});
+        });
+        await Promise.race([until, this.#over]);
+      } finally {
+        this.#kept--;
+      }
+    });
   }
 
   /** Ends what nobody needs: a session upstream at once, a connection without one after a while. */
@@ -234,7 +261,8 @@ export class Resource implements Watched {
         if (anew) return this.#playAnew(wish);
         if (viewers.every(({ track }) => track.started)) return;
         // With others in the session a Range would move them, too.
-        await this.#playAtSource({ range: this.sessions.size === 1 ? wish.range : undefined });
+        const isAlone = this.sessions.size === 1 && this.#kept === 0;
+        await this.#playAtSource({ range: isAlone ? wish.range : undefined });
       }),
     );
   }
@@ -287,6 +315,7 @@ export class Resource implements Watched {
 
   #leave(): void {
     this.#left = true;
+    this.#isOver();
     this.#owner.leaving(this, Promise.resolve());
   }
 
@@ -294,6 +323,7 @@ export class Resource implements Watched {
   async end(why: string): Promise<void> {
     if (this.#ending) return;
     this.#ending = true;
+    this.#isOver();
     this.#linger?.cancel();
     this.#source.end();
     const ended = this.#release(why);

@@ -2,12 +2,15 @@
 // The resources that somebody wants at the moment, by their place among our URLs, and the way from a control URL to its track.
 
 import { sameSource } from '../config/diff.js';
-import { findRoute, routeAt, type Route } from '../config/path-table.js';
+import { findRoute, isPulled, routeAt, type PulledRoute, type Route } from '../config/path-table.js';
 import { placeOf, type RtspUrl } from '../rtsp/url.js';
 import { nowMs, type Context } from './context.js';
 import type { Described, Description } from './description.js';
+import type { Publication } from './publication.js';
+import { PublishedResource } from './published.js';
 import { Refusal } from './refusal.js';
 import { Resource, type ResourceOwner } from './resource.js';
+import { checkTakeOver } from './take-over.js';
 import { parentOf } from './url-map.js';
 import type { Watched } from './watched.js';
 
@@ -32,14 +35,17 @@ export class Resources implements ResourceOwner {
 
   /**
    * The resource that is served there. It must be used (Resource.use) before the caller awaits anything.
-   * @throws Refusal 503 when there are too many already, or a reload has taken the path away meanwhile.
+   * @throws Refusal 404 when nobody publishes what is published, 503 when there are too many already, or a reload has taken the path away meanwhile.
    */
   at(route: Route): Watched {
-    return this.#open.get(route.place) ?? this.pull(route);
+    const open = this.#open.get(route.place);
+    if (open) return open;
+    if (!isPulled(route)) throw new Refusal(404, 'nobody publishes there');
+    return this.pull(route);
   }
 
   /** A new one, where there is none. @throws as at() */
-  pull(route: Route): Resource {
+  pull(route: PulledRoute): Resource {
     const { place } = route;
     const resource = this.#make(route, { after: this.#ending.get(place) ?? Promise.resolve() });
     this.#open.set(place, resource);
@@ -61,12 +67,42 @@ export class Resources implements ResourceOwner {
   #make(route: Route, more: ConstructorParameters<typeof Resource>[3]): Resource {
     const { place } = route;
     const now = routeAt(this.#context.paths.table, place);
-    if (!now || !sameSource(now, route)) throw new Refusal(503, 'the path has been changed');
+    if (!now || !isPulled(now) || !sameSource(now, route))
+      throw new Refusal(503, 'the path has been changed');
     if (this.#all.size >= this.#context.limits.resources)
       throw new Refusal(503, 'too many resources are in use');
     const resource = new Resource(this.#context, this, { ...now, url: route.url }, more);
     this.#all.add(resource);
     return resource;
+  }
+
+  /** As at(), of what is never published. */
+  pulled(route: PulledRoute): Resource {
+    const open = this.#open.get(route.place);
+    return open instanceof Resource ? open : this.pull(route);
+  }
+
+  publisherAt(place: string): Publication | undefined {
+    return this.#open.get(place)?.publisher;
+  }
+
+  /** RECORD: what has been announced and set up is there from now on. Rejects with a Refusal: 455, 503. */
+  async publish(publication: Publication): Promise<void> {
+    const { link, route } = publication;
+    const now = routeAt(this.#context.paths.table, route.place);
+    if (!now || isPulled(now)) throw new Refusal(503, 'the path has been changed');
+    const open = this.#open.get(route.place);
+    if (open instanceof PublishedResource) {
+      checkTakeOver(now.config, open.publisher, link);
+      if (open.fits(publication)) return open.take(publication);
+      await open.end('something else is published now');
+    }
+    if (this.#all.size >= this.#context.limits.resources)
+      throw new Refusal(503, 'too many resources are in use');
+    const resource = new PublishedResource(this.#context, this, { ...now, url: route.url });
+    this.#open.set(route.place, resource);
+    this.#all.add(resource);
+    return resource.take(publication);
   }
 
   /**

@@ -2,7 +2,7 @@
 // A start with what a former process has left: resources first, before any viewer may ask for them, then sessions with
 // their connections. Whatever is missing of one (a socket, an answer of the datapath) ends that one, never the start.
 
-import { routeAt } from '../config/path-table.js';
+import { isPulled, routeAt } from '../config/path-table.js';
 import { formatRtspUrl } from '../rtsp/url.js';
 import type { ResourceRecord, Records, SessionRecord } from './records.js';
 import { recordsOf } from './records.js';
@@ -18,7 +18,7 @@ export async function restoreResources(story: Story, records: Records): Promise<
   await Promise.all(
     recordsOf<ResourceRecord>(records, 'resource').map(async (record) => {
       const route = routeAt(story.paths.table, record.path);
-      if (!route || formatRtspUrl(route.url) !== record.url) {
+      if (!route || !isPulled(route) || formatRtspUrl(route.url) !== record.url) {
         story.log.warn({ resource: record.path }, 'a path of the former process is another one now');
         return;
       }

@@ -64,6 +64,7 @@ export async function feedInterleaved(
   feeder.onRtcp((packet, from) => {
     if (from.address === LOOPBACK && from.port === upstream.rtcpPort) frames.sendFrame(high, packet);
   });
-  const source = { address: LOOPBACK, rtpPort: feeder.rtpPort, rtcpPort: feeder.rtcpPort, ssrc };
+  const { rtpPort, rtcpPort } = feeder;
+  const source = { address: LOOPBACK, rtpPort, rtcpPort, ssrc, channels: [low, high] as const };
   return { upstream, localAddress: LOOPBACK, source, feeder };
 }

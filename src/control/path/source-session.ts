@@ -5,7 +5,7 @@
 import { parseSession, DEFAULT_SESSION_TIMEOUT } from '../rtsp/session.js';
 import { RtspError } from '../rtsp/errors.js';
 import type { RtspResponse } from '../rtsp/message.js';
-import type { Route } from '../config/path-table.js';
+import type { PulledRoute } from '../config/path-table.js';
 import { credentialsOf, formatRtspUrl, parseRtspUrl, withoutCredentials, type RtspUrl } from '../rtsp/url.js';
 import { endpointText } from '../state/address.js';
 import type { Context } from './context.js';
@@ -24,13 +24,13 @@ export class SourceSession {
   id: string | undefined;
   timeoutSeconds = DEFAULT_SESSION_TIMEOUT;
   readonly #context: Context;
-  readonly #route: Route;
+  readonly #route: PulledRoute;
   readonly #gone: (why: Refusal) => void;
   #at: RtspUrl;
   #keepAlive: KeepAlive | undefined;
 
   /** `gone`: as Upstream's. */
-  constructor(context: Context, route: Route, gone: (why: Refusal) => void, at = route.url) {
+  constructor(context: Context, route: PulledRoute, gone: (why: Refusal) => void, at = route.url) {
     this.#context = context;
     this.#route = route;
     this.#gone = gone;

@@ -34,6 +34,8 @@ export interface Source {
   readonly ssrc: number | undefined;
   /** RTP and RTCP come to one port. */
   readonly rtcpMux?: boolean;
+  /** Where it comes within an RTSP connection, from the loopback: its channels there. */
+  readonly channels?: readonly [rtp: number, rtcp: number];
   /** Where our reports go, where that is the group and not the source. */
   readonly reportTo?: Endpoint;
 }

@@ -110,6 +110,11 @@ export class Track {
     });
   }
 
+  /** Where it comes from. */
+  get source(): Source {
+    return this.#source;
+  }
+
   /** It comes within the RTSP connection. */
   get interleaved(): boolean {
     return this.#feeder !== undefined;

@@ -4,6 +4,7 @@
 
 import type { Route } from '../config/path-table.js';
 import type { Described, Description, MediaDescription } from './description.js';
+import type { Publication } from './publication.js';
 import type { Session } from './session.js';
 import type { Recording } from './recording.js';
 import type { PlayAnswer, PlayWish } from './source-play.js';
@@ -24,6 +25,8 @@ export interface Watched {
   readonly address: string;
   /** Of what has an end; undefined: it is live, or nothing is known of it yet. */
   readonly recording?: Recording | undefined;
+  /** Who publishes it at the moment. */
+  readonly publisher?: Publication | undefined;
   /** The name of its held connection to the source, where the next process can go on with it. */
   readonly link: string | undefined;
   /** Keeps it while `work` is under way: it cannot end for want of viewers. */

@@ -9,6 +9,8 @@ export interface Limits {
   /** Sessions of viewers, in all and opened by one connection. */
   readonly sessions: number;
   readonly sessionsPerConnection: number;
+  /** Connections that have announced something, whether they send it or not. */
+  readonly publications: number;
   /** Resources with an upstream connection. Two streams each fill the kernel's table (FANOUT_MAX_STREAMS). */
   readonly resources: number;
   /** m= sections of one resource that may be set up. */
@@ -62,6 +64,7 @@ export const DEFAULT_LIMITS: Limits = {
   connectionsPerAddress: 4096,
   sessions: 16_384,
   sessionsPerConnection: 64,
+  publications: 512,
   resources: 512,
   tracksPerResource: 16,
   pendingRequests: 256,

@@ -29,13 +29,23 @@ export class SessionTable<S extends Numbered> {
   /** `undefined`: `limit` sessions exist already. */
   open(make: (id: string, number: number) => S): S | undefined {
     if (this.#byId.size >= this.#limit) return undefined;
+    const session = make(this.newId(), this.newNumber());
+    this.#byId.set(session.id, session);
+    this.#byNumber.set(session.number, session);
+    return session;
+  }
+
+  /** That no session has. */
+  newId(): string {
     let id: string;
     do id = this.#random(ID_BYTES).toString('hex');
     while (this.#byId.has(id));
-    const session = make(id, ++this.#last);
-    this.#byId.set(id, session);
-    this.#byNumber.set(session.number, session);
-    return session;
+    return id;
+  }
+
+  /** That nobody had before. */
+  newNumber(): number {
+    return ++this.#last;
   }
 
   /** A session that has its identifier and number already. */

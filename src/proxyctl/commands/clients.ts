@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `proxyctl clients`: one line per viewer, its tracks taken together.
+// `proxyctl clients`: one line per viewer or publisher, its tracks taken together.
 
 import type { ClientRow } from '../../control/api/types.js';
 import { show, type Register } from '../context.js';
@@ -10,7 +10,7 @@ export const clients: Register = (program, context) => {
   program
     .command('clients')
     .description(
-      'viewers: sent packets, bytes and drops (sum of all tracks); of layered streams the highest layer sent and the ' +
+      'viewers, and who publishes: sent packets, bytes and drops (sum of all tracks); of layered streams the highest layer sent and the ' +
         'bit/s that the way is taken to carry; last reported loss (worst track)',
     )
     .option('--json', 'everything, each track by itself, as JSON')
@@ -25,15 +25,16 @@ export function clientsTable(rows: readonly ClientRow[], nowMs: number, width: n
 }
 
 function columns(rows: readonly ClientRow[], nowMs: number): Column<ClientRow>[] {
+  const published = rows.some(({ role }) => role === 'publisher');
   const interleaved = rows.some(({ tracks }) => tracks.some(({ queue }) => queue !== null));
   const multicast = rows.some(({ tracks }) => tracks.some(({ group }) => group !== null));
   const layered = rows.some(({ tracks }) => tracks.some(({ layers }) => layers !== null));
   return [
     { title: 'ID', align: 'right', cell: (row) => String(row.id) },
-    { title: 'VIEWER', atLeast: 9, cell: (row) => row.address },
+    { title: published ? 'CLIENT' : 'VIEWER', atLeast: 9, cell: (row) => row.address },
     { title: 'PORT', align: 'right', optional: true, cell: (row) => String(row.port) },
     ...(multicast ? [{ title: 'GROUP', cell: groups }] : []),
-    ...(interleaved ? [{ title: 'VIA', cell: via }] : []),
+    ...(interleaved || published ? [{ title: 'VIA', cell: via }] : []),
     { title: 'STREAM', atLeast: 6, cell: (row) => row.stream },
     { title: 'STATE', cell: (row) => row.state },
     { title: 'SINCE', align: 'right', cell: (row) => duration(nowMs - Date.parse(row.since)) },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `proxyctl kick ID`: ends one viewer's session.
+// `proxyctl kick ID`: ends one viewer's session, or what one publisher sends.
 
 import { InvalidArgumentError } from 'commander';
 import { show, type Register } from '../context.js';
@@ -7,13 +7,13 @@ import { show, type Register } from '../context.js';
 export const kick: Register = (program, context) => {
   program
     .command('kick')
-    .description("end one viewer's session and close its connection")
+    .description('end what one viewer or publisher does and close its connection')
     .argument('<id>', 'as `proxyctl clients` shows it', viewerId)
     .option('--json', 'answer as JSON')
     .action(async (id: number, options: { json?: true }) => {
       const c = context();
       const answer = await c.post<{ kicked: number }>(`/clients/${id}/kick`);
-      show(c, options, answer, ({ kicked }) => `Viewer ${kicked} is gone.`);
+      show(c, options, answer, ({ kicked }) => `Client ${kicked} is gone.`);
     });
 };
 

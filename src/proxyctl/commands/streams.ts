@@ -24,7 +24,8 @@ interface Line {
 }
 
 export function streamsTable(rows: readonly StreamRow[], nowMs: number, width: number): string {
-  if (rows.length === 0) return 'Nothing is open upstream: no viewer asks for anything.';
+  if (rows.length === 0)
+    return 'Nothing is open upstream: no viewer asks for anything, and nobody publishes.';
   const lines = rows.flatMap((stream): Line[] => {
     if (stream.tracks.length === 0) return [{ stream, track: undefined }];
     return stream.tracks.map((track, index) => ({ stream: index === 0 ? stream : undefined, track }));

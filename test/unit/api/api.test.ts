@@ -17,6 +17,7 @@ import { ask } from '../../../src/proxyctl/api-client.js';
 const clients: ClientRow[] = [
   {
     id: 1,
+    role: 'viewer',
     address: '192.0.2.1',
     port: 50_000,
     stream: '/camera',
@@ -83,6 +84,7 @@ const streams: StreamRow[] = [
     upstream: 'cam:554',
     own: false,
     position: null,
+    publisher: null,
     viewers: 1,
     since: '2026-01-01T00:00:00.000Z',
     tracks: [

@@ -7,12 +7,18 @@ import { readFileSync } from 'node:fs';
 import { parseConfig } from '../../../src/control/config/parse.js';
 import { DEFAULTS, FIELDS } from '../../../src/control/config/path-config.js';
 import type { PathTable } from '../../../src/control/config/path-table.js';
-import { formatRtspUrl } from '../../../src/control/rtsp/url.js';
+import type { PathSource } from '../../../src/control/config/source-template.js';
+import { formatRtspUrl, type RtspUrl } from '../../../src/control/rtsp/url.js';
 
 export function tableOf(yaml: string): PathTable {
   const parsed = parseConfig(yaml);
   if ('table' in parsed) return parsed.table;
   throw new Error(JSON.stringify(parsed.faults));
+}
+
+function urlOf(source: PathSource): RtspUrl {
+  if (source === 'publish') throw new Error('it is published');
+  return source.url;
 }
 
 const SOURCE = 'source: rtsp://192.0.2.7/x';
@@ -30,7 +36,7 @@ t.test('a file is read: defaults, what a path says itself, names of all sorts', 
     ].join('\n'),
   );
   t.same(
-    table.paths.map(({ name, source, maxViewers }) => [name, formatRtspUrl(source.url), maxViewers]),
+    table.paths.map(({ name, source, maxViewers }) => [name, formatRtspUrl(urlOf(source)), maxViewers]),
     [
       ['lobby', 'rtsp://192.0.2.7/x', 10],
       ['007', 'rtsp://192.0.2.8:8554/y?z=1', 3],
@@ -43,7 +49,7 @@ t.test('a file is read: defaults, what a path says itself, names of all sorts', 
   );
   t.same(table.root, { path: '/lobby', query: undefined });
   const { name, source, ...settings } = tableOf(path(SOURCE)).paths[0]!;
-  t.same(settings, DEFAULTS, `${name} ${source.url.host}: no more than the defaults`);
+  t.same(settings, DEFAULTS, `${name} ${urlOf(source).host}: no more than the defaults`);
 });
 
 const WRONG: [what: string, yaml: string, line: number, says: RegExp][] = [

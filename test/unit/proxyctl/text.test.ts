@@ -31,6 +31,7 @@ const track = {
 } as const;
 const client: ClientRow = {
   id: 7,
+  role: 'viewer',
   address: '192.0.2.17',
   port: 51_234,
   stream: '/camera',
@@ -45,6 +46,7 @@ const stream: StreamRow = {
   upstream: '198.51.100.4:554',
   own: false,
   position: null,
+  publisher: null,
   viewers: 90,
   since: '2026-01-01T09:00:00Z',
   tracks: [
