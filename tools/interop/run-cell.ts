@@ -11,7 +11,7 @@ import { isSecure, PASSWORD, urlOf, USER, type Place } from './peer.js';
 import { REFERENCE, sourceNamed, viewerNamed } from './peers/all.js';
 import type { Result, Surroundings } from './result.js';
 import type { Stage } from './stage.js';
-import { straight } from './straight.js';
+import { showExclusion, whoseFault } from './straight.js';
 
 const LIMIT_MS = 60_000;
 const FRAMES = 50;
@@ -22,7 +22,13 @@ const MULTICAST = '239.192.0.0/28';
 
 /** Never rejects. What it starts has ended when it resolves. */
 export async function runCell(stage: Stage, world: Surroundings, cell: Cell): Promise<Result> {
-  const running = attempt(stage, world, cell);
+  const result = await onStage(stage, attempt(stage, world, cell));
+  if (result.is !== 'failed' || cell.excluded) return result;
+  const fault = whoseFault(stage, world, cell);
+  return { is: 'failed', why: `${await fault.finally(() => stage.clear())}\n${result.why}` };
+}
+
+async function onStage(stage: Stage, running: Promise<Result>): Promise<Result> {
   try {
     return await within('the cell to end', running, LIMIT_MS);
   } catch (error) {
@@ -37,7 +43,7 @@ export async function runCell(stage: Stage, world: Surroundings, cell: Cell): Pr
 async function attempt(stage: Stage, world: Surroundings, cell: Cell): Promise<Result> {
   const peer = cell.role === 'viewer' ? viewerNamed(cell.peer) : sourceNamed(cell.peer);
   if (peer.version() === undefined) return { is: 'not installed' };
-  if (cell.excluded) return straight(stage, world, cell, cell.excluded);
+  if (cell.excluded) return showExclusion(stage, world, cell, cell.excluded);
   await play(stage, world, cell);
   return { is: 'ok' };
 }
