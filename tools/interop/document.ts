@@ -22,7 +22,7 @@ Each is the real proxy between a real source and a real viewer, in network names
 was served by that transport and engine, 25 or more pictures that it decoded in a row are the source's, picture by picture, and the proxy
 was idle afterwards. At the other end of a peer stands gst-rtsp-server or ffmpeg, by UDP and IPv4.
 
-- \`http\` is RTSP over HTTP, \`tls\` RTSPS, \`http-tls\` both. \`-\`: not among the cells.
+- \`mcast\` is multicast, \`http\` RTSP over HTTP, \`tls\` RTSPS, \`http-tls\` both. \`-\`: not among the cells.
 - \`excluded\`: the peer cannot do it, whoever is at the other end; what it said without the proxy is below.
 - \`missing\`: the peer is not installed.`;
 

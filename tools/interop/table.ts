@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The matrix as rows and columns: a row for each peer and setting, a column for each transport.
-import { type Cell, ROLES, type Role, TRANSPORTS } from './cell.js';
+import { type Cell, ROLES, type Role, type Transport, TRANSPORTS } from './cell.js';
 import type { Ran } from './matrix.js';
 import type { Result } from './result.js';
 
@@ -8,7 +8,9 @@ const WORDS: Readonly<Record<Result['is'], string>> = {
   ...{ ok: 'ok', failed: 'FAILED', excluded: 'excluded', 'not installed': 'missing' },
 };
 export const NO_CELL = '-';
-export const HEADS = ['peer', 'engine', 'ip', 'login', ...TRANSPORTS];
+/** So that a terminal of 100 columns has room for the widest row. */
+const SHORT: Partial<Record<Transport, string>> = { multicast: 'mcast' };
+export const HEADS = ['peer', 'engine', 'ip', 'login', ...TRANSPORTS.map((name) => SHORT[name] ?? name)];
 const TITLES: Readonly<Record<Role, string>> = { viewer: 'Viewers', source: 'Sources' };
 
 export interface Section {
