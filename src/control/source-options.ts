@@ -23,17 +23,22 @@ them is written as in any URL (%40 for @).
 const OF_PATHS: Readonly<Record<keyof SourceGiven, true>> = {
   sourceTransport: true,
   sourceHold: true,
+  ownSessions: true,
+  stagger: true,
   sourceCa: true,
   sourceFingerprint: true,
   layerPolicy: true,
   layerRewrite: true,
 };
-const LONGEST_HOLD_SECONDS = 3600;
+const LONGEST_SECONDS = 3600;
+const MOST_OWN_SESSIONS = 1000;
 
 /** As commander hands them over. */
 export interface SourceGiven {
   readonly sourceTransport: SourceTransport;
   readonly sourceHold: number;
+  readonly ownSessions: number;
+  readonly stagger: number;
   readonly sourceCa?: string;
   readonly sourceFingerprint?: string;
   readonly layerPolicy: PolicyName;
@@ -41,7 +46,7 @@ export interface SourceGiven {
 }
 
 export function addSourceOptions(program: Command): Command {
-  const { sourceTransport, sourceHold, layerPolicy } = DEFAULTS;
+  const { sourceTransport, sourceHold, ownSessions, stagger, layerPolicy } = DEFAULTS;
   return program
     .addOption(
       new Option(
@@ -54,8 +59,20 @@ export function addSourceOptions(program: Command): Command {
     .option(
       '--source-hold <seconds>',
       'how long viewers of a lost live source are held while it is asked again; 0: not at all',
-      holdSeconds,
+      seconds,
       sourceHold / 1000,
+    )
+    .option(
+      '--own-sessions <n>',
+      "sessions at a recorded source for viewers who pause or seek, each one viewer's; 0: nobody can",
+      ownSessionsCount,
+      ownSessions,
+    )
+    .option(
+      '--stagger <seconds>',
+      'a recorded source is started anew for who comes so long after its newest start; 0: all join the first',
+      seconds,
+      stagger / 1000,
     )
     .option(
       '--source-ca <file>',
@@ -81,10 +98,11 @@ export function addSourceOptions(program: Command): Command {
 }
 
 export function readSource(given: SourceGiven): Partial<PathSettings> {
-  const { sourceHold, sourceTransport, sourceCa, sourceFingerprint, layerPolicy, layerRewrite } = given;
+  const { sourceTransport, ownSessions, sourceCa, sourceFingerprint, layerPolicy, layerRewrite } = given;
   return {
-    ...{ sourceTransport, sourceCa, sourceFingerprint, layerPolicy, layerRewrite },
-    sourceHold: sourceHold * 1000,
+    ...{ sourceTransport, ownSessions, sourceCa, sourceFingerprint, layerPolicy, layerRewrite },
+    sourceHold: given.sourceHold * 1000,
+    stagger: given.stagger * 1000,
   };
 }
 
@@ -114,8 +132,14 @@ export function sourceUrl(text: string): RtspUrl {
   throw new InvalidArgumentError('Only rtsp:// and rtsps:// sources are supported.');
 }
 
-function holdSeconds(text: string): number {
-  const seconds = /^\d{1,4}$/.test(text) ? Number(text) : NaN;
-  if (seconds <= LONGEST_HOLD_SECONDS) return seconds;
-  throw new InvalidArgumentError(`It is a number of whole seconds from 0 to ${LONGEST_HOLD_SECONDS}.`);
+function seconds(text: string): number {
+  const read = /^\d{1,4}$/.test(text) ? Number(text) : NaN;
+  if (read <= LONGEST_SECONDS) return read;
+  throw new InvalidArgumentError(`It is a number of whole seconds from 0 to ${LONGEST_SECONDS}.`);
+}
+
+function ownSessionsCount(text: string): number {
+  const count = /^\d{1,4}$/.test(text) ? Number(text) : NaN;
+  if (count <= MOST_OWN_SESSIONS) return count;
+  throw new InvalidArgumentError(`It is a whole number from 0 to ${MOST_OWN_SESSIONS}.`);
 }

@@ -28,6 +28,8 @@ export class GstServer {
     port?: number;
     /** `239.9.0.1-239.9.0.8`: it offers nothing but multicast to these. */
     multicast?: string;
+    /** Each session begins at the beginning, and may seek. */
+    recording?: boolean;
     /** Nothing but TCP. */
     tcp?: boolean;
     /** `NAME:PASSWORD` that it asks for by Digest. */
@@ -45,6 +47,7 @@ export class GstServer {
       port = 0,
       multicast,
       tcp = false,
+      recording = false,
       digest,
       basic,
       tls,
@@ -54,6 +57,7 @@ export class GstServer {
       ...['--session-timeout', String(sessionTimeout), '--port', String(port)],
       ...(multicast === undefined ? [] : ['--multicast', multicast]),
       ...(tcp ? ['--tcp'] : []),
+      ...(recording ? ['--recording'] : []),
       ...(digest === undefined ? [] : ['--digest', digest]),
       ...(basic === undefined ? [] : ['--basic', basic]),
       ...(tls === undefined ? [] : ['--tls', tls]),

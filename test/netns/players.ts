@@ -100,6 +100,48 @@ export async function ffmpeg(
   return { child, frames: () => finished(child).then(() => hashes(child.stdout)) };
 }
 
+/** MD5 of each frame of a file of raw ones, in order. */
+function rawHashes(file: string): string[] {
+  const bytes = readFileSync(file);
+  if (bytes.length % FRAME_BYTES) throw new Error(`${bytes.length} bytes are no whole frames`);
+  return Array.from({ length: bytes.length / FRAME_BYTES }, (_, i) =>
+    createHash('md5')
+      .update(bytes.subarray(i * FRAME_BYTES, (i + 1) * FRAME_BYTES))
+      .digest('hex'),
+  );
+}
+
+/** ffmpeg that goes to `seconds` at once (PLAY, PAUSE, PLAY with Range); leaves after `frames` frames. */
+export async function ffmpegFrom(
+  seconds: number,
+  where: Namespace | undefined,
+  url: string,
+  frames: number,
+  delivery: Delivery = 'unicast',
+): Promise<Player> {
+  const child = await startIn(where, 'ffmpeg', [
+    ...['-nostdin', '-v', 'error', '-rtsp_transport', FFMPEG_TRANSPORT[delivery], '-ss', `${seconds}`],
+    ...['-i', url, '-an', '-frames:v', `${frames}`, ...FRAMEMD5],
+  ]);
+  return { child, frames: () => finished(child).then(() => hashes(child.stdout)) };
+}
+
+/** GStreamer that plays, goes to `seconds`, and leaves `frames` frames later; only these are told. */
+export async function gstreamerTo(
+  seconds: number,
+  where: Namespace | undefined,
+  url: string,
+  frames: number,
+  delivery: Delivery = 'unicast',
+): Promise<Player> {
+  const raw = join(temporaryFolder(), 'frames.yuv');
+  const program = ['test/fixtures/gst-seek.py', url, raw, `${frames}`, GSTREAMER_PROTOCOLS[delivery]];
+  const child = await startIn(where, '/usr/bin/python3', program);
+  await child.output(/playing/, PLAY_TIMEOUT_MS);
+  child.write(`${seconds}\n`);
+  return { child, frames: () => finished(child).then(() => rawHashes(raw)) };
+}
+
 /** GStreamer's rtspsrc; leaves after `frames` frames. */
 export async function gstreamer(
   where: Namespace | undefined,
@@ -128,13 +170,7 @@ export async function gstreamer(
     child,
     frames: async () => {
       await finished(child, RTSPSRC_LATE_PAUSE);
-      const bytes = readFileSync(raw);
-      if (bytes.length % FRAME_BYTES) throw new Error(`${bytes.length} bytes are no whole frames`);
-      return Array.from({ length: bytes.length / FRAME_BYTES }, (_, i) =>
-        createHash('md5')
-          .update(bytes.subarray(i * FRAME_BYTES, (i + 1) * FRAME_BYTES))
-          .digest('hex'),
-      );
+      return rawHashes(raw);
     },
   };
 }

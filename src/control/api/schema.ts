@@ -130,6 +130,7 @@ export const STREAMS = list(
     publisher: orNull(COUNT),
     viewers: COUNT,
     own: { type: 'boolean' },
+    open: { type: 'boolean' },
     position: orNull(NUMBER),
     since: TEXT,
     tracks: list(streamTrack),
@@ -137,7 +138,10 @@ export const STREAMS = list(
 );
 
 export const PATHS = list(
-  row<PathRow>({ name: TEXT, source: TEXT, streams: COUNT, viewers: COUNT, maxViewers: orNull(COUNT) }),
+  row<PathRow>({
+    ...{ name: TEXT, source: TEXT, streams: COUNT, viewers: COUNT, own: COUNT, mostOwn: COUNT },
+    ...{ staggerMs: orNull(COUNT), maxViewers: orNull(COUNT) },
+  }),
 );
 
 export const STATUS = row<StatusRow>({

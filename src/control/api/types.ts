@@ -131,6 +131,8 @@ export interface StreamRow {
   readonly viewers: number;
   /** One viewer's, because it has paused or sought: others of the path have another. */
   readonly own: boolean;
+  /** Newcomers join it. Not those that are one viewer's, earlier starts of a recording, and what has ended. */
+  readonly open: boolean;
   /** Where in a recording it is, seconds of normal play time; null: it does not play, is live, or it cannot be told. */
   readonly position: number | null;
   readonly since: string;
@@ -178,7 +180,12 @@ export interface PathRow {
   readonly streams: number;
   /** Sessions of viewers of those, playing or not. */
   readonly viewers: number;
-  /** How many viewers each of its streams may have; null: no limit. */
+  /** Those of its streams that are one viewer's, because it has paused or sought in a recording, and how many may be. */
+  readonly own: number;
+  readonly mostOwn: number;
+  /** A recording is started anew for who comes so long after its newest start, milliseconds; null: it is not. */
+  readonly staggerMs: number | null;
+  /** How many viewers each of the names that it stands for may have; null: no limit. */
   readonly maxViewers: number | null;
 }
 

@@ -50,6 +50,10 @@ export const FIELDS = {
   sourceHold: field<number>(duration(0, 3_600_000), 60_000, { live: true }),
   /** Sessions at a recorded source that are one viewer's, because it has paused or sought; 0: nobody can. */
   ownSessions: field<number>(whole(0, 1000), 8, { live: true, only: 'pulled' }),
+  /** A recorded source is started anew for who comes so long after its newest start, milliseconds; 0: all join the first. */
+  stagger: field<number>(duration(0, 3_600_000), 0, { live: true, only: 'pulled' }),
+  /** Starts that go on at the same time. */
+  staggerStarts: field<number>(whole(1, 256), 16, { live: true, only: 'pulled' }),
   /** For rtsps://: file of authorities (PEM) that may have signed the source's certificate; undefined: those that Node knows. */
   sourceCa: field<string | undefined>(text, undefined, { only: 'pulled' }),
   /** SHA-256 of the certificate itself. */

@@ -62,7 +62,7 @@ export function mayPublish({ publishers }: PathConfig, address: string): boolean
 }
 
 /** For one more. @throws Refusal 503 */
-export function checkRoomAt({ route, sessions }: Watched): void {
-  if (sessions.size >= (route.config.maxViewers ?? Infinity))
+export function checkRoomAt({ resources }: Pick<Story, 'resources'>, { route }: Watched): void {
+  if (resources.viewersAt(route.place) >= (route.config.maxViewers ?? Infinity))
     throw new Refusal(503, 'the path has as many viewers as it may have');
 }

@@ -165,7 +165,8 @@ class FanOutProxy implements Proxy {
   }
 
   streams() {
-    return [...this.#story.resources.all].map(streamRow);
+    const { resources } = this.#story;
+    return [...resources.all].map((resource) => streamRow(resource, resources.isOpen(resource)));
   }
 
   paths() {

@@ -144,23 +144,25 @@ function voiceRow(voice: VoiceMetrics): ClientVoiceRow {
   return { lossRate, discardRate, roundTripMs, endSystemDelayMs, rFactor, mosListening, mosConversational };
 }
 
-export function streamRow(resource: Watched): StreamRow {
+export function streamRow(resource: Watched, open: boolean): StreamRow {
   const { path, state, address: upstream, since, recording } = resource;
   const tracks = [...resource.tracks.values()].map(streamTrackRow);
   const publisher = resource.publisher?.number ?? null;
   const viewers = resource.sessions.size;
   const { own = false, position } = recording ?? {};
   const at = state === 'playing' ? (position ?? null) : null;
-  return { path, state, upstream, publisher, viewers, own, position: at, since, tracks };
+  return { path, state, upstream, publisher, viewers, own, open, position: at, since, tracks };
 }
 
 export function pathRows({ paths }: PathTable, resources: Iterable<Watched>): PathRow[] {
   const all = [...resources];
-  return paths.map(({ name, source, maxViewers = null }) => {
+  return paths.map(({ name, source, maxViewers = null, ownSessions: mostOwn, stagger }) => {
     const open = all.filter(({ route }) => route.config.name === name);
     const viewers = open.reduce((sum, { sessions }) => sum + sessions.size, 0);
     const url = source === PUBLISH ? source : formatRtspUrl(withoutCredentials(source.url));
-    return { name, source: url, streams: open.length, viewers, maxViewers };
+    const own = open.filter(({ recording }) => recording?.own).length;
+    const rules = { mostOwn, staggerMs: stagger || null, maxViewers };
+    return { name, source: url, streams: open.length, viewers, own, ...rules };
   });
 }
 

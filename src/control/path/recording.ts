@@ -38,8 +38,13 @@ export class Recording {
     if (this.#own) return true;
     if (!this.#parts.isAlone()) return false;
     this.#own = true;
-    this.#parts.leave();
+    this.leave();
     return true;
+  }
+
+  /** Newcomers do not join it any more. */
+  leave(): void {
+    this.#parts.leave();
   }
 
   /** Normal play time (RFC 2326 3.6) that is being sent, seconds; undefined: nobody can tell. */

@@ -39,9 +39,34 @@ export class Resources implements ResourceOwner {
    */
   at(route: Route): Watched {
     const open = this.#open.get(route.place);
-    if (open) return open;
+    if (open && !this.#isPassed(open)) return open;
     if (!isPulled(route)) throw new Refusal(404, 'nobody publishes there');
+    open?.recording!.leave();
     return this.pull(route);
+  }
+
+  /** Near-video-on-demand: who comes now is to see the beginning of it, and there is room for one more start. */
+  #isPassed({ route, recording }: Watched): boolean {
+    const { stagger, staggerStarts } = route.config;
+    if (stagger === 0 || (recording?.ageMs ?? 0) < stagger) return false;
+    return (
+      this.#at(route.place).filter((start) => !start.recording?.own).length < staggerStarts &&
+      this.#all.size < this.#context.limits.resources
+    );
+  }
+
+  /** Sessions of viewers, of all starts and of those of their own. */
+  viewersAt(place: string): number {
+    return this.#at(place).reduce((sum, { sessions }) => sum + sessions.size, 0);
+  }
+
+  /** Whether newcomers join it. */
+  isOpen(resource: Watched): boolean {
+    return this.#open.get(resource.route.place) === resource;
+  }
+
+  #at(place: string): Watched[] {
+    return [...this.#all].filter(({ route, state }) => route.place === place && state !== 'ending');
   }
 
   /** A new one, where there is none. @throws as at() */

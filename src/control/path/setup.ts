@@ -31,7 +31,7 @@ export async function setUp(story: Story, ask: Ask): Promise<RtspResponse> {
   if (!ask.session) checkRoom(story, ask);
   const { route, description, media } = await findTrack(story, ask);
   const resource = ask.session?.resource ?? story.resources.at(route);
-  if (!ask.session) checkRoomAt(resource);
+  if (!ask.session) checkRoomAt(story, resource);
   // One session controls one resource; 459 is what RFC 2326 10.4 has for a SETUP that cannot be bundled.
   if (resource.route.place !== route.place) throw new Refusal(459, 'the session is about another resource');
   return resource.use(async () => {
@@ -168,7 +168,7 @@ function checkPorts(
 
 function openSession(story: Story, ask: Ask, resource: Watched): Session {
   checkRoom(story, ask);
-  checkRoomAt(resource);
+  checkRoomAt(story, resource);
   const session = story.sessions.open((id, number) => new Session(story, id, number, resource, ask.link))!;
   session.usedBy(ask.link);
   const { number: viewer, address, port } = session;

@@ -4,7 +4,7 @@
 import type { PathRow } from '../../control/api/types.js';
 import { show, type Register } from '../context.js';
 import { table, type Column } from '../table.js';
-import { count } from '../units.js';
+import { count, duration } from '../units.js';
 
 export const paths: Register = (program, context) => {
   program
@@ -21,6 +21,13 @@ const COLUMNS: readonly Column<PathRow>[] = [
   { title: 'PATH', atLeast: 8, cell: ({ name }) => `/${name}` },
   { title: 'STREAMS', align: 'right', cell: ({ streams }) => count(streams) },
   { title: 'VIEWERS', align: 'right', cell: ({ viewers }) => count(viewers) },
+  { title: 'OWN', align: 'right', cell: ({ own }) => count(own) },
+  {
+    title: 'EVERY',
+    align: 'right',
+    optional: true,
+    cell: ({ staggerMs }) => (staggerMs === null ? '-' : duration(staggerMs)),
+  },
   {
     title: 'MOST',
     align: 'right',

@@ -30,24 +30,34 @@ export function streamsTable(rows: readonly StreamRow[], nowMs: number, width: n
     if (stream.tracks.length === 0) return [{ stream, track: undefined }];
     return stream.tracks.map((track, index) => ({ stream: index === 0 ? stream : undefined, track }));
   });
-  return table(lines, columns(nowMs), width);
+  return table(
+    lines,
+    columns(
+      nowMs,
+      rows.some(({ position }) => position !== null),
+    ),
+    width,
+  );
 }
 
-function columns(nowMs: number): Column<Line>[] {
+function columns(nowMs: number, recorded: boolean): Column<Line>[] {
   const ofStream = (text: (stream: StreamRow) => string) => (line: Line) =>
     line.stream ? text(line.stream) : '';
   const ofTrack = (text: (track: StreamTrackRow) => string) => (line: Line) =>
     line.track ? text(line.track) : '-';
   return [
     { title: 'STREAM', atLeast: 8, cell: ofStream((s) => s.path) },
-    { title: 'STATE', cell: ofStream((s) => (s.own ? `${s.state}, own` : s.state)) },
+    { title: 'STATE', cell: ofStream(stateOf) },
     { title: 'VIEWERS', align: 'right', cell: ofStream((s) => count(s.viewers)) },
-    {
-      title: 'AT',
-      align: 'right',
-      optional: true,
-      cell: ofStream((s) => (s.position === null ? '-' : duration(s.position * 1000))),
-    },
+    ...(recorded
+      ? [
+          {
+            title: 'AT',
+            align: 'right' as const,
+            cell: ofStream((s) => (s.position === null ? '-' : duration(s.position * 1000))),
+          },
+        ]
+      : []),
     { title: 'SINCE', align: 'right', cell: ofStream((s) => duration(nowMs - Date.parse(s.since))) },
     { title: 'MEDIA', atLeast: 5, cell: ofTrack((t) => t.media) },
     { title: 'PKTS', align: 'right', cell: ofTrack((t) => count(t.packets)) },
@@ -58,4 +68,10 @@ function columns(nowMs: number): Column<Line>[] {
     { title: 'FROM', optional: true, cell: ofStream((s) => s.upstream) },
     { title: 'SSRC', optional: true, cell: ofTrack((t) => t.ssrc ?? '-') },
   ];
+}
+
+/** Of several with one path: newcomers join the one whose state has nothing behind it. */
+function stateOf({ state, own, open }: StreamRow): string {
+  if (state === 'ending' || open) return state;
+  return own ? `${state}, own` : `${state}, earlier`;
 }

@@ -74,8 +74,26 @@ const clients: ClientRow[] = [
   },
 ];
 const paths: PathRow[] = [
-  { name: 'cam/*', source: 'rtsp://192.0.2.7/$1', streams: 2, viewers: 3, maxViewers: null },
-  { name: 'lobby', source: 'rtsp://192.0.2.8/', streams: 0, viewers: 0, maxViewers: 9 },
+  {
+    name: 'cam/*',
+    source: 'rtsp://192.0.2.7/$1',
+    streams: 2,
+    viewers: 3,
+    own: 1,
+    mostOwn: 8,
+    staggerMs: 30_000,
+    maxViewers: null,
+  },
+  {
+    name: 'lobby',
+    source: 'rtsp://192.0.2.8/',
+    streams: 0,
+    viewers: 0,
+    own: 0,
+    mostOwn: 0,
+    staggerMs: null,
+    maxViewers: 9,
+  },
 ];
 const streams: StreamRow[] = [
   {
@@ -83,6 +101,7 @@ const streams: StreamRow[] = [
     state: 'ready',
     upstream: 'cam:554',
     own: false,
+    open: true,
     position: null,
     publisher: null,
     viewers: 1,

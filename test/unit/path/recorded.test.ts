@@ -12,7 +12,11 @@ const URL = `${PROXY}/x/`;
 const ports = (rtp: number) => `RTP/AVP;unicast;client_port=${rtp}-${rtp + 1}`;
 
 const worldOf = (options: SourceOptions = {}, settings = {}) =>
-  FakeWorld.start({ script: fakeSource({ recorded: true, ...options }), settings });
+  FakeWorld.start({
+    script: fakeSource({ recorded: true, ...options }),
+    settings,
+    limits: { sessionMs: 600_000 },
+  });
 
 /** SETUP of the picture. */
 async function setUp(viewer: FakeLink, transport = ports(40_000)) {
@@ -255,6 +259,47 @@ t.test('of a live source nobody has a session of its own', async (t) => {
   t.equal((await second.ask('PLAY', { Range: 'npt=40-' })).status, 200);
   t.equal(world.sources.length, 1);
   await world.proxy.close();
+});
+
+t.test('near-video-on-demand: a start for each interval in which somebody comes', async (t) => {
+  const world = await worldOf({}, { stagger: 30_000, staggerStarts: 3, maxViewers: 6 });
+  const viewers = [await watch(world)];
+  await world.advance(20_000, 1000);
+  viewers.push(await watch(world));
+  t.equal(world.sources.length, 1, 'who comes soon joins the newest');
+  await world.advance(11_000, 1000);
+  viewers.push(await watch(world));
+  t.equal(world.sources.length, 2);
+  t.equal(world.sources[1]!.requests.at(-1)!.headers.get('Range'), 'npt=0.000-');
+  viewers.push(await watch(world));
+  t.equal(world.sources.length, 2);
+  t.match(world.proxy.streams(), [
+    { viewers: 2, open: false, own: false },
+    { viewers: 2, open: true, own: false },
+  ]);
+  await world.advance(31_000, 1000);
+  viewers.push(await watch(world));
+  await world.advance(31_000, 1000);
+  viewers.push(await watch(world));
+  t.equal(world.sources.length, 3, 'no more than that');
+  t.match(world.proxy.paths(), [{ streams: 3, viewers: 6, staggerMs: 30_000, own: 0, mostOwn: 8 }, {}]);
+  const late = await world.viewer().ask('SETUP', `${PROXY}/x/v`, { Transport: ports(40_000) });
+  t.equal(late.status, 503, 'maxViewers is for all starts together');
+  for (const { ask } of viewers.slice(0, 2)) await ask('TEARDOWN');
+  await world.settle();
+  t.equal(world.sources[0]!.open, false, 'a start ends with its last viewer');
+  await watch(world);
+  t.equal(world.sources.length, 4);
+  await finish(t, world);
+});
+
+t.test('stagger means nothing for a live source', async (t) => {
+  const world = await worldOf({ recorded: false }, { stagger: 1000 });
+  await watch(world);
+  await world.advance(5000, 1000);
+  await watch(world);
+  t.equal(world.sources.length, 1);
+  await finish(t, world);
 });
 
 t.test('Scale and Speed are answered as they are', async (t) => {

@@ -45,6 +45,7 @@ const stream: StreamRow = {
   state: 'playing',
   upstream: '198.51.100.4:554',
   own: false,
+  open: true,
   position: null,
   publisher: null,
   viewers: 90,
