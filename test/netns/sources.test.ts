@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sources that are not plain: media within the RTSP connection, name and password (gst-rtsp-server), and one that dies and
 // comes back (the project's camera) behind a player that goes on playing.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { canNetns, canRun } from '../../tools/netns/probe.js';
 import { createTopology, type Namespace } from '../../tools/netns/topology.js';
@@ -96,23 +98,32 @@ t.test('TCP and Digest, through user space', { skip: peers ?? false }, async (t)
 const CAMERA = compiled('tools/camera/main.js');
 
 t.test(
-  'the camera dies and comes back; the player goes on',
+  'the camera dies and comes back, or another takes its place; the player goes on',
   { skip: canRun('ffmpeg', ['-version']) ?? canNetns() ?? false },
   async (t) => {
     const topology = await createTopology({ viewers: 1 });
     try {
       const { server, proxy, viewers, upstream, downstream } = topology;
       const { address } = upstream.server;
-      const start = () =>
-        startIn(server, process.execPath, [CAMERA, '--listen', `${address}:8555`, '--json']);
-      for (const engine of ['tc', 'userspace'] as const) {
+      const start = (port = 8555) =>
+        startIn(server, process.execPath, [CAMERA, '--listen', `${address}:${port}`, '--json']);
+      const config = join(temporaryFolder(), 'fallback.yaml');
+      const camera1 = `rtsp://${address}:8555/camera`;
+      const camera2 = `rtsp://${address}:8556/camera`;
+      writeFileSync(config, `paths: { camera: { source: "${camera1}", fallbacks: ["${camera2}"] } }\n`);
+      for (const [engine, fallback] of [
+        ['tc', false],
+        ['userspace', false],
+        ['tc', true],
+      ] as const) {
         const camera = await start();
         await camera.output(/"listening"/);
         const product = await Product.start({
           engine,
-          source: `rtsp://${address}:8555`,
           namespace: proxy,
-          more: ['--source-hold', '30'],
+          ...(fallback
+            ? { more: ['--config', config] }
+            : { source: `rtsp://${address}:8555`, more: ['--source-hold', '30'] }),
         });
         const player = await ffmpeg(viewers[0], product.url(downstream[0]!.proxy.address, '/camera'));
         const decoded = () => player.child.stdout.split('\n').filter((line) => /^0,/.test(line)).length;
@@ -122,21 +133,26 @@ t.test(
           15_000,
           () => player.child.describe(),
         );
-        await camera.stop('SIGKILL');
-        await until(
-          'the proxy to notice',
-          async () => (await product.streams())[0]?.state === 'reconnecting',
-          5000,
-        );
         const before = decoded();
-        const second = await start();
+        let second = fallback ? await start(8556) : undefined;
+        await second?.output(/"listening"/);
+        await camera.stop('SIGKILL');
+        if (!second) {
+          await until(
+            'the proxy to notice',
+            async () => (await product.streams())[0]?.state === 'reconnecting',
+            5000,
+          );
+          second = await start();
+        }
         await until(
           'more frames',
           () => decoded() > before + 50,
           20_000,
           () => product.child.describe() + player.child.describe(),
         );
-        t.equal((await product.streams())[0]?.state, 'playing', engine);
+        t.equal((await product.streams())[0]?.state, 'playing', fallback ? 'the fallback' : engine);
+        t.match((await product.streams())[0]?.upstream, fallback ? /:8556$/ : /:8555$/);
         t.equal((await product.clients()).length, 1);
         t.equal(player.child.running, true, 'the same player, in the same session');
         const times = player.child.stdout

@@ -13,6 +13,7 @@ export function sameSource(a: Route, b: Route): boolean {
   return (
     sameUrl(a, b) &&
     isDeepStrictEqual(serverOf(a), serverOf(b)) &&
+    isDeepStrictEqual(a.config.fallbacks, b.config.fallbacks) &&
     LASTING.every((name) => isDeepStrictEqual(a.config[name], b.config[name]))
   );
 }

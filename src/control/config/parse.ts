@@ -2,7 +2,7 @@
 // The file of `--config` as a table of paths, or all that is wrong with it.
 
 import { RtspError } from '../rtsp/errors.js';
-import { text, type Kind } from './kinds.js';
+import { list, text, type Kind } from './kinds.js';
 import {
   DEFAULTS,
   FIELDS,
@@ -14,7 +14,7 @@ import {
 import { findRoute, type PathTable } from './path-table.js';
 import { climbs } from './pattern.js';
 import { readYaml } from './read-yaml.js';
-import { parseSourceTemplate, PUBLISH, type PathSource } from './source-template.js';
+import { parseSourceTemplate, PUBLISH, type PathSource, type SourceTemplate } from './source-template.js';
 import { Faults, type Entry, type Fault, type Value } from './value.js';
 
 export type Parsed = { readonly table: PathTable } | { readonly faults: readonly Fault[] };
@@ -58,14 +58,19 @@ function readPath(
   if (wrong !== undefined) faults.add(line, `path ${name}: ${wrong}`);
   const entries = entriesOf(value, `path ${name}`, faults);
   if (!entries) return undefined;
-  refuseUnknown(entries, ['source', ...Object.keys(FIELDS)], faults);
+  refuseUnknown(entries, ['source', 'fallbacks', ...Object.keys(FIELDS)], faults);
   const settings = readSettings(entries, faults);
   const source = entries.get('source');
   if (!source) return faults.add(line, `path ${name}: its source is missing`);
   const from = readSource(name, source, faults);
   if (from === undefined) return undefined;
   refuseUseless(entries, from === PUBLISH ? 'published' : 'pulled', faults);
-  const config: PathConfig = { ...defaults, ...settings, name, source: from };
+  const given = entries.get('fallbacks');
+  const fallbacks = given && readFallbacks(name, from, given, faults);
+  const config: PathConfig = {
+    ...{ ...defaults, ...settings, name, source: from },
+    ...(fallbacks ? { fallbacks } : {}),
+  };
   if (!config.onDemand && from !== PUBLISH && starsOf(name) > 0)
     return faults.add(
       entries.get('onDemand')?.line ?? line,
@@ -74,15 +79,36 @@ function readPath(
   return config;
 }
 
-function readSource(name: string, { line, value }: Entry, faults: Faults): PathSource | undefined {
-  const url = text(value, 'source', faults);
-  if (url === undefined || url === PUBLISH) return url;
+function readSource(name: string, { value }: Entry, faults: Faults): PathSource | undefined {
+  const isPublished = value.kind === 'scalar' && value.value === PUBLISH;
+  return isPublished ? PUBLISH : readUrl(name, 'source', value, faults);
+}
+
+function readUrl(name: string, key: string, value: Value, faults: Faults): SourceTemplate | undefined {
+  const url = text(value, key, faults);
+  if (url === undefined) return undefined;
   try {
     return parseSourceTemplate(url, starsOf(name));
   } catch (error) {
     if (!(error instanceof RtspError)) throw error;
-    return faults.add(line, `source: ${error.message.replace(/\.$/, '')}`);
+    return faults.add(value.line, `${key}: ${error.message.replace(/\.$/, '')}`);
   }
+}
+
+/** Of the same scheme: whether media is encrypted is not left to chance. */
+function readFallbacks(
+  name: string,
+  source: PathSource,
+  { line, value }: Entry,
+  faults: Faults,
+): readonly SourceTemplate[] | undefined {
+  if (source === PUBLISH) return faults.add(line, 'fallbacks is for paths whose source is a URL');
+  const template: Kind<SourceTemplate> = (value, key, faults) => {
+    const found = readUrl(name, key, value, faults);
+    if (!found || found.url.scheme === source.url.scheme) return found;
+    return faults.add(value.line, `${key} must be ${source.url.scheme}:// as the source is`);
+  };
+  return list(template)(value, 'fallbacks', faults);
 }
 
 /** A key that would have no effect on this sort of path. */

@@ -5,7 +5,7 @@
 import type { AddressRange } from '../state/address-range.js';
 import { POLICIES, type PolicyName } from '../layers/policy.js';
 import { addressRange, choice, duration, flag, list, text, whole, type Kind } from './kinds.js';
-import type { PathSource } from './source-template.js';
+import type { PathSource, SourceTemplate } from './source-template.js';
 import { fingerprint, httpUrl, user, type User } from './user-kinds.js';
 
 export type AuthMethod = 'basic' | 'digest';
@@ -94,6 +94,8 @@ export interface PathConfig extends PathSettings {
   /** As the file names it, without a leading `/`; a pattern where there is a `*` in it. */
   readonly name: string;
   readonly source: PathSource;
+  /** Asked in turn where the source is not there. */
+  readonly fallbacks?: readonly SourceTemplate[];
 }
 
 export const DEFAULTS = Object.fromEntries(

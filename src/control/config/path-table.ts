@@ -21,6 +21,8 @@ export interface Route {
   readonly place: string;
   /** At the source, without credentials. Of a published path: as the publisher names it, once there is one. */
   readonly url: RtspUrl;
+  /** Who is asked in turn where that one is not there, without credentials. */
+  readonly fallbacks: readonly RtspUrl[];
 }
 
 /** Its source is asked for it. */
@@ -80,7 +82,8 @@ function routeOf(config: PathConfig, asked: Asked): Route {
     query: own,
   });
   const url = source === PUBLISH ? { ...NOWHERE, ...parsePlace(place) } : fillIn(source, asked);
-  return { config, place, url: withoutCredentials(url) };
+  const fallbacks = (config.fallbacks ?? []).map((template) => withoutCredentials(fillIn(template, asked)));
+  return { config, place, url: withoutCredentials(url), fallbacks };
 }
 
 /** How a track may come; of RTSP over HTTP it is part. */

@@ -11,7 +11,7 @@ import { Refusal } from './refusal.js';
 import { renew, type Renewed } from './renew.js';
 import { Renewal } from './renewal.js';
 import type { SourcePlay } from './source-play.js';
-import { readSession, redirectOf, SourceSession } from './source-session.js';
+import { othersThan, readSession, redirectOf, SourceSession } from './source-session.js';
 import type { Track } from './track.js';
 
 /** The resource's side. */
@@ -48,8 +48,8 @@ export class LastingSource {
   readonly #firstPackets: FirstPackets;
   /** Viewers are held while the source is asked anew. */
   #renewal: Renewal | undefined;
-  /** Where the next attempt goes, if not to where the source always was. */
-  #redirect: RtspUrl | undefined;
+  /** Where the next attempt goes, if not to the first of the path's sources. */
+  #next: RtspUrl | undefined;
   /** Where the source's own URLs have changed since viewers were told of them. */
   #renewed: Renewed | undefined;
 
@@ -122,7 +122,7 @@ export class LastingSource {
     if (viewers() > 0 || this.session.id !== undefined)
       this.#context.log.warn({ resource, viewers: viewers(), held, why: why.message }, 'the source is gone');
     this.session.close(why);
-    this.#redirect = redirectOf(why, route().url);
+    this.#next = redirectOf(why, route().url) ?? this.#another();
     if (held) this.#renewLater(why);
     else gone(why.message);
   }
@@ -145,8 +145,8 @@ export class LastingSource {
 
   async #renew(): Promise<void> {
     const { path: resource, play, tracks, ended, viewers, route, changed } = this.#parts;
-    const source = (this.session = this.#newSession(this.#redirect));
-    this.#redirect = undefined; // if it is not there the next attempt goes where it always was
+    const source = (this.session = this.#newSession(this.#next));
+    this.#next = undefined; // if it is not there the next attempt goes where it always was
     try {
       this.#renewed = await renew({
         source,
@@ -160,13 +160,20 @@ export class LastingSource {
     } catch (error) {
       if (this.transport === 'tcp' && error instanceof Refusal && error.status === 461)
         this.transport = transportFrom(route()) === 'tcp' ? 'tcp' : 'udp';
-      throw error;
+      this.#next = this.#another();
+      // What is final of one source is not of the path.
+      throw this.#next && error instanceof Refusal ? new Refusal(502, error.message) : error;
     }
     this.#renewal = undefined;
     play.renewed();
     this.#context.log.info({ resource, viewers: viewers() }, 'the source is back');
     this.expectPackets();
     changed();
+  }
+
+  /** The path's source that stands in for the present one. */
+  #another(): RtspUrl | undefined {
+    return othersThan(this.#parts.route(), this.session.at)[0];
   }
 
   #newSession(at?: RtspUrl): SourceSession {
@@ -189,6 +196,7 @@ export class LastingSource {
     const why = new Refusal(504, 'nothing came from the source by UDP');
     this.#context.log.warn({ resource }, 'nothing came by UDP: the source is asked for TCP');
     const { session } = this;
+    this.#next = session.at;
     void session.tearDown(this.aggregate).then(() => session.close(why));
     this.#renewLater(why, Math.max(route().config.sourceHold, this.#context.limits.requestMs));
   }

@@ -2,6 +2,7 @@
 // One connection to a source and the session there, if there is one: the requests of it, and what keeps it alive. Where a
 // source is lost and asked anew, this is what is new.
 
+import { isDeepStrictEqual } from 'node:util';
 import { parseSession, DEFAULT_SESSION_TIMEOUT } from '../rtsp/session.js';
 import { RtspError } from '../rtsp/errors.js';
 import type { RtspResponse } from '../rtsp/message.js';
@@ -26,7 +27,11 @@ export class SourceSession {
   readonly #context: Context;
   readonly #route: PulledRoute;
   readonly #gone: (why: Refusal) => void;
+  /** Who is asked. */
   #at: RtspUrl;
+  /** Who else may be asked now. */
+  #others: readonly RtspUrl[] = [];
+  #closed = false;
   #keepAlive: KeepAlive | undefined;
 
   /** `gone`: as Upstream's. */
@@ -36,6 +41,10 @@ export class SourceSession {
     this.#gone = gone;
     this.#at = at;
     this.upstream = this.#upstreamTo(at);
+  }
+
+  get at(): RtspUrl {
+    return this.#at;
   }
 
   /** `address:port`, the name until it is connected. */
@@ -61,9 +70,34 @@ export class SourceSession {
     });
   }
 
-  /** Rejects with a Refusal: the source's, or 502 where it describes nothing that can be used. */
-  /** `passesOn`: where the source sends us to a place of ours, that is the viewer's to follow. */
-  async describe({ passesOn }: { passesOn: boolean }): Promise<Description> {
+  /**
+   * The first that is there of the source and its fallbacks describes what it has. Rejects with a Refusal: the last one's, or
+   * 502 where it describes nothing that can be used. `passesOn`: where the source sends us to a place of ours, that is the
+   * viewer's to follow.
+   */
+  async describe(how: { passesOn: boolean }): Promise<Description> {
+    this.#others = this.id === undefined ? othersThan(this.#route, this.#at) : [];
+    try {
+      for (;;) {
+        const found = await this.#describeHere(how).catch((error: unknown) => this.#tryNext(error));
+        if (found) return found;
+      }
+    } finally {
+      this.#others = [];
+    }
+  }
+
+  #tryNext(why: unknown): void {
+    const [next, ...others] = this.#others;
+    if (!next || this.#closed || !(why instanceof Refusal) || why.location !== undefined) throw why;
+    const { place: resource } = this.#route;
+    const { address: source } = this;
+    this.#context.log.warn({ resource, source, why: why.message }, 'its fallback is asked');
+    this.#others = others;
+    this.#moveTo(next);
+  }
+
+  async #describeHere({ passesOn }: { passesOn: boolean }): Promise<Description> {
     for (let redirects = 0; ; redirects++)
       try {
         return await this.#describe(formatRtspUrl(this.#at));
@@ -83,7 +117,8 @@ export class SourceSession {
   #moveTo(to: RtspUrl): void {
     const { host, port, scheme } = this.#at;
     this.#at = to;
-    if (host === to.host && port === to.port && scheme === to.scheme) return;
+    const isSame = host === to.host && port === to.port && scheme === to.scheme;
+    if (isSame && !this.upstream.closed) return;
     this.upstream.close();
     this.upstream = this.#upstreamTo(to);
   }
@@ -92,15 +127,20 @@ export class SourceSession {
   #upstreamTo(url: RtspUrl): Upstream {
     const {
       source,
+      fallbacks = [],
       sourceCa: authority,
       sourceFingerprint: fingerprint,
       sourceTransport,
     } = this.#route.config;
-    const isOwn = (['scheme', 'host', 'port'] as const).every((part) => source.url[part] === url[part]);
-    const credentials = isOwn ? credentialsOf(source.url) : undefined;
+    const own = [source, ...fallbacks].find((one) =>
+      (['scheme', 'host', 'port'] as const).every((part) => one.url[part] === url[part]),
+    );
+    const credentials = own && credentialsOf(own.url);
     const trust = { authority, fingerprint };
     const tunnelled = sourceTransport === 'http';
-    return new Upstream(this.#context, { url, credentials, trust, tunnelled }, this.#gone);
+    return new Upstream(this.#context, { url, credentials, trust, tunnelled }, (why) => {
+      if (this.#others.length === 0) this.#gone(why); // else somebody else is asked now
+    });
   }
 
   async setUp(control: string, transport: string): Promise<RtspResponse> {
@@ -141,6 +181,7 @@ export class SourceSession {
   }
 
   close(why?: Refusal): void {
+    this.#closed = true;
     this.endKeepAlive();
     this.upstream.close(why);
   }
@@ -153,6 +194,14 @@ export class SourceSession {
     if (answer.status !== 200) throw refusedBySource(this.#context.paths.table, method, answer);
     return answer;
   }
+}
+
+/** Who may be asked in its place, the next one first; none where there are no fallbacks. */
+export function othersThan({ url, fallbacks }: PulledRoute, at: RtspUrl): readonly RtspUrl[] {
+  if (fallbacks.length === 0) return [];
+  const all = [url, ...fallbacks];
+  const index = all.findIndex((one) => isDeepStrictEqual(one, at));
+  return [...all.slice(index + 1), ...all.slice(0, Math.max(index, 0))];
 }
 
 /** A URL that we can go to; undefined: none. Nobody sends us from TLS to without. */

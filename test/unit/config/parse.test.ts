@@ -77,6 +77,9 @@ const WRONG: [what: string, yaml: string, line: number, says: RegExp][] = [
   ['a source of another kind', path('source: http://x/'), 3, /HOST/],
   ['a variable for the server', path('source: rtsp://$1/x'), 3, /host name or address/],
   ['a variable without star', path('source: rtsp://x/$1'), 3, /no star that \$1/],
+  ['a fallback that is no URL', path(SOURCE, 'fallbacks: [camera]'), 4, /each of fallbacks: .*HOST/],
+  ['one of another scheme', path(SOURCE, 'fallbacks: ["rtsps://b/"]'), 4, /rtsp:\/\/ as the source is/],
+  ['one for a publisher', path('source: publish', 'fallbacks: ["rtsp://b/"]'), 4, /fallbacks is for paths/],
   ['no number', path(SOURCE, 'maxViewers: many'), 4, /maxViewers must be a whole number from 1 to 16384/],
   ['a number out of range', path(SOURCE, 'maxViewers: 0'), 4, /from 1/],
   ['no list', path(SOURCE, 'viewers: 192.0.2.1'), 4, /viewers must be a list/],
@@ -148,7 +151,7 @@ t.test('whatever the text, there is a table or a fault', async () => {
 
 t.test('docs/config.md has every key, and its example is without fault', async (t) => {
   const document = readFileSync('docs/config.md', 'utf8');
-  for (const key of ['paths', 'defaults', 'root', 'source', ...Object.keys(FIELDS)])
+  for (const key of ['paths', 'defaults', 'root', 'source', 'fallbacks', ...Object.keys(FIELDS)])
     t.match(document, new RegExp(`^\\| \`${key}\` \\|`, 'm'), key);
   const [, example = ''] = /```yaml\n([\s\S]*?)```/.exec(document) ?? [];
   t.ok(tableOf(example).paths.length > 1);

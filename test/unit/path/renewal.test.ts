@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A source that is lost behind viewers who stay, or that comes within its RTSP connection: stories with one in memory.
 import t from 'tap';
+import { parseConfig } from '../../../src/control/config/parse.js';
 import { request, response, type RtspRequest } from '../../../src/control/rtsp/message.js';
 import { fakeSource, type Script } from '../../fixtures/fake-source.js';
 import { FakeWorld, NOTHING_LEFT, PROXY, SOURCE } from '../../fixtures/fake-world.js';
@@ -111,6 +112,59 @@ t.test('other tracks than before, or refused credentials: ended at once', async 
     t.same(world.left, NOTHING_LEFT, name);
     await world.proxy.close();
   }
+});
+
+t.test('fallbacks are asked in turn: at the beginning, and behind viewers who stay', async (t) => {
+  const there = new Set(['b.example', 'c.example']);
+  const script = fakeSource();
+  const parsed = parseConfig(
+    [
+      'paths:',
+      '  x:',
+      '    source: rtsp://a.example/x',
+      '    sourceHold: 20s',
+      '    fallbacks: ["rtsp://user:secret@b.example/x", rtsp://c.example/x]',
+    ].join('\n'),
+  );
+  if (!('table' in parsed)) throw new Error(JSON.stringify(parsed));
+  const world = await FakeWorld.start({
+    paths: parsed.table,
+    script: (request, link) => {
+      const [, host = ''] = /^rtsp:\/\/([^/:]+)/.exec(request.uri) ?? [];
+      if (there.has(host)) return script(request);
+      setImmediate(() => link.break('refused'));
+      return undefined;
+    },
+  });
+  const { viewer, status } = await watch(world);
+  t.equal(status, 200, 'the first is not there, the second is');
+  t.match(
+    world.source.requests[0]!.uri,
+    /^rtsp:\/\/b\.example\/x/,
+    'and is told no name and password in its URL',
+  );
+  there.delete('b.example');
+  world.source.break();
+  await world.advance(1500);
+  t.equal(state(world), 'playing', 'without waiting for one that has gone');
+  t.match(world.source.requests[0]!.uri, /^rtsp:\/\/c\.example\/x/);
+  t.equal(viewer.open, true);
+  there.clear();
+  world.source.break();
+  await world.advance(3000);
+  t.equal(state(world), 'reconnecting');
+  there.add('a.example');
+  await world.advance(9000);
+  t.equal(state(world), 'playing', 'all are asked again');
+  t.match(world.source.requests[0]!.uri, /^rtsp:\/\/a\.example\/x/);
+  await viewer.close();
+  await world.advance(5000);
+  t.same(world.left, NOTHING_LEFT);
+  there.clear();
+  t.ok((await world.viewer().ask('DESCRIBE', `${PROXY}/x`)).status >= 500, 'nobody is there');
+  await world.advance(5000);
+  t.same(world.left, NOTHING_LEFT);
+  await world.proxy.close();
 });
 
 function described({ uri }: RtspRequest, payloadType: string) {
