@@ -55,6 +55,8 @@ export function watchConfigFile(
       const before = table;
       table = readConfigFile(file);
       apply(table);
+      if ((before.mptcp ?? false) !== (table.mptcp ?? false))
+        log.warn({ file }, 'mptcp is looked at when the proxy starts: nothing changes until then');
       const changes = changesBetween(before, table);
       if (Object.values(changes).some((names) => names.length > 0))
         log.info({ file, ...changes }, 'paths have changed');

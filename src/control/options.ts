@@ -30,6 +30,8 @@ export interface Options {
   readonly pictures: PictureOptions;
   /** Undefined: viewers get no multicast. */
   readonly multicast: MulticastOptions | undefined;
+  /** Connections of viewers and to sources are multipath TCP where they can be. */
+  readonly mptcp: boolean;
   readonly apiSocket: string;
   /** Under a keeper that holds the connections and starts the proxy again when it dies. */
   readonly keep: boolean;
@@ -100,6 +102,11 @@ export function parseCommandLine(argv: readonly string[]): Options {
     );
   addSourceOptions(program);
   addMulticastOptions(program)
+    .option(
+      '--mptcp',
+      'connections of viewers and to sources are multipath TCP, with those who speak it',
+      false,
+    )
     .option('--api-socket <path>', 'unix socket for proxyctl', defaultSocketPath())
     .option(
       '--keep',
@@ -123,7 +130,7 @@ export function parseCommandLine(argv: readonly string[]): Options {
   program.parse(argv);
   const options = program.opts<Given>();
   const { keyFrameWait: seconds, pictureCache: packets, orphanLimit: limit } = options;
-  const { datapath, apiSocket, keep, logLevel } = options;
+  const { datapath, apiSocket, keep, logLevel, mptcp } = options;
   const pictures = {
     holdMs: Math.round(seconds * 1000),
     cachePackets: packets,
@@ -142,6 +149,7 @@ export function parseCommandLine(argv: readonly string[]): Options {
     datapath,
     pictures,
     multicast,
+    mptcp,
     apiSocket,
     keep,
     orphanLimitMs: limit * 1000,

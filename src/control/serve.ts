@@ -8,19 +8,22 @@ import { bannerText } from './banner.js';
 import { chooseDatapath } from './kernel/choose.js';
 import { watchConfigFile } from './config-file.js';
 import { checkMulticast } from './multicast-options.js';
+import { mptcpObstacle } from './net/mptcp.js';
 import { systemPorts } from './net/system-ports.js';
 import { openFormer } from './hold/former.js';
 import { version, type Options } from './options.js';
 import type { Parts } from './parts.js';
 import type { PathsGiven } from './paths-given.js';
-import type { Log } from './path/ports.js';
+import type { ListenAt, Log } from './path/ports.js';
 import { createProxy, type Proxy } from './path/proxy.js';
 import { makeWay } from './upgrade.js';
 
 /** Resolves to the banner when viewers are served. Rejects with a message for the command line. */
 export async function serve(options: Options, paths: PathsGiven, parts: Parts, log: Log): Promise<string> {
-  const { listen, apiSocket, pictures, orphanLimitMs, multicast } = options;
+  const { apiSocket, pictures, orphanLimitMs, multicast } = options;
   checkMulticast(multicast);
+  const mptcp = usesMptcp(options.mptcp || paths.table.mptcp === true, log);
+  const listen = withMptcp(options.listen, mptcp);
   const former = await openFormer(log);
   if (former) parts.built('notebook', () => former.close());
   const takeOver = (former?.records.size ?? 0) > 0;
@@ -37,7 +40,7 @@ export async function serve(options: Options, paths: PathsGiven, parts: Parts, l
   parts.built('datapath', () => datapath.close());
 
   const proxy = createProxy({
-    ...systemPorts({ log, holder: former?.store }),
+    ...systemPorts({ log, holder: former?.store, mptcp }),
     ...(former && { notebook: former.notebook, records: former.records }),
     ...{ paths: paths.table, source: paths.source, listen, datapath, log, multicast },
   });
@@ -53,6 +56,18 @@ export async function serve(options: Options, paths: PathsGiven, parts: Parts, l
   const proxyctl = relative(process.cwd(), fileURLToPath(new URL('../../../bin/proxyctl', import.meta.url)));
   const { tlsAddress: tls } = proxy;
   return bannerText({ version: version(), listen: address, tls, paths, datapath, apiSocket, proxyctl });
+}
+
+/** Where the kernel has none it is TCP. */
+function usesMptcp(wanted: boolean, log: Log): boolean {
+  const why = wanted ? mptcpObstacle() : undefined;
+  if (why !== undefined) log.warn({ why }, 'no multipath TCP here: connections are plain TCP');
+  return wanted && why === undefined;
+}
+
+function withMptcp(listen: ListenAt, mptcp: boolean): ListenAt {
+  const { tls } = listen;
+  return { ...listen, mptcp, ...(tls && { tls: { ...tls, at: { ...tls.at, mptcp } } }) };
 }
 
 /** After SIGHUP, too, of which main.ts knows that it does not end the process then. */

@@ -98,6 +98,7 @@ export const CLIENTS = list(
     state: oneOf('announced', 'ready', 'waiting', 'playing', 'publishing', 'paused'),
     since: TEXT,
     session: TEXT,
+    subflows: orNull(COUNT),
     tracks: list(clientTrack),
   }),
 );
@@ -128,6 +129,7 @@ export const STREAMS = list(
     state: oneOf('connecting', 'ready', 'playing', 'reconnecting', 'ending'),
     upstream: TEXT,
     publisher: orNull(COUNT),
+    subflows: orNull(COUNT),
     viewers: COUNT,
     own: { type: 'boolean' },
     open: { type: 'boolean' },

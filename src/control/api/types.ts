@@ -19,6 +19,8 @@ export interface ClientRow {
   readonly since: string;
   /** Our RTSP session identifier, as the viewer knows it. */
   readonly session: string;
+  /** Paths of its connection at the moment, where that is multipath TCP; null: it is not. */
+  readonly subflows: number | null;
   readonly tracks: readonly ClientTrackRow[];
 }
 
@@ -127,6 +129,8 @@ export interface StreamRow {
   readonly upstream: string;
   /** The publisher that it comes from, by its `ClientRow.id`; null: there is none, or its source is asked for it. */
   readonly publisher: number | null;
+  /** Paths of that connection at the moment, where it is multipath TCP; null: it is not. */
+  readonly subflows: number | null;
   /** Sessions of viewers, playing or not. */
   readonly viewers: number;
   /** One viewer's, because it has paused or sought: others of the path have another. */

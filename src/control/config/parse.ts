@@ -2,7 +2,7 @@
 // The file of `--config` as a table of paths, or all that is wrong with it.
 
 import { RtspError } from '../rtsp/errors.js';
-import { list, text, type Kind } from './kinds.js';
+import { flag, list, text, type Kind } from './kinds.js';
 import {
   DEFAULTS,
   FIELDS,
@@ -21,7 +21,7 @@ export type Parsed = { readonly table: PathTable } | { readonly faults: readonly
 
 type Entries = ReadonlyMap<string, Entry>;
 
-const TOP = ['paths', 'defaults', 'root'];
+const TOP = ['paths', 'defaults', 'root', 'mptcp'];
 const MOST_STARS = 9;
 
 export function parseConfig(yaml: string): Parsed {
@@ -45,7 +45,9 @@ function readTop(top: Value, faults: Faults): PathTable | undefined {
   if (!named) return undefined;
   if (named.size === 0) return faults.add(found!.line, 'paths must name at least one');
   const paths = [...named].flatMap(([name, entry]) => readPath(name, entry, settings, faults) ?? []);
-  return withRoot({ paths }, entries.get('root'), faults);
+  const mptcp = entries.get('mptcp');
+  const table = mptcp ? { paths, mptcp: flag(mptcp.value, 'mptcp', faults) } : { paths };
+  return withRoot(table, entries.get('root'), faults);
 }
 
 function readPath(

@@ -39,6 +39,8 @@ export interface PathTable {
   readonly paths: readonly PathConfig[];
   /** What our root (`/`) stands for; undefined: a path of its own like any other. */
   readonly root?: Place | undefined;
+  /** Connections of viewers and to sources are multipath TCP where they can be; decided at the start. */
+  readonly mptcp?: boolean | undefined;
 }
 
 const NOWHERE = parseRtspUrl('rtsp://publisher');

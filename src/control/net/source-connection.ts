@@ -10,7 +10,9 @@ import type { RtspMessage } from '../rtsp/message.js';
 import { frameOf } from '../rtsp/interleaved.js';
 import { serialize } from '../rtsp/serialize.js';
 import { plainAddress } from '../state/address.js';
-import type { HeldSockets } from './held-sockets.js';
+import { descriptorOf, type HeldSockets } from './held-sockets.js';
+import { ComingConnection } from './mptcp-connect.js';
+import { subflowsOf } from './mptcp.js';
 import { openSocket } from './source-socket.js';
 import { SourceTunnel } from './source-tunnel.js';
 
@@ -21,15 +23,27 @@ const ATTEMPT_MS = 2000;
 const MAX_UNSENT = 4 * 1024 * 1024;
 const MAX_UNSENT_FRAMES = 64 * 1024;
 
+export interface SourceConnectionOptions {
+  readonly held?: HeldSockets | undefined;
+  /** By MPTCP, where the source speaks it; not the two connections of a tunnel. */
+  readonly mptcp?: boolean;
+}
+
 export function connectSource(
   { host, port, tls, tunnel }: SourceAddress,
   events: SourceEvents,
-  held?: HeldSockets,
+  { held, mptcp = false }: SourceConnectionOptions = {},
 ): SourceLink {
   const to = {
     ...{ host, port, autoSelectFamilyAttemptTimeout: ATTEMPT_MS },
     ...{ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS },
   };
+  if (mptcp && tunnel === undefined)
+    return new ComingConnection({ host, port, attemptMs: ATTEMPT_MS }, events, (socket) => {
+      socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS);
+      if (!tls) return new SourceConnection(() => socket, events, { held, isOpen: true });
+      return new SourceConnection((opened) => openSocket({ ...to, socket }, tls, opened), events, {});
+    });
   try {
     const open: Open = (opened) =>
       tunnel === undefined ? openSocket(to, tls, opened) : new SourceTunnel(to, tls, tunnel, opened);
@@ -54,6 +68,13 @@ export function restoreSource(name: string, events: SourceEvents, held: HeldSock
 /** `opened` is called when it may be used. */
 type Open = (opened: () => void) => Socket | SourceTunnel;
 
+interface Connected {
+  readonly held?: HeldSockets | undefined;
+  /** It is open, and held under that name. */
+  readonly name?: string;
+  readonly isOpen?: boolean;
+}
+
 class SourceConnection implements SourceLink {
   readonly #socket: Socket | SourceTunnel;
   readonly #events: SourceEvents;
@@ -62,23 +83,23 @@ class SourceConnection implements SourceLink {
   #name: string | undefined;
   #closed = false;
 
-  /** `held` is left out for what no other process could go on with: TLS, a tunnel; `name`: it is open, and held under it. */
-  constructor(
-    open: Open,
-    events: SourceEvents,
-    { held, name }: { held?: HeldSockets | undefined; name?: string },
-  ) {
+  /** `held` is left out for what no other process could go on with: TLS, a tunnel. */
+  constructor(open: Open, events: SourceEvents, { held, name, isOpen = name !== undefined }: Connected) {
     this.#events = events;
     this.#held = held;
     this.#name = name;
     const socket = (this.#socket = open(() => this.#opened()));
-    if (name !== undefined) this.#opened();
+    if (isOpen) this.#opened();
     socket.on('data', (chunk) => this.#receive(chunk));
     socket.on('error', (error) => this.#fail(oneError(error)));
     socket.on('close', () => {
       if (this.#name !== undefined) this.#held?.remove(this.#name);
       this.#fail(new Error('closed by the source'));
     });
+  }
+
+  get subflows(): number | undefined {
+    return subflowsOf(descriptorOf(this.#socket));
   }
 
   hold(): string | undefined {

@@ -6,8 +6,12 @@ import { connect as connectTcp, type Socket, type TcpNetConnectOpts } from 'node
 import type { SourceTrust } from '../path/ports.js';
 import { certificateFault, connectTls } from './source-tls.js';
 
-/** `opened` is called once it may be used; else 'error' follows. @throws Error when a file of `tls` cannot be read */
-export function openSocket(to: TcpNetConnectOpts, tls: SourceTrust | undefined, opened: () => void): Socket {
+/** `opened` is called once it may be used; else 'error' follows. TLS upon `to.socket` where that is given. @throws Error when a file of `tls` cannot be read */
+export function openSocket(
+  to: TcpNetConnectOpts & { readonly socket?: Socket },
+  tls: SourceTrust | undefined,
+  opened: () => void,
+): Socket {
   if (!tls) return connectTcp(to).once('connect', opened);
   const socket = connectTls(to, tls);
   return socket.once('secureConnect', () => {

@@ -3,13 +3,16 @@
 // fingerprint we were told. There is no way to look at neither.
 
 import { readFileSync } from 'node:fs';
-import { isIP, type TcpNetConnectOpts } from 'node:net';
+import { isIP, type Socket, type TcpNetConnectOpts } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 
 import type { SourceTrust } from '../path/ports.js';
 
 /** @throws Error, one sentence, when the file of the authority cannot be read or is none. */
-export function connectTls(to: TcpNetConnectOpts, { authority, fingerprint }: SourceTrust): TLSSocket {
+export function connectTls(
+  to: TcpNetConnectOpts & { readonly socket?: Socket },
+  { authority, fingerprint }: SourceTrust,
+): TLSSocket {
   const socket = connect({
     ...to,
     ...(isIP(to.host ?? '') === 0 && to.host !== undefined && { servername: to.host }),

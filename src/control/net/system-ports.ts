@@ -32,9 +32,11 @@ export interface SystemOptions {
   readonly ports?: PortRange;
   /** Whoever keeps our sockets beyond our life, and what it kept of a former process. */
   readonly holder?: Holder | undefined;
+  /** Connections to sources are MPTCP where they can be. */
+  readonly mptcp?: boolean;
 }
 
-export function systemPorts({ log, ports, holder }: SystemOptions = {}): Surroundings {
+export function systemPorts({ log, ports, holder, mptcp = false }: SystemOptions = {}): Surroundings {
   const pairs = new PortPairs(ports);
   const held = holder && new HeldSockets(holder);
   const onError = (error: unknown) => log?.error({ err: error }, 'a UDP port failed');
@@ -42,7 +44,7 @@ export function systemPorts({ log, ports, holder }: SystemOptions = {}): Surroun
   const options = { held, ...heard };
   return {
     openListener: (at, forListener) => openListener(at, forListener, held),
-    connect: (to, events) => connectSource(to, events, held),
+    connect: (to, events) => connectSource(to, events, { held, mptcp }),
     bindUdpPair: (sender) => bindUdpPair(pairs, sender ? { ...heard, ...toGroup(sender) } : options),
     joinGroup: (receiver) => joinGroup(receiver, heard),
     deviceFor,

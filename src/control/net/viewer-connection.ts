@@ -11,6 +11,7 @@ import { response, type InterleavedFrame, type RtspMessage, type RtspRequest } f
 import { serialize } from '../rtsp/serialize.js';
 import type { Deadline } from '../state/deadlines.js';
 import { descriptorOf, type HeldSockets } from './held-sockets.js';
+import { subflowsOf } from './mptcp.js';
 import { sendNow } from './send-now.js';
 import type { Wire } from './wire.js';
 
@@ -71,6 +72,10 @@ export class ViewerConnection implements ViewerLink {
   get queued(): number {
     const waiting = this.#afterAnswer?.reduce((sum, { length }) => sum + length, 0) ?? 0;
     return this.#socket.writableLength + waiting;
+  }
+
+  get subflows(): number | undefined {
+    return subflowsOf(descriptorOf(this.#wire.stream));
   }
 
   get taken(): number {

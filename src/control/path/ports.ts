@@ -61,6 +61,8 @@ export interface ViewerLink extends FrameSink {
    * Undefined as well: TLS or a tunnel, which end with the process.
    */
   hold(): string | undefined;
+  /** Paths of its connection, where that is MPTCP. */
+  readonly subflows?: number | undefined;
   /** Bytes that the system has taken for the viewer: while they grow, somebody reads. */
   readonly taken: number;
 }
@@ -105,6 +107,8 @@ export interface Listener {
 export interface ListenAt {
   readonly host: string | undefined;
   readonly port: number;
+  /** MPTCP, for those who speak it. */
+  readonly mptcp?: boolean;
   /** Where they connect to with TLS as well. */
   readonly tls?: { readonly at: ListenAt; readonly files: TlsFiles } | undefined;
 }

@@ -33,6 +33,7 @@ export function clientRow(session: Session): ClientRow {
   const tracks = [...session.tracks.values()].map(clientTrackRow);
   return {
     ...{ id, role: 'viewer', address, port, stream: session.resource.path, state, since, session: rtspId },
+    subflows: session.subflows ?? null,
     tracks,
   };
 }
@@ -42,7 +43,8 @@ export function publisherRow(context: Context, publication: Publication): Client
   const { number: id, link, path: stream, state, since, id: session, recorded } = publication;
   const { address, port } = link.remote;
   const tracks = [...(recorded?.tracks.values() ?? [])].map((track) => publisherTrackRow(context, track));
-  return { ...{ id, role: 'publisher', address, port, stream, state, since, session }, tracks };
+  const { subflows = null } = link;
+  return { ...{ id, role: 'publisher', address, port, stream, state, since, session }, subflows, tracks };
 }
 
 function publisherTrackRow(context: Context, track: Track): ClientTrackRow {
@@ -151,7 +153,9 @@ export function streamRow(resource: Watched, open: boolean): StreamRow {
   const viewers = resource.sessions.size;
   const { own = false, position } = recording ?? {};
   const at = state === 'playing' ? (position ?? null) : null;
-  return { path, state, upstream, publisher, viewers, own, open, position: at, since, tracks };
+  const { subflows = null } = resource;
+  const from = { path, state, upstream, publisher, subflows };
+  return { ...from, viewers, own, open, position: at, since, tracks };
 }
 
 export function pathRows({ paths }: PathTable, resources: Iterable<Watched>): PathRow[] {

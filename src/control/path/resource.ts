@@ -118,6 +118,10 @@ export class Resource implements Watched {
     return this.#source.session.address;
   }
 
+  get subflows(): number | undefined {
+    return this.#source.session.upstream.subflows;
+  }
+
   /** Keeps the resource while `work` is under way: it cannot end for want of viewers. */
   async use<T>(work: () => Promise<T>): Promise<T> {
     this.#users++;

@@ -95,6 +95,11 @@ export class Session {
     return formatSession({ id: this.id, timeout: Math.ceil(this.#context.limits.sessionMs / 1000) });
   }
 
+  /** Paths of its connection, where that is MPTCP. */
+  get subflows(): number | undefined {
+    return [...this.#links].find(({ subflows }) => subflows !== undefined)?.subflows;
+  }
+
   /** A request or RTCP came from the viewer. */
   heard(): void {
     this.#heardMs = nowMs(this.#context.clock);

@@ -11,6 +11,8 @@ export interface SourceLink {
   sendFrame(channel: number, payload: Buffer): void;
   /** No event comes after this. */
   close(): void;
+  /** As ViewerLink's. */
+  readonly subflows?: number | undefined;
   /** As ViewerLink.hold. */
   hold(): string | undefined;
 }

@@ -103,6 +103,11 @@ export class Upstream implements Frames {
     return this.#closed !== undefined;
   }
 
+  /** Paths of the connection, where that is MPTCP. */
+  get subflows(): number | undefined {
+    return this.#closed ? undefined : this.#link?.subflows;
+  }
+
   /** The connection outlives this process. Returns its name, if anybody holds it. */
   hold(): string | undefined {
     this.#name ??= this.#link?.hold();

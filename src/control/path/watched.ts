@@ -23,6 +23,8 @@ export interface Watched {
   readonly state: 'connecting' | 'ready' | 'playing' | 'reconnecting' | 'ending';
   /** `address:port` of the source, its name until it is connected. */
   readonly address: string;
+  /** Paths of its connection, where that is MPTCP. */
+  readonly subflows?: number | undefined;
   /** Of what has an end; undefined: it is live, or nothing is known of it yet. */
   readonly recording?: Recording | undefined;
   /** Who publishes it at the moment. */

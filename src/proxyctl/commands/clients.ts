@@ -27,6 +27,7 @@ export function clientsTable(rows: readonly ClientRow[], nowMs: number, width: n
 function columns(rows: readonly ClientRow[], nowMs: number): Column<ClientRow>[] {
   const published = rows.some(({ role }) => role === 'publisher');
   const interleaved = rows.some(({ tracks }) => tracks.some(({ queue }) => queue !== null));
+  const multipath = rows.some(({ subflows }) => subflows !== null);
   const multicast = rows.some(({ tracks }) => tracks.some(({ group }) => group !== null));
   const layered = rows.some(({ tracks }) => tracks.some(({ layers }) => layers !== null));
   return [
@@ -35,6 +36,7 @@ function columns(rows: readonly ClientRow[], nowMs: number): Column<ClientRow>[]
     { title: 'PORT', align: 'right', optional: true, cell: (row) => String(row.port) },
     ...(multicast ? [{ title: 'GROUP', cell: groups }] : []),
     ...(interleaved || published ? [{ title: 'VIA', cell: via }] : []),
+    ...(multipath ? ([{ title: 'PATHS', align: 'right', cell: paths }] as const) : []),
     { title: 'STREAM', atLeast: 6, cell: (row) => row.stream },
     { title: 'STATE', cell: (row) => row.state },
     { title: 'SINCE', align: 'right', cell: (row) => duration(nowMs - Date.parse(row.since)) },
@@ -84,6 +86,11 @@ function bandwidth({ tracks }: ClientRow): string {
 
 function sum(row: ClientRow, field: 'packets' | 'bytes' | 'drops'): number {
   return row.tracks.reduce((total, track) => total + track[field], 0);
+}
+
+/** Of its connection, where that is multipath TCP. */
+function paths({ subflows }: ClientRow): string {
+  return subflows === null ? '-' : String(subflows);
 }
 
 /** How its tracks come: `tcp` is interleaved. */

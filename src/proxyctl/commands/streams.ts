@@ -30,17 +30,12 @@ export function streamsTable(rows: readonly StreamRow[], nowMs: number, width: n
     if (stream.tracks.length === 0) return [{ stream, track: undefined }];
     return stream.tracks.map((track, index) => ({ stream: index === 0 ? stream : undefined, track }));
   });
-  return table(
-    lines,
-    columns(
-      nowMs,
-      rows.some(({ position }) => position !== null),
-    ),
-    width,
-  );
+  return table(lines, columns(rows, nowMs), width);
 }
 
-function columns(nowMs: number, recorded: boolean): Column<Line>[] {
+function columns(rows: readonly StreamRow[], nowMs: number): Column<Line>[] {
+  const recorded = rows.some(({ position }) => position !== null);
+  const multipath = rows.some(({ subflows }) => subflows !== null);
   const ofStream = (text: (stream: StreamRow) => string) => (line: Line) =>
     line.stream ? text(line.stream) : '';
   const ofTrack = (text: (track: StreamTrackRow) => string) => (line: Line) =>
@@ -65,6 +60,15 @@ function columns(nowMs: number, recorded: boolean): Column<Line>[] {
     { title: 'LOST', align: 'right', cell: ofTrack((t) => (t.lost === null ? '-' : count(t.lost))) },
     { title: 'JITTER', align: 'right', cell: ofTrack((t) => milliseconds(t.jitterMs)) },
     { title: 'RTT', align: 'right', optional: true, cell: ofTrack((t) => milliseconds(t.roundTripMs)) },
+    ...(multipath
+      ? [
+          {
+            title: 'PATHS',
+            align: 'right' as const,
+            cell: ofStream(({ subflows }) => String(subflows ?? '-')),
+          },
+        ]
+      : []),
     { title: 'FROM', optional: true, cell: ofStream((s) => s.upstream) },
     { title: 'SSRC', optional: true, cell: ofTrack((t) => t.ssrc ?? '-') },
   ];

@@ -24,6 +24,7 @@ const clients: ClientRow[] = [
     state: 'playing',
     since: '2026-01-01T00:00:00.000Z',
     session: 's',
+    subflows: 2,
     tracks: [
       {
         media: 'video',
@@ -100,6 +101,7 @@ const streams: StreamRow[] = [
     path: '/camera',
     state: 'ready',
     upstream: 'cam:554',
+    subflows: null,
     own: false,
     open: true,
     position: null,

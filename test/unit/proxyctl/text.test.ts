@@ -38,12 +38,14 @@ const client: ClientRow = {
   state: 'playing',
   since: '2026-01-01T11:57:50Z',
   session: 'abc',
+  subflows: null,
   tracks: [track, { ...track, media: 'audio', packets: 655, loss: null }],
 };
 const stream: StreamRow = {
   path: '/camera',
   state: 'playing',
   upstream: '198.51.100.4:554',
+  subflows: null,
   own: false,
   open: true,
   position: null,
