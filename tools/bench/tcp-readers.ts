@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// N TCP viewers in one process, interleaved RTSP ones or such as only read. `node tcp-readers.js rtsp|plain N URL`, with a
-// URL rtsp://ADDRESS:PORT/PATH for both. Prints "playing" when all are there; each line of input is answered with JSON.
-import { connect } from 'node:net';
+// N TCP viewers in one process: interleaved RTSP ones, the same by multipath TCP, or such as only read.
+// `node tcp-readers.js rtsp|mptcp|plain N URL`, with a URL rtsp://IPV4-ADDRESS:PORT/PATH for all. Prints "playing" when all are there; each line of input is answered with JSON.
+import { connect, Socket } from 'node:net';
+import { mptcpSocket } from '../../src/control/net/mptcp.js';
 import { InterleavedClient } from '../load/interleaved-client.js';
 
 /** What they have got since the line before. */
@@ -39,7 +40,8 @@ async function rtsp(viewers: number): Promise<void> {
       chunks.push(gathered);
       gathered = 0;
     };
-    clients.push(await InterleavedClient.play(url!, take));
+    const socket = kind === 'mptcp' ? { fd: mptcpSocket(4), readable: true, writable: true } : {};
+    clients.push(await InterleavedClient.play(url!, take, new Socket(socket)));
   }
 }
 
@@ -55,7 +57,7 @@ async function plain(viewers: number): Promise<void> {
   }
 }
 
-await (kind === 'rtsp' ? rtsp : plain)(Number(count));
+await (kind === 'plain' ? plain : rtsp)(Number(count));
 console.log('playing');
 process.stdin.on('data', () => {
   const reading: Reading = { bytes, lost, ended: ended(), chunks };

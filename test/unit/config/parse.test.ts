@@ -28,6 +28,7 @@ t.test('a file is read: defaults, what a path says itself, names of all sorts', 
   const table = tableOf(
     [
       'root: lobby',
+      'mptcp: true',
       'defaults: { maxViewers: 10 }',
       'paths:',
       `  lobby: { ${SOURCE} }`,
@@ -48,6 +49,8 @@ t.test('a file is read: defaults, what a path says itself, names of all sorts', 
     ['192.0.2.0/24', '2001:db8::/32'],
   );
   t.same(table.root, { path: '/lobby', query: undefined });
+  t.equal(table.mptcp, true);
+  t.equal(tableOf(path(SOURCE)).mptcp, undefined);
   const { name, source, ...settings } = tableOf(path(SOURCE)).paths[0]!;
   t.same(settings, DEFAULTS, `${name} ${urlOf(source).host}: no more than the defaults`);
 });
@@ -63,6 +66,7 @@ const WRONG: [what: string, yaml: string, line: number, says: RegExp][] = [
   ['an anchor', `paths:\n  a: &x { ${SOURCE} }`, 2, /anchors/],
   ['the same twice', `paths:\n  a: { ${SOURCE} }\n  a: { ${SOURCE} }`, 3, /unique/],
   ['a key of the file', `${path(SOURCE)}\nsauce: 1`, 4, /sauce is not known here: there are paths/],
+  ['mptcp', `${path(SOURCE)}\nmptcp: yes`, 4, /mptcp must be true or false/],
   ['a key of the defaults', `defaults:\n  source: x\n${path(SOURCE)}`, 2, /source is not known here/],
   ['a key of a path', path(SOURCE, 'maxViewer: 1'), 4, /maxViewer is not known here: there are source/],
   ['a name with a regular expression', `paths:\n  ~^a$: { ${SOURCE} }`, 2, /no regular expressions/],

@@ -120,6 +120,11 @@ t.test('clients: one line per viewer, tracks taken together', async (t) => {
   const [title, one, two] = clientsTable([client, many], NOW, Infinity).split('\n');
   t.match(title, / PORT +GROUP +STREAM /, 'groups are shown when anybody is in one');
   t.match([one, two], [/ 51234 +- +\/camera /, / 51234 +239\.192\.0\.4 239\.192\.0\.5 +\/camera /]);
+  const [titles, plain, multipath] = clientsTable([client, { ...client, subflows: 2 }], NOW, 200).split('\n');
+  t.match(titles, / PORT +PATHS +STREAM /, 'paths are shown when any connection is multipath TCP');
+  t.match([plain, multipath], [/ 51234 +- +\/camera /, / 51234 +2 +\/camera /]);
+  const upstream = streamsTable([{ ...stream, subflows: 2 }], NOW, Infinity).split('\n');
+  t.match(upstream, [/ PATHS +FROM /, / 2 +198\.51/]);
 });
 
 t.test('layers: columns for viewers of layered streams, a line for each layer that there is', async (t) => {
@@ -182,7 +187,7 @@ t.test('streams: a line per track', async (t) => {
   const text = streamsTable([{ ...stream, tracks: [stream.tracks[0]!, stream.tracks[0]!] }], NOW, Infinity);
   t.match(
     text.split('\n')[1],
-    /^\/camera +playing +90 +3h00m +video +1\.0M +466 MB +-1 +- +12 ms +198\.51\.100\.4:554 +0badcafe$/,
+    /^\/camera +playing +90 +- +3h00m +video +1\.0M +466 MB +-1 +- +12 ms +198\.51\.100\.4:554 +0badcafe$/,
   );
   t.match(text.split('\n')[2], /^ +video /);
   t.match(streamsTable([{ ...stream, tracks: [] }], NOW, 80), /\/camera .* - /);
