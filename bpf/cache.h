@@ -14,21 +14,37 @@ static __noinline long keep_bytes(struct __sk_buff *skb, struct fanout_cached *c
 	return bpf_skb_load_bytes(skb, at, c->packet, length);
 }
 
+/* The ticket's entry, being written; NULL: the stream keeps nothing. */
+static __always_inline struct fanout_cached *entry_of(const struct fanout_stream *s, __u32 number)
+{
+	__u32 index = s->cache_first + number % (s->cache_size ?: 1);
+	struct fanout_cached *c = s->cache_size ? bpf_map_lookup_elem(&cache, &index) : NULL;
+
+	if (!c)
+		return NULL;
+	*(volatile __u32 *)&c->length = 0;
+	*(volatile __u32 *)&c->number = number;
+	return c;
+}
+
+/* A ticket that is for no viewer who joins from the cache. */
+static __always_inline void keep_nothing(const struct fanout_stream *s, __u32 number)
+{
+	struct fanout_cached *c = entry_of(s, number);
+
+	if (c)
+		__sync_lock_test_and_set(&c->length, FANOUT_CACHED_NOTHING);
+}
+
 /* Keeps a packet that has just got its ticket. A GSO packet, or one larger than an entry, cannot be kept: then there is no
  * beginning to join at until the next. */
 static __always_inline void keep(struct __sk_buff *skb, struct fanout_stream *s, const struct packet *p, __u32 number)
 {
-	__u32 index, length = p->payload;
-	struct fanout_cached *c;
+	struct fanout_cached *c = entry_of(s, number);
+	__u32 length = p->payload;
 
-	if (!s->cache_size)
-		return;
-	index = s->cache_first + number % s->cache_size;
-	c = bpf_map_lookup_elem(&cache, &index);
 	if (!c)
 		return;
-	*(volatile __u32 *)&c->length = 0;
-	*(volatile __u32 *)&c->number = number;
 	if (p->kind == FANOUT_RTCP) {
 		__sync_lock_test_and_set(&c->length, FANOUT_CACHED_NOTHING);
 		return;

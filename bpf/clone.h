@@ -6,6 +6,7 @@
 #include "drop.h"
 #include "family.h"
 #include "rewrite.h"
+#include "thin.h"
 
 /* What became of a viewer's copy. */
 enum served {
@@ -34,6 +35,7 @@ struct pass {
 	__u32 copies; /* made in this pass */
 	enum served last;
 	enum summed summed; /* how skb's checksum is to be kept */
+	__u32 thinned; /* not 0: not all viewers get it as it came */
 };
 
 /* __dev_queue_xmit's answers: NET_XMIT_DROP (1) took nothing; NET_XMIT_CN (2) took it but asks to slow down;
@@ -74,6 +76,7 @@ static __always_inline enum served sent(struct fanout_viewer *v, struct pass *p)
 		return SERVED;
 	}
 	v->packets += p->segments;
+	v->ends += !!(p->t->layer.flags & FANOUT_LAYER_END);
 	v->bytes += p->payload;
 	if (p->t->served++)
 		return SERVED;
@@ -104,7 +107,7 @@ static __always_inline enum served copy(struct fanout_viewer *v, struct pass *p)
 	if (too_big(v, p))
 		return drop_copy(v, p, FANOUT_DROP_TOO_BIG);
 	trim(p);
-	if (take_family(p->skb, is_v6(v->address)) || rewrite(p->skb, v, p->kind, p->summed))
+	if (take_family(p->skb, is_v6(v->address)) || rewrite(p->skb, v, p->kind, p->summed, p->thinned))
 		return drop_copy(v, p, FANOUT_DROP_NO_MEMORY);
 	taken = bpf_clone_redirect(p->skb, v->ifindex, 0);
 	if (taken == -NOMEM)
@@ -138,7 +141,7 @@ static __always_inline bool held_back(struct fanout_viewer *v, const struct pass
 }
 
 /* SERVED, WAIT or DUE. Under the viewer's lock. */
-static __always_inline enum served due(struct fanout_viewer *v, const struct pass *p)
+static __always_inline enum served due(struct fanout_viewer *v, struct pass *p)
 {
 	if (v->stream != p->stream || v->generation != p->t->generation)
 		return SERVED; /* the slot has moved to another stream since */
@@ -146,7 +149,12 @@ static __always_inline enum served due(struct fanout_viewer *v, const struct pas
 		return SERVED; /* it joined after this packet had come, or has got it already */
 	if (must_wait(v, p))
 		return WAIT;
-	return held_back(v, p) ? SERVED : DUE;
+	if (held_back(v, p))
+		return SERVED;
+	if (!p->thinned || thin(v, &p->t->layer))
+		return DUE;
+	v->next = p->number + 1;
+	return SERVED;
 }
 
 static __always_inline enum served serve(struct fanout_viewer *v, struct pass *p)

@@ -23,10 +23,12 @@
 #include "clone.h"
 #include "continuity.h"
 #include "layer_rate.h"
+#include "layering.h"
 #include "maps.h"
 #include "packet.h"
 #include "parked.h"
 #include "picture.h"
+#include "picture_end.h"
 #include "reception.h"
 #include "template.h"
 #include "ticket.h"
@@ -67,6 +69,7 @@ static __always_inline bool serve_some(struct pass *p)
 	p->span = p->t->span;
 	p->offset = p->t->offset;
 	p->kind = p->t->kind;
+	p->thinned = p->t->layer.flags & FANOUT_LAYER_COUNTS;
 	p->summed = summed(p->skb, CHECK_AT(p->skb->protocol == bpf_htons(ETH_P_IPV6)));
 	COUNT(p->s->passes, 1);
 	if (p->offset < p->span)
@@ -159,7 +162,7 @@ static __always_inline enum arrived receive(struct pass *p, const struct packet 
 {
 	__u32 room = waiting_room(p->skb, g) == g->xdp_ifindex;
 
-	p->t = take_ticket(p->s, in);
+	p->t = take_ticket(p->s, in, most_tickets(in));
 	if (!p->t)
 		return REFUSED;
 	p->number = p->t->number;
@@ -220,6 +223,8 @@ static __always_inline int fan_out(struct __sk_buff *skb, struct fanout_stream *
 		COUNT(s->refused, 1);
 		count_drop(FANOUT_DROP_NO_TICKET);
 	}
+	if (in->layer && has_end(in->layer))
+		park_end(skb, s, in);
 	if (arrived != CARRIED)
 		wake(&p, g);
 	else if (up)
@@ -236,6 +241,7 @@ SEC("tc")
 int tc_ingress(struct __sk_buff *skb)
 {
 	struct fanout_global *g = the_global();
+	struct placing *placing;
 	struct fanout_stream *s;
 	struct packet p = {};
 	__u64 now;
@@ -254,6 +260,7 @@ int tc_ingress(struct __sk_buff *skb)
 		return drop(p.fault);
 	if (!is_rtp_or_rtcp(skb, &p))
 		return drop(FANOUT_DROP_MALFORMED);
+	bpf_skb_pull_data(skb, p.payload_at + RTP_START); /* copies may have that of their own */
 	now = bpf_ktime_get_ns();
 	if (p.kind == FANOUT_RTCP) {
 		COUNT(s->rtcp_packets, 1);
@@ -261,9 +268,14 @@ int tc_ingress(struct __sk_buff *skb)
 	} else {
 		COUNT(s->packets, p.segments);
 		COUNT(s->bytes, p.payload);
-		count_layer(s, 0, p.payload, now);
 		receive_rtp(skb, s, &p, now);
 		p.begins = s->codec && begins_picture(skb, s, &p);
+		if (s->codec) {
+			find_packet_layer(skb, &p);
+			placing = the_placing();
+			p.layer = placing ? &placing->to : NULL;
+		}
+		count_layer(s, p.layer ? p.layer->layer : 0, p.payload, now);
 	}
 	rewrite_stream(skb, &p);
 	if (p.unchecked)

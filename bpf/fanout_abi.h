@@ -29,6 +29,7 @@ enum fanout_limit {
 	FANOUT_STREAM_PAGES = 512,          /* 16384 viewers per stream */
 	FANOUT_TICKETS = 256,               /* ring of tickets per stream, a power of two */
 	FANOUT_STREAM_IN_FLIGHT = 200,      /* tickets of one stream that may be unfinished at once */
+	FANOUT_BASE_TICKETS = 50,           /* of these, the last, which only packets of layer 0 get */
 	FANOUT_CARRIED = 2,                 /* of these, the oldest, that templates are under way for; the others are parked */
 	FANOUT_CARRIED_XDP = 1,             /* the same with XDP, which serves the oldest only */
 	FANOUT_TOTAL_IN_FLIGHT = 240,       /* templates of all streams: less than the 256 entries of the private veth's ring */
@@ -211,10 +212,13 @@ struct fanout_viewer {
 	__u32 picture;                      /* RTP timestamp of the picture that it is getting */
 	__u8 started;                       /* 0: there was none yet */
 	__u8 withheld;                      /* something of this picture was */
-	__u16 pad;
+	__u16 former_since;                 /* ... from this sequence number on; before that, nobody knows any more */
+	__u32 rtp_start;                    /* of the copy that is due, RTP of a stream with thinned viewers (rewrite.h) */
+	__u32 pad;
 	__u64 thinned_packets;              /* RTP packets that were left out on purpose: no drops */
 	__u64 thinned_bytes;                /* their UDP payload */
 	__u64 thinned_octets;               /* their RTP payload, what a sender report counts */
+	__u64 ends;                         /* among `packets`: those that stand for the end of a picture (picture_end.h) */
 };
 
 /* What the entrance has made of a packet's layer (layering.h), for thinning. */
@@ -228,17 +232,19 @@ struct fanout_packet_layer {
 	__u8 lowest;                        /* of an end of picture: the lowest layer that has come of it */
 	__u32 timestamp;
 	__u16 octets;                       /* of RTP payload */
-	__u16 pad;
+	__u16 bytes;                        /* of UDP payload */
 	__u16 above[FANOUT_LAYERS];         /* packets of higher layers that came before, by layer; wraps */
 };
 
 enum fanout_layer_flag {
-	FANOUT_LAYER_TOLD = 1,              /* the rest of the struct is valid: an RTP packet of a stream with notion and thinned viewers */
+	FANOUT_LAYER_COUNTS = 1,            /* an RTP packet of a stream whose viewers may be thinned: the rest of the struct counts */
 	FANOUT_LAYER_LATE = 2,              /* a packet with a higher sequence number has come before */
 	FANOUT_LAYER_STRAY = 4,             /* its place in the numbering is not known */
 	FANOUT_LAYER_FOREIGN = 8,           /* of another SSRC, with numbers of its own */
 	FANOUT_LAYER_END = 16,              /* it stands for the end of a picture, for those who do not get its last packet */
 	FANOUT_LAYER_TOP_ENDS = 32,         /* the last packet of its layer: who gets no higher one has the marker on this */
+	FANOUT_LAYER_MARKED = 128,          /* it has the marker */
+	FANOUT_LAYER_ENDED = 64,            /* one with FANOUT_LAYER_END comes next, with its number */
 };
 
 enum fanout_ticket_state {
@@ -353,7 +359,7 @@ struct fanout_global {
 FANOUT_ASSERT_SIZE(fanout_listen_key, 20);
 FANOUT_ASSERT_SIZE(fanout_listen, 8);
 FANOUT_ASSERT_SIZE(fanout_stream, 1352);
-FANOUT_ASSERT_SIZE(fanout_viewer, 208);
+FANOUT_ASSERT_SIZE(fanout_viewer, 224);
 FANOUT_ASSERT_SIZE(fanout_ticket, 96);
 FANOUT_ASSERT_SIZE(fanout_packet_layer, 32);
 FANOUT_ASSERT_SIZE(fanout_reception, 176);

@@ -135,19 +135,27 @@ static __always_inline __u32 payload_of_frame(struct xdp_md *x, bool v6)
 	return (void *)(udp + 1) > end ? 0 : bpf_ntohs(udp->len) - sizeof(*udp);
 }
 
-static __always_inline bool rewrite_frame(struct xdp_md *x, bool v6, const struct fanout_viewer *v, __u32 kind)
+static __always_inline bool rewrite_frame(struct xdp_md *x, bool v6, const struct fanout_viewer *v, const struct pass *p)
 {
 	void *data = (void *)(long)x->data, *end = (void *)(long)x->data_end;
+	__u32 start = p->thinned ? v->rtp_start : 0;
+	struct header_change change;
 
 	if (v6) {
-		if (data + HEADERS_V6 > end)
+		if (data + HEADERS_V6 + RTP_START > end)
 			return false;
-		patch_checksum(data + HEADERS_V6 - sizeof(struct udphdr), rewrite_v6(data, v, kind));
+		change = rewrite_v6(data, v, p->kind);
+		if (start)
+			change.ports = fold32((__u64)change.ports + rewrite_rtp(data + HEADERS_V6, start));
+		patch_checksum(data + HEADERS_V6 - sizeof(struct udphdr), change);
 		return true;
 	}
-	if (data + HEADERS_V4 > end)
+	if (data + HEADERS_V4 + RTP_START > end)
 		return false;
-	patch_checksum(data + HEADERS_V4 - sizeof(struct udphdr), rewrite_v4(data, v, kind));
+	change = rewrite_v4(data, v, p->kind);
+	if (start)
+		change.ports = fold32((__u64)change.ports + rewrite_rtp(data + HEADERS_V4, start));
+	patch_checksum(data + HEADERS_V4 - sizeof(struct udphdr), change);
 	return true;
 }
 
@@ -182,7 +190,7 @@ int xdp_copy(struct xdp_md *x)
 	made->number = a.number;
 	made->offset = c.p.offset;
 	made->payload = c.p.payload;
-	return rewrite_frame(x, c.v6, v, c.p.kind) ? XDP_PASS : XDP_DROP;
+	return rewrite_frame(x, c.v6, v, &c.p) ? XDP_PASS : XDP_DROP;
 }
 
 SEC("xdp/devmap")

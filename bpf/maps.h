@@ -72,6 +72,45 @@ struct {
 	__type(value, struct locked_reception);
 } reception SEC(".maps");
 
+#define LAYERING_RECENT 128 /* a power of two */
+
+/* What `above` was (layering.h) before the packet with that extended sequence number. */
+struct numbered {
+	__u32 extended;
+	__u16 above[FANOUT_LAYERS];
+};
+
+/* A stream's layers: of the unit that is being sent, of the picture, and of the numbering. The datapath's own, under its lock. */
+struct layering {
+	struct bpf_spin_lock lock;
+	__u32 generation; /* of the stream that this is about */
+	__u32 source_epoch;
+	__u32 ssrc;	  /* as viewers see it */
+	__u32 highest;	  /* extended sequence number; goes on for ever, so that `recent` has nothing of another time */
+	__u32 picture;	  /* timestamp of the newest */
+	__u32 open_timestamp;
+	__u32 cra_timestamp;
+	__u16 open_seq; /* of the packet that goes on with the unit */
+	__u16 bad_seq;
+	__u8 open; /* the last packet ended in the middle of a unit, of these layers: */
+	__u8 open_spatial;
+	__u8 open_temporal;
+	__u8 cra;    /* no trailing picture has come since a CRA picture */
+	__u8 placed; /* a packet has a number */
+	__u8 epoch;
+	__u8 lowest; /* layer that has come of the picture */
+	__u8 notion;
+	__u16 above[FANOUT_LAYERS];
+	struct numbered recent[LAYERING_RECENT];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FANOUT_MAX_STREAMS);
+	__type(key, __u32);
+	__type(value, struct layering);
+} layerings SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, FANOUT_XDP_DEVICES);

@@ -16,6 +16,7 @@
 #define MOST_EXTENSIONS 4 /* extension headers that are looked behind, only to count the packet as ours */
 
 #define RTP_HEADER 12
+#define RTP_START 4 /* of an RTP header: what viewers that are thinned have of their own (thin.h) */
 #define RTCP_HEADER 8
 #define RTP_VERSION(first_byte) ((first_byte) >> 6)
 
@@ -42,6 +43,7 @@ struct packet {
 	__u32 source[4]; /* as in the ABI: IPv4 mapped into IPv6 */
 	__be16 source_port;
 	enum fanout_drop fault;
+	struct fanout_packet_layer *layer; /* of RTP, per CPU: whoever keeps it copies it; NULL: nothing is known */
 };
 
 /* ---- addresses ---------------------------------------------------------------------------------------------- */

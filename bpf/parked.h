@@ -8,6 +8,7 @@
 #include "unchecked.h"
 
 #define ENTRY_TRIES 64
+#define ENTRY_TRIES_ABOVE 8 /* of packets above the base layer: what is left is the base's */
 
 /* ---- places ------------------------------------------------------------------------------------------------- */
 
@@ -104,7 +105,7 @@ static __noinline bool park(struct __sk_buff *skb, const struct packet *in, stru
 	struct place_search c = { .g = g, .owner = owner_of(in->stream, t->number) };
 	struct fanout_parked *e;
 
-	bpf_loop(ENTRY_TRIES, try_place, &c, 0);
+	bpf_loop(in->layer && in->layer->layer ? ENTRY_TRIES_ABOVE : ENTRY_TRIES, try_place, &c, 0);
 	e = c.found ? bpf_map_lookup_elem(&parked, &c.index) : NULL;
 	if (!e)
 		return false;

@@ -5,10 +5,11 @@
 #define FANOUT_REWRITE_H
 
 #include "checksum.h"
+#include "renumber.h"
 
 struct header_change {
 	__u32 addresses; /* what the UDP checksum's pseudo header changed by */
-	__u32 ports;
+	__u32 ports;  /* what the rest did: ports, the start of an RTP header */
 	__u32 others; /* what else of the IP header changed, that no checksum in it makes up for */
 };
 
@@ -106,19 +107,28 @@ static __always_inline int change_checksum(struct __sk_buff *skb, __u32 udp_at, 
 	return bpf_l4_csum_replace(skb, at, 0, change->ports, BPF_F_MARK_MANGLED_0);
 }
 
-/* Of a packet of the viewer's family (family.h). 0, or non-zero when the headers cannot be written (no memory to unshare
- * them). Invalidates packet pointers. A global function, so that the verifier looks at it once. */
-__noinline int rewrite(struct __sk_buff *skb, const struct fanout_viewer *v, __u32 kind, __u32 summed)
+/* Of a packet of the viewer's family (family.h); not 0 `thinned`: the start of its RTP header as well. 0, or non-zero when the
+ * headers cannot be written (no memory to unshare them). Invalidates packet pointers. A global function, so that the verifier
+ * looks at it once. */
+__noinline int rewrite(struct __sk_buff *skb, const struct fanout_viewer *v, __u32 kind, __u32 summed, __u32 thinned)
 {
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct header_change change;
+	void *data, *end;
+	int start = 0;
 
 	if (!v)
 		return -1; /* for the verifier */
+	if (thinned && v->rtp_start)
+		start = renumber(skb, v->rtp_start);
+	if (start < 0)
+		return -1;
+	data = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
 	if (!is_v6(v->address)) {
 		if (data + HEADERS_V4 > end)
 			return -1;
 		change = rewrite_v4(data, v, kind);
+		change.ports = fold32((__u64)change.ports + start);
 		patch_summed(data + HEADERS_V4 - sizeof(struct udphdr), change, summed);
 		if (summed != SUMMED_COMPLETE)
 			return 0;
@@ -127,6 +137,7 @@ __noinline int rewrite(struct __sk_buff *skb, const struct fanout_viewer *v, __u
 	if (data + HEADERS_V6 > end)
 		return -1;
 	change = rewrite_v6(data, v, kind);
+	change.ports = fold32((__u64)change.ports + start);
 	patch_summed(data + HEADERS_V6 - sizeof(struct udphdr), change, summed);
 	if (summed != SUMMED_COMPLETE)
 		return 0;

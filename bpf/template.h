@@ -34,7 +34,8 @@ static __always_inline bool is_template(const struct template_address *a, const 
 static __always_inline bool read_template(struct __sk_buff *skb, const struct fanout_global *g,
 					  struct template_address *a)
 {
-	void *data = skb->protocol == bpf_htons(ETH_P_IPV6) ? pull(skb, HEADERS_V6) : pull(skb, HEADERS_V4);
+	void *data = skb->protocol == bpf_htons(ETH_P_IPV6) ? pull(skb, HEADERS_V6 + RTP_START) :
+								     pull(skb, HEADERS_V4 + RTP_START);
 
 	if (!data)
 		return false;

@@ -161,6 +161,7 @@ static __always_inline bool is_head_parked(const struct fanout_stream *s, __u32 
 
 struct take {
 	struct fanout_stream *s;
+	__u32 most;
 	__u32 number;
 	bool taken;
 };
@@ -170,17 +171,23 @@ static long take_one(__u32 i, void *context)
 	struct take *c = context;
 	__u32 tail = *(volatile __u32 *)&c->s->tail;
 
-	if (tail - head_of(c->s) >= FANOUT_STREAM_IN_FLIGHT)
+	if (tail - head_of(c->s) >= c->most)
 		return 1;
 	c->taken = __sync_val_compare_and_swap(&c->s->tail, tail, tail + 1) == tail;
 	c->number = tail;
 	return c->taken;
 }
 
-/* A ticket for a packet that has just come, MOVING, or NULL: all are in use. */
-static __always_inline struct fanout_ticket *take_ticket(struct fanout_stream *s, const struct packet *in)
+/* How many may be in use for it to get one: the last are the base layer's. */
+static __always_inline __u32 most_tickets(const struct packet *in)
 {
-	struct take c = { .s = s };
+	return FANOUT_STREAM_IN_FLIGHT - (in->layer && in->layer->layer ? FANOUT_BASE_TICKETS : 0);
+}
+
+/* A ticket for a packet that has just come, MOVING, or NULL: `most` are in use. */
+static __always_inline struct fanout_ticket *take_ticket(struct fanout_stream *s, const struct packet *in, __u32 most)
+{
+	struct take c = { .s = s, .most = most };
 	struct fanout_ticket *t;
 
 	bpf_loop(TAKE_TRIES, take_one, &c, 0);
@@ -195,6 +202,10 @@ static __always_inline struct fanout_ticket *take_ticket(struct fanout_stream *s
 	t->served = 0;
 	t->begins = in->begins;
 	t->kind = in->kind;
+	if (in->layer && in->layer->flags & FANOUT_LAYER_COUNTS)
+		t->layer = *in->layer;
+	else
+		t->layer.flags = 0;
 	t->generation = in->generation;
 	t->refused_ns = 0;
 	/* The number last: whoever finds it finds the state that goes with it. */

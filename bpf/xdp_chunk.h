@@ -52,6 +52,18 @@ struct chunk {
 	__u32 copies; /* it and those after it behind the same device, of the same family */
 };
 
+/* A viewer that does not get the packet's layer is done with it here: a frame for it would be dropped. */
+static __always_inline bool passes_by(struct fanout_viewer *v, struct pass *p)
+{
+	enum served result;
+
+	if (__sync_val_compare_and_swap(&v->state, FANOUT_VIEWER_ACTIVE, FANOUT_VIEWER_BUSY) != FANOUT_VIEWER_ACTIVE)
+		return false;
+	result = due(v, p);
+	__sync_lock_test_and_set(&v->state, FANOUT_VIEWER_ACTIVE);
+	return result == SERVED;
+}
+
 static long look_at(__u32 i, void *context)
 {
 	struct chunk *c = context;
@@ -65,6 +77,8 @@ static long look_at(__u32 i, void *context)
 	v = slot < 0 ? NULL : bpf_map_lookup_elem(&viewers, &slot);
 	if (!v || v->state == FANOUT_VIEWER_FREE || (__s32)(v->next - c->p.number) > 0)
 		return 0;
+	if (c->p.thinned && passes_by(v, &c->p))
+		return 0;
 	if (!c->copies) {
 		c->egress = v->ifindex;
 		c->other = is_v6(v->address) != c->v6;
@@ -74,7 +88,7 @@ static long look_at(__u32 i, void *context)
 	return ++c->copies >= FANOUT_XDP_CHUNK;
 }
 
-/* A look without locks, so only a guess, except that nobody is left before `p.offset`: who has been served, or came later,
+/* A look mostly without locks, so only a guess, except that nobody is left before `p.offset`: who has been served, or came later,
  * stays so. */
 static __always_inline void plan(struct chunk *c)
 {

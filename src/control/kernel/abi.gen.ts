@@ -43,12 +43,14 @@ export const Kind = {
 
 /** enum fanout_layer_flag */
 export const LayerFlag = {
-  LAYER_TOLD: 1,
+  LAYER_COUNTS: 1,
   LAYER_LATE: 2,
   LAYER_STRAY: 4,
   LAYER_FOREIGN: 8,
   LAYER_END: 16,
   LAYER_TOP_ENDS: 32,
+  LAYER_MARKED: 128,
+  LAYER_ENDED: 64,
 } as const;
 
 /** enum fanout_limit */
@@ -59,6 +61,7 @@ export const Limit = {
   STREAM_PAGES: 512,
   TICKETS: 256,
   STREAM_IN_FLIGHT: 200,
+  BASE_TICKETS: 50,
   CARRIED: 2,
   CARRIED_XDP: 1,
   TOTAL_IN_FLIGHT: 240,
@@ -283,7 +286,7 @@ export const PacketLayer = {
   lowest: 7,
   timestamp: 8,
   octets: 12,
-  pad: 14,
+  bytes: 14,
   above: 16,
 } as const;
 
@@ -387,7 +390,7 @@ export const Ticket = {
 
 /** struct fanout_viewer: byte offsets, and its size. */
 export const Viewer = {
-  SIZE: 208,
+  SIZE: 224,
   state: 0,
   next: 4,
   stream: 8,
@@ -426,10 +429,13 @@ export const Viewer = {
   picture: 172,
   started: 176,
   withheld: 177,
-  pad: 178,
-  thinnedPackets: 184,
-  thinnedBytes: 192,
-  thinnedOctets: 200,
+  formerSince: 178,
+  rtpStart: 180,
+  pad: 184,
+  thinnedPackets: 192,
+  thinnedBytes: 200,
+  thinnedOctets: 208,
+  ends: 216,
 } as const;
 
 /** struct locked_reception: byte offsets, and its size. */

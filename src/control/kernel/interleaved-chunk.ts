@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // What goes to interleaved viewers in one write: RTP packets of one picture, framed one behind the other in one buffer that
 // all viewers with the same channels share.
+import type { PacketLayer } from '../rtp/layering.js';
 import { FRAME_HEADER, putFrame } from '../rtsp/interleaved.js';
+
+interface ChunkPacket {
+  readonly channel: number;
+  readonly at: number;
+  readonly length: number;
+  readonly layer: PacketLayer | undefined;
+}
 
 const ROOM = 4096;
 /** A picture that is larger goes out in several writes. */
@@ -13,6 +21,9 @@ export class Chunk {
   #buffer = Buffer.allocUnsafeSlow(ROOM);
   #length = 0;
   readonly #starts: number[] = [];
+  readonly #packets: ChunkPacket[] = [];
+  /** For viewers that are thinned: what several of them get alike. */
+  readonly #thinned = new Map<string, Buffer>();
   #beginsAt: number | undefined;
   /** What most viewers get. */
   #whole: Buffer | undefined;
@@ -35,11 +46,13 @@ export class Chunk {
     return this.#beginsAt;
   }
 
-  append(channel: number, packet: Buffer, begins: boolean): void {
+  /** `layer`: undefined where nobody is thinned. */
+  append(channel: number, packet: Buffer, begins: boolean, layer?: PacketLayer): void {
     const needed = this.#length + FRAME_HEADER + packet.length;
     if (needed > this.#buffer.length) this.#grow(needed);
     if (begins) this.#beginsAt ??= this.#length;
     this.#starts.push(this.#length);
+    this.#packets.push({ channel, at: this.#length + FRAME_HEADER, length: packet.length, layer });
     this.#length = putFrame(this.#buffer, this.#length, channel, packet);
   }
 
@@ -53,6 +66,23 @@ export class Chunk {
   packetsFrom(offset: number): number {
     if (offset === 0) return this.#starts.length;
     return this.#starts.filter((start) => start >= offset).length;
+  }
+
+  /** Those from that offset on, whose bytes are views. */
+  *packetsOf(offset: number): Generator<{
+    readonly channel: number;
+    readonly packet: Buffer;
+    readonly layer: PacketLayer | undefined;
+  }> {
+    for (const { channel, at, length, layer } of this.#packets)
+      if (at > offset) yield { channel, packet: this.#buffer.subarray(at, at + length), layer };
+  }
+
+  /** What `make` makes, once for all with that key. */
+  shared(key: string, make: () => Buffer): Buffer {
+    const bytes = this.#thinned.get(key) ?? make();
+    this.#thinned.set(key, bytes);
+    return bytes;
   }
 
   #grow(needed: number): void {

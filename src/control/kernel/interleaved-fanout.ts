@@ -2,6 +2,7 @@
 // A stream's interleaved viewers, in groups with the same channels. Each begins as a viewer by UDP does: from the picture
 // cache, or held back until a picture begins.
 import type { Interleaved, ViewerHandle, ViewerSpec } from '../path/ports.js';
+import type { PacketLayer } from '../rtp/layering.js';
 import { Chunk } from './interleaved-chunk.js';
 import { InterleavedGroup, type After } from './interleaved-group.js';
 import { InterleavedViewer, type ViewerRules } from './interleaved-viewer.js';
@@ -26,8 +27,8 @@ export class InterleavedFanout {
   constructor(pictures: StreamPictures, onDrop: (packets: number) => void, after: After = afterMs) {
     this.#pictures = pictures;
     this.#after = after;
-    const { tells, nowNs } = pictures;
-    this.#rules = { tells, nowNs, onDrop };
+    const { tells, nowNs, encoding } = pictures;
+    this.#rules = { tells, nowNs, onDrop, encoding };
   }
 
   get viewers(): number {
@@ -58,8 +59,8 @@ export class InterleavedFanout {
     return viewer;
   }
 
-  forwardRtp(packet: Buffer, begins: boolean): void {
-    for (const group of this.#groups.values()) group.takeRtp(packet, begins);
+  forwardRtp(packet: Buffer, begins: boolean, layer?: PacketLayer): void {
+    for (const group of this.#groups.values()) group.takeRtp(packet, begins, layer);
   }
 
   forwardRtcp(packet: Buffer): void {

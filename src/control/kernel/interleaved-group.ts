@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The viewers of one stream that use the same channel numbers. Packets of a picture are gathered and go to each of them
 // in one write, at the marker bit (RFC 3550 5.1) or, where none comes, a few milliseconds after the first.
+import type { PacketLayer } from '../rtp/layering.js';
 import type { ChannelPair } from '../state/channels.js';
 import { frameOf } from '../rtsp/interleaved.js';
 import { Chunk } from './interleaved-chunk.js';
@@ -52,13 +53,13 @@ export class InterleavedGroup {
   }
 
   /** `packet` is a whole RTP packet; `begins`: a decoder can begin with it. */
-  takeRtp(packet: Buffer, begins: boolean): void {
+  takeRtp(packet: Buffer, begins: boolean, layer?: PacketLayer): void {
     const timestamp = packet.readUInt32BE(TIMESTAMP);
     const opens = timestamp !== this.#timestamp;
     this.#timestamp = timestamp;
     if (opens) this.#flush();
     this.#chunk ??= new Chunk(opens);
-    this.#chunk.append(this.#channels[0], packet, begins);
+    this.#chunk.append(this.#channels[0], packet, begins, layer);
     if (packet[1]! & MARKER || this.#chunk.full) this.#flush();
     else this.#cancel ??= this.#after(GATHER_MS, () => this.#flush());
   }

@@ -3,14 +3,17 @@
 // pictures and goes on where a decoder can.
 import type { Interleaved, ViewerCounters, ViewerHandle, ViewerSpec } from '../path/ports.js';
 import { FRAME_HEADER } from '../rtsp/interleaved.js';
-import { Limit } from './abi.gen.js';
+import { Thinning } from '../rtp/thinning.js';
 import type { Chunk } from './interleaved-chunk.js';
+import { thinChunk, type ThinnedChunk } from './interleaved-thinning.js';
 import type { Beginning } from './userspace-viewer.js';
 
 /** What a viewer needs of its stream. */
 export interface ViewerRules {
   /** Whether the beginning of a picture can be told; else every picture is taken for one that a decoder can go on with. */
   readonly tells: boolean;
+  /** Name in SDP; empty: not known. */
+  readonly encoding: string;
   nowNs(): bigint;
   onDrop(packets: number): void;
 }
@@ -35,7 +38,9 @@ export class InterleavedViewer implements ViewerHandle {
   #drops = 0;
   #pictures = 0;
   #held = 0;
-  #allowance: number = Limit.TOP_LAYER;
+  readonly #thinning: Thinning;
+  #thinned = 0;
+  #thinnedBytes = 0;
 
   constructor(
     spec: ViewerSpec & { readonly interleaved: Interleaved },
@@ -47,6 +52,7 @@ export class InterleavedViewer implements ViewerHandle {
     this.first = first;
     this.next = next;
     this.#interleaved = spec.interleaved;
+    this.#thinning = new Thinning(spec.rewrite !== false);
     this.#rules = rules;
     this.#gone = gone;
     this.#holdUntilNs = holdUntilNs;
@@ -87,9 +93,10 @@ export class InterleavedViewer implements ViewerHandle {
 
   /** All of a chunk from that offset on, whatever waits already. */
   send(chunk: Chunk, from: number): void {
-    const bytes = chunk.from(from);
+    const { bytes, packets } = this.#thinning.isPlain
+      ? { bytes: chunk.from(from), packets: chunk.packetsFrom(from) }
+      : this.#thin(chunk, from);
     if (bytes.length === 0) return;
-    const packets = chunk.packetsFrom(from);
     this.#packets += packets;
     this.#bytes += bytes.length - packets * FRAME_HEADER;
     this.#interleaved.sink.send(bytes);
@@ -114,15 +121,13 @@ export class InterleavedViewer implements ViewerHandle {
       drops: this.#drops,
       held: this.#held,
       pictures: this.#pictures,
+      thinned: this.#thinned,
+      thinnedBytes: this.#thinnedBytes,
     };
   }
 
   allow(layer: number): void {
-    this.#allowance = layer;
-  }
-
-  get allowance(): number {
-    return this.#allowance;
+    this.#thinning.allowance = layer;
   }
 
   /** TCP tells by its queue how much it can take. */
@@ -132,6 +137,15 @@ export class InterleavedViewer implements ViewerHandle {
     if (this.#removed) return;
     this.#removed = true;
     this.#gone();
+  }
+
+  #thin(chunk: Chunk, from: number): ThinnedChunk {
+    const thinned = thinChunk(chunk, from, this.#thinning, this.#rules.encoding);
+    this.#thinned += thinned.withheld;
+    this.#thinnedBytes += thinned.withheldBytes;
+    this.#drops += thinned.unknown;
+    if (thinned.unknown > 0) this.#rules.onDrop(thinned.unknown);
+    return thinned;
   }
 
   /** Undefined: nothing of the chunk is for it. */

@@ -24,6 +24,7 @@ const MAPS = [
   'tickets',
   'parked',
   'reception',
+  'layerings',
   'devices',
   'global',
   'cache',

@@ -115,6 +115,7 @@ export class TcStream implements StreamHandle {
     if (this.#closed) return;
     this.#engine.state.commands.retarget(this.#index, sourceCommand(spec));
     this.#spec = spec;
+    this.#fallback.forgetSource();
     this.#listen(spec);
   }
 
@@ -165,7 +166,8 @@ export class TcStream implements StreamHandle {
     }
     const header = readRtpHeader(packet);
     if (!header) return this.#engine.countDrop('malformed');
-    for (const next of this.#seam.take(packet, header.sequence)) this.#fallback.forwardRtp(next);
+    for (const next of this.#seam.take(packet, header.sequence))
+      this.#fallback.forwardRtp(next, this.#fallback.place(next, readRtpHeader(next)!));
   }
 
   #isSource(from: Endpoint, port: number): boolean {

@@ -2,8 +2,11 @@
 // A stream's viewers served by this process, one send per copy. The user-space engine is made of it, and the kernel
 // engines use it for the viewers that the kernel cannot reach, or that have their packets interleaved. It owns no socket.
 import type { Endpoint, ViewerHandle, ViewerSpec } from '../path/ports.js';
-import { readRtpHeader } from '../rtp/header.js';
+import { readRtpHeader, type RtpHeader } from '../rtp/header.js';
+import type { Notion } from '../rtp/layer.js';
+import type { PacketLayer } from '../rtp/layering.js';
 import { InterleavedFanout, isInterleaved } from './interleaved-fanout.js';
+import { ThinnedCopies } from './thinned-copies.js';
 import { UserspacePictures, type StreamPictures } from './userspace-pictures.js';
 import { UserspaceViewer, type Beginning } from './userspace-viewer.js';
 
@@ -21,7 +24,7 @@ export interface Senders {
 }
 
 /** Why a copy was not sent: names of `enum fanout_drop`. */
-export type CopyDrop = 'egress-refused' | 'egress-error' | 'too-big';
+export type CopyDrop = 'egress-refused' | 'egress-error' | 'too-big' | 'out-of-sequence';
 
 /**
  * Sends that may wait for room in the socket, per stream, besides one packet to every viewer. dgram queues without
@@ -120,25 +123,52 @@ export class UserspaceFanout {
         break;
       }
       viewer.next++;
-      this.#send(viewer, packet, (senders, sent) => senders.sendRtp(packet, viewer.rtp, sent));
+      this.#sendRtp(viewer, packet);
     }
     return true;
   }
 
-  /** Sends to every viewer, beginning with the one after the one that was first last time. */
-  forwardRtp(packet: Buffer): void {
+  /** The packet's layer; each packet is to be shown here once, in the order of arrival. */
+  place(packet: Buffer, header: RtpHeader): PacketLayer {
+    return this.#pictures.layering.place(packet, header);
+  }
+
+  /** What the layers of the stream are, as far as packets have told. */
+  get notion(): Notion {
+    return this.#pictures.layering.notion;
+  }
+
+  /**
+   * Sends to every viewer, beginning with the one after the one that was first last time. `layer` as place() has told; without
+   * it nobody is thinned.
+   */
+  forwardRtp(packet: Buffer, layer?: PacketLayer): void {
     const { cache, nowNs } = this.#pictures;
     const begins = this.#pictures.begins(packet);
     cache.keep(packet, begins);
-    this.#interleaved.forwardRtp(packet, begins);
+    const copies = layer && new ThinnedCopies(packet, layer, this.#pictures.encoding);
+    this.#interleaved.forwardRtp(packet, begins, layer);
     const viewers = this.#viewers;
     const first = this.#first;
     if (viewers.length > 0) this.#first = (first + 1) % viewers.length;
     for (let i = 0; i < viewers.length; i++) {
       const viewer = viewers[(first + i) % viewers.length]!;
       if (!viewer.takes(begins, nowNs)) continue;
-      this.#send(viewer, packet, (senders, sent) => senders.sendRtp(packet, viewer.rtp, sent));
+      if (!copies || viewer.thinning.isPlain) this.#sendRtp(viewer, packet);
+      else this.#sendThinned(viewer, copies, packet.length);
     }
+  }
+
+  #sendRtp(viewer: UserspaceViewer, packet: Buffer): void {
+    this.#send(viewer, packet, (senders, sent) => senders.sendRtp(packet, viewer.rtp, sent));
+  }
+
+  #sendThinned(viewer: UserspaceViewer, copies: ThinnedCopies, bytes: number): void {
+    const copy = copies.for(viewer.thinning);
+    if (copy.is === 'unknown') return this.#refused(viewer, 'out-of-sequence');
+    if (copy.is === 'sent') return this.#sendRtp(viewer, copy.packet);
+    viewer.countThinned(bytes);
+    if (copy.end) this.#sendRtp(viewer, copy.end);
   }
 
   /** In the order of service, which only RTP moves on. */
@@ -159,6 +189,12 @@ export class UserspaceFanout {
   /** What comes now does not go on from what is kept. */
   forgetPicture(): void {
     this.#pictures.cache.forget();
+    this.forgetSource();
+  }
+
+  /** Another source's packets come now: their layers may mean something else. */
+  forgetSource(): void {
+    this.#pictures.layering.forgetSource();
   }
 
   /** Removes all viewers. */

@@ -2,6 +2,7 @@
 // What the streams of the user-space engine share to let viewers begin with a picture: the packets that may be kept in
 // all, and the one timer of those who join.
 import type { StreamSpec, Timers } from '../path/ports.js';
+import { Layering } from '../rtp/layering.js';
 import { beginsPicture, tellsPictures } from '../rtp/picture.js';
 import { Joins } from './joins.js';
 import { DEFAULT_PICTURES, type PictureOptions } from './picture-options.js';
@@ -13,6 +14,9 @@ export interface StreamPictures {
   readonly joins: Joins;
   /** Whether the beginning of a picture can be told. */
   readonly tells: boolean;
+  readonly layering: Layering;
+  /** Name in SDP; empty: not known. */
+  readonly encoding: string;
   /** Whether a decoder can begin with that packet. */
   begins(packet: Buffer): boolean;
   /** CLOCK_MONOTONIC, nanoseconds. */
@@ -50,6 +54,8 @@ export class UserspacePictures {
       cache: new UserspaceCache(size),
       joins: this.#joins,
       tells,
+      layering: new Layering(encoding),
+      encoding: encoding?.name ?? '',
       begins: (packet) => tells && beginsPicture(packet, encoding),
       nowNs: this.#nowNs,
       holdUntilNs: () => (holdNs > 0n ? this.#nowNs() + holdNs : undefined),

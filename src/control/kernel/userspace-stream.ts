@@ -77,7 +77,8 @@ export class UserspaceStream implements StreamHandle {
 
   layers(): StreamLayers {
     rollRates(this.#rates, this.#parts.monotonicNs());
-    return { notion: undefined, averages: this.#rates.averages.map(Number) };
+    const { notion } = this.#fanout;
+    return { notion: notion === 'none' ? undefined : notion, averages: this.#rates.averages.map(Number) };
   }
 
   reception(): Reception | undefined {
@@ -115,11 +116,12 @@ export class UserspaceStream implements StreamHandle {
     if (!header) return onDrop('malformed');
     this.#packets++;
     this.#bytes += packet.length;
-    countLayer(this.#rates, 0, packet.length, monotonicNs());
     this.#receive(header, monotonicNs());
     this.#continuity.rewriteRtp(packet, this.#reception.read()!.ssrc);
+    const layer = this.#fanout.place(packet, readRtpHeader(packet)!);
+    countLayer(this.#rates, layer.layer, packet.length, monotonicNs());
     if (this.#fanout.viewers === 0) return onDrop('no-viewer');
-    this.#fanout.forwardRtp(packet);
+    this.#fanout.forwardRtp(packet, layer);
   }
 
   /** Without viewers it is no drop: the control plane has it from the same socket. */

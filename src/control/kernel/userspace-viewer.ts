@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One viewer that this process serves: where it listens, with what it begins, what it got, what it reported.
-import { Limit } from './abi.gen.js';
 import type { Endpoint, UdpPair, ViewerCounters, ViewerHandle, ViewerSpec } from '../path/ports.js';
+
+import { Thinning } from '../rtp/thinning.js';
 
 type Loss = Parameters<ViewerHandle['loss']>[0];
 
@@ -33,12 +34,15 @@ export class UserspaceViewer implements ViewerHandle {
   #drops = 0;
   #held = 0;
   #lastLoss: Loss | undefined;
-  #allowance: number = Limit.TOP_LAYER;
+  readonly thinning: Thinning;
+  #thinned = 0;
+  #thinnedBytes = 0;
 
   constructor(spec: ViewerSpec, gone: () => void, { first, next, holdUntilNs }: Beginning = {}) {
     this.id = spec.id;
     this.rtp = { address: spec.address, port: spec.rtpPort };
     this.rtcp = { address: spec.address, port: spec.rtcpPort };
+    this.thinning = new Thinning(spec.rewrite !== false);
     this.senders = spec.multicast?.pair;
     this.first = first;
     this.next = next;
@@ -57,10 +61,6 @@ export class UserspaceViewer implements ViewerHandle {
 
   get heldBack(): boolean {
     return !this.#removed && this.#holdUntilNs !== undefined && this.#packets === 0;
-  }
-
-  get allowance(): number {
-    return this.#allowance;
   }
 
   get lastLoss(): Loss | undefined {
@@ -95,6 +95,12 @@ export class UserspaceViewer implements ViewerHandle {
     this.#bytes += rtp.length;
   }
 
+  /** A packet of so many bytes was left out on purpose. */
+  countThinned(bytes: number): void {
+    this.#thinned++;
+    this.#thinnedBytes += bytes;
+  }
+
   countDrop(): void {
     this.#drops++;
   }
@@ -106,11 +112,13 @@ export class UserspaceViewer implements ViewerHandle {
       rtcpPackets: this.#rtcpPackets,
       drops: this.#drops,
       held: this.#held,
+      thinned: this.#thinned,
+      thinnedBytes: this.#thinnedBytes,
     };
   }
 
   allow(layer: number): void {
-    this.#allowance = layer;
+    this.thinning.allowance = layer;
   }
 
   loss(report: Loss): void {

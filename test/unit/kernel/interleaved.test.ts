@@ -136,7 +136,7 @@ t.test('a picture is one write, and all viewers on the same channels share its b
   }
   t.same(a.sink.seqs(), range(1, 303));
   t.same(c.sink.seqs(4), range(1, 303), 'other channels, other bytes');
-  t.same(a.handle.counters(), {
+  t.match(a.handle.counters(), {
     ...{ packets: 303, bytes: 303 * 16, rtcpPackets: 0, drops: 0, held: 0, pictures: 0 },
   });
   a.handle.remove();

@@ -40,7 +40,7 @@ t.test('9000 packets, 90 viewers: each is first 100 times, the order is kept, no
   t.equal(rounds, 9000, 'every round begins one viewer later');
   t.same([...first.values()], Array(90).fill(100));
   for (const v of viewers)
-    t.same(v.counters(), { packets: 9000, bytes: 900_000, rtcpPackets: 90, drops: 0, held: 0 });
+    t.match(v.counters(), { packets: 9000, bytes: 900_000, rtcpPackets: 90, drops: 0, held: 0 });
   t.end();
 });
 

@@ -193,7 +193,7 @@ t.test('after remove() has returned nothing is sent, even in the same turn', asy
   await until(() => b.rtp.length === 5, 'five packets');
   await delay(20);
   t.same(a.rtp, [0], 'what was sent before is on its way at once, not queued behind the removal');
-  t.same(handleA.counters(), { packets: 1, bytes: 40, rtcpPackets: 0, drops: 0, held: 0 });
+  t.match(handleA.counters(), { packets: 1, bytes: 40, rtcpPackets: 0, drops: 0, held: 0 });
   t.same([...b.from], [r.downstream.rtpPort], 'from our downstream RTP port');
 });
 
@@ -306,7 +306,7 @@ t.test('drops have names: nobody there, a copy too big, a stream that has ended'
   });
   r.source.sendRtp(rtp(2), to);
   await until(() => unreachable.counters().drops === 1, 'a copy refused by the system');
-  t.same(unreachable.counters(), { packets: 0, bytes: 0, rtcpPackets: 0, drops: 1, held: 0 });
+  t.match(unreachable.counters(), { packets: 0, bytes: 0, rtcpPackets: 0, drops: 1, held: 0 });
   t.same(r.drops(), { 'no-viewer': 1, 'egress-error': 1 });
   t.match(r.datapath.facts(), { streams: 1, viewers: 1, 'sends outstanding': 0 });
   stream.close();

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// What stands in for the last packet of a picture, for viewers that do not get its layer. The twin of bpf/picture_end.h.
+import { RTP_HEADER } from './header.js';
+
+/** H.264: a filler data NAL unit (7.3.2.7); AV1: a padding OBU. */
+const PAYLOADS = new Map<string, Buffer>([
+  ['H264', Buffer.from('0cffff80', 'hex')],
+  ['AV1', Buffer.from('10780080', 'hex')],
+]);
+
+/** With the packet's number, timestamp and SSRC, and the marker. Undefined: nothing can. */
+export function pictureEnd(packet: Buffer, encoding: string): Buffer | undefined {
+  const payload = PAYLOADS.get(encoding.toUpperCase());
+  if (!payload) return undefined;
+  const end = Buffer.concat([packet.subarray(0, RTP_HEADER), payload]);
+  end[0] = 0x80;
+  end[1]! |= 0x80;
+  return end;
+}
