@@ -191,6 +191,7 @@ static __always_inline void h265_layer(struct layer_look *l)
 	l->whole = true;
 	l->told->notion = FANOUT_NOTION_TEMPORAL;
 	l->told->temporal = (b[1] & 7) - 1;
+	l->told->spatial = 0;
 	type = b[0] >> 1 & 0x3f;
 	if (type == H265_AP) {
 		l->whole = false;

@@ -2,13 +2,17 @@
 // Thinning: the kernel program's copies, per viewer, are those of the TypeScript twin: the same packets, numbers and markers,
 // whatever is lost, late, repeated or allowed meanwhile.
 import { fileURLToPath } from 'node:url';
+import t from 'tap';
 import { Codec } from '../../src/control/kernel/abi.gen.js';
+import { codecOf } from '../../src/control/kernel/codec.js';
 import { readRtpHeader } from '../../src/control/rtp/header.js';
 import { Layering } from '../../src/control/rtp/layering.js';
 import { pictureEnd } from '../../src/control/rtp/picture-end.js';
 import { Thinning } from '../../src/control/rtp/thinning.js';
 import { onBothEngines } from '../fixtures/engines.js';
 import { KernelBench } from '../fixtures/kernel-bench.js';
+import { LAYER_CASES, payloadsOf } from '../fixtures/layer-cases.js';
+import { layerSeen } from '../fixtures/layer-seen.js';
 import { aggregate, baseSlice, fragments, layeredRtp, svcSlice } from '../fixtures/layered.js';
 import { enterOwnNamespace } from '../fixtures/own-namespace.js';
 import { udpFrame } from '../fixtures/packets.js';
@@ -92,6 +96,37 @@ async function drained(bench: KernelBench): Promise<void> {
     await new Promise((next) => setTimeout(next, 1));
 }
 
+t.test('each payload of the table, and cut at every length', { skip }, async (t) => {
+  const bench = await KernelBench.create();
+  for (const row of LAYER_CASES) {
+    bench.codec = {
+      codec: codecOf({ name: row.encoding }),
+      payloadType: PAYLOAD_TYPE,
+      cache: { first: 0, size: 0 },
+    };
+    const before = payloadsOf(row);
+    const last = before.pop()!;
+    for (let length = last.length; length >= 0; length--) {
+      const stream = bench.open();
+      const twin = new Layering({ name: row.encoding, payloadType: PAYLOAD_TYPE });
+      const come = (payload: Buffer, seq: number) => {
+        const packet = layeredRtp(payload, { seq, timestamp: 1 });
+        const wanted = twin.place(packet, readRtpHeader(packet)!).layer;
+        const seen = layerSeen(bench.state, stream, packet.length, () => bench.ingress(udpFrame(packet)));
+        if (seen !== wanted) t.fail(`${row.encoding} ${row.name}, ${length} bytes: ${seen}, not ${wanted}`);
+        return seen;
+      };
+      before.forEach(come);
+      const layer = come(last.subarray(0, length), before.length);
+      if (length === last.length) t.equal(layer, row.layer, `${row.encoding} ${row.name}`);
+      const { notion = 'none' } = bench.state.layers(stream);
+      if (notion !== twin.notion) t.fail(`${row.encoding} ${row.name}, ${length} bytes: ${notion}`);
+      bench.state.commands.close(stream);
+    }
+  }
+  await bench.close();
+});
+
 onBothEngines('the same packets and numbers as the twin', { skip }, async (t, engine) => {
   const seed = Number(process.env['LAYERS_SEED'] ?? Date.now() % 2 ** 31);
   t.comment(`LAYERS_SEED=${seed}`);
@@ -130,5 +165,9 @@ onBothEngines('the same packets and numbers as the twin', { skip }, async (t, en
     t.equal(bench.state.viewer(viewers[n]!.slot).packets, wanted.length);
   }
   t.match(bench.state.layers(stream), { notion: 'dependency' });
+  t.ok(
+    viewers.some(({ slot }) => bench.state.viewer(slot).thinned > 0),
+    'some were thinned',
+  );
   await bench.close();
 });

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+import t from 'tap';
+import { readRtpHeader } from '../../../src/control/rtp/header.js';
+import { Layering } from '../../../src/control/rtp/layering.js';
+import { LAYER_CASES, payloadsOf } from '../../fixtures/layer-cases.js';
+import { layeredRtp } from '../../fixtures/layered.js';
+import { PAYLOAD_TYPE } from '../../fixtures/picture-cases.js';
+
+t.test('each payload of the table', (t) => {
+  for (const row of LAYER_CASES) {
+    const layering = new Layering({ name: row.encoding, payloadType: PAYLOAD_TYPE });
+    const layers = payloadsOf(row).map((payload, seq) => {
+      const packet = layeredRtp(payload, { seq, timestamp: 1 });
+      return layering.place(packet, readRtpHeader(packet)!).layer;
+    });
+    t.equal(layers.at(-1), row.layer, `${row.encoding} ${row.name}`);
+    t.equal(layering.notion, row.notion, `${row.encoding} ${row.name}: notion`);
+  }
+  t.end();
+});
+
+t.test('what surrounds a payload', (t) => {
+  const layerOf = (packet: Buffer) =>
+    new Layering({ name: 'h264', payloadType: PAYLOAD_TYPE }).place(packet, readRtpHeader(packet)!).layer;
+  const unit = Buffer.from('748090078899', 'hex');
+  const packet = layeredRtp(unit, { seq: 1, timestamp: 1 });
+  t.equal(layerOf(packet), 1);
+  t.equal(layerOf(layeredRtp(unit, { seq: 1, timestamp: 1, payloadType: 97 })), 0, 'another payload type');
+  const extended = Buffer.concat([packet.subarray(0, 12), Buffer.from('bede000100000000', 'hex'), unit]);
+  extended[0]! |= 0x10;
+  t.equal(layerOf(extended), 1, 'behind an extension');
+  const aggregated = layeredRtp(Buffer.from('7800057480900788000003', 'hex'), { seq: 1, timestamp: 1 });
+  aggregated[0]! |= 0x20;
+  t.equal(layerOf(aggregated), 1, 'padding is not payload');
+  t.end();
+});
+
+t.test('a unit goes on only in the very next packet, of the same picture', (t) => {
+  const first = Buffer.from('7c9480a00788', 'hex');
+  const rest = Buffer.from('7c1488', 'hex');
+  const second = (seq: number, timestamp: number, ssrc?: number) => {
+    const layering = new Layering({ name: 'H264', payloadType: PAYLOAD_TYPE });
+    const place = (packet: Buffer) => layering.place(packet, readRtpHeader(packet)!);
+    place(layeredRtp(first, { seq: 65535, timestamp: 1 }));
+    return place(layeredRtp(rest, { seq, timestamp, ...(ssrc && { ssrc }) })).layer;
+  };
+  t.equal(second(0, 1), 2, 'over the wrap');
+  t.equal(second(1, 1), 0, 'one is missing');
+  t.equal(second(0, 2), 0, 'another picture');
+  t.equal(second(0, 1, 5), 0, 'another source');
+  t.end();
+});
