@@ -266,10 +266,14 @@ int tc_ingress(struct __sk_buff *skb)
 		COUNT(s->rtcp_packets, 1);
 		receive_rtcp(skb, s, &p, now);
 	} else {
+		p.begins = s->codec && begins_picture(skb, s, &p);
 		COUNT(s->packets, p.segments);
 		COUNT(s->bytes, p.payload);
+		if (s->begin_by_ns && !p.begins && now < s->begin_by_ns)
+			return drop(FANOUT_DROP_BEFORE_PICTURE);
+		s->begin_by_ns = 0;
 		receive_rtp(skb, s, &p, now);
-		p.begins = s->codec && begins_picture(skb, s, &p);
+		p.layer = NULL; /* for the verifier: begins_picture might have written there */
 		if (s->codec) {
 			find_packet_layer(skb, &p);
 			placing = the_placing();

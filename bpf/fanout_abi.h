@@ -75,6 +75,7 @@ enum fanout_drop {
 	FANOUT_DROP_FOREIGN_TEMPLATE = 14,  /* on the private device, but not one of ours */
 	FANOUT_DROP_TICKET_LOST = 15,       /* a waiting packet never came back; its ticket was given up */
 	FANOUT_DROP_OUT_OF_SEQUENCE = 16,   /* a copy: too late to be given a number among those of a viewer that is thinned */
+	FANOUT_DROP_BEFORE_PICTURE = 17,    /* of a source that has taken another's place: a decoder cannot begin with it */
 	FANOUT_DROP_MAX = 32,
 };
 
@@ -156,6 +157,7 @@ struct fanout_stream {
 	__u64 waits;                        /* passes that could serve nobody: an earlier ticket was not done */
 	__u64 parked;                       /* packets that were parked */
 	__u64 woken_ns;                     /* when a template was last sent to look for parked packets that nobody carries */
+	__u64 begin_by_ns;                  /* what comes before the beginning of a picture, or this time, counts for nothing; 0: all does */
 	__u64 egress_full;                  /* passes that an egress queue ended */
 	__u32 thinned;                      /* command program: not 0 once a viewer's allowance has been below the highest */
 	__u32 notion;                       /* enum fanout_notion */
@@ -358,7 +360,7 @@ struct fanout_global {
 #define FANOUT_ASSERT_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type)
 FANOUT_ASSERT_SIZE(fanout_listen_key, 20);
 FANOUT_ASSERT_SIZE(fanout_listen, 8);
-FANOUT_ASSERT_SIZE(fanout_stream, 1352);
+FANOUT_ASSERT_SIZE(fanout_stream, 1360);
 FANOUT_ASSERT_SIZE(fanout_viewer, 224);
 FANOUT_ASSERT_SIZE(fanout_ticket, 96);
 FANOUT_ASSERT_SIZE(fanout_packet_layer, 32);

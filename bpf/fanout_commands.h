@@ -48,6 +48,7 @@ struct fanout_open {
 	__u32 payload_type;
 	__u32 cache_first;
 	__u32 cache_size;
+	__u32 begin_within_ms;              /* of retarget: drop what comes before a picture begins, at most this long */
 };
 
 struct fanout_add {

@@ -176,15 +176,19 @@ static __always_inline __u32 rtp_header_length(struct __sk_buff *skb, const stru
 	return length < p->payload ? length : 0;
 }
 
-/* Of a GSO packet the first datagram counts. */
-static __always_inline bool begins_picture(struct __sk_buff *skb, const struct fanout_stream *s, const struct packet *p)
+/* Of a GSO packet the first datagram counts. A global function: the verifier looks at it once, and at what follows once. */
+__noinline int begins_picture(struct __sk_buff *skb, const struct fanout_stream *s, const struct packet *p)
 {
-	__u32 header = rtp_header_length(skb, p);
-	struct look l = {
-		.skb = skb, .at = p->payload_at + header, .end = p->payload_at + p->segment, .codec = s->codec,
-	};
+	struct look l = { .skb = skb };
+	__u32 header;
 	__u8 type;
 
+	if (!s || !p)
+		return false; /* for the verifier */
+	header = rtp_header_length(skb, p);
+	l.at = p->payload_at + header;
+	l.end = p->payload_at + p->segment;
+	l.codec = s->codec;
 	if (!header || bpf_skb_load_bytes(skb, p->payload_at + 1, &type, 1) || (type & 0x7f) != s->payload_type)
 		return false;
 	switch (s->codec) {

@@ -111,7 +111,7 @@ static __always_inline int open_stream(struct fanout_command *c)
 	forget_layers(s);
 	s->cache_first = o->cache_first;
 	s->cache_size = o->cache_size;
-	s->source_epoch = s->cached = s->joining = s->pass_up = s->viewers = s->span = s->free_hint = s->rotation = 0;
+	s->begin_by_ns = s->source_epoch = s->cached = s->joining = s->pass_up = s->viewers = s->span = s->free_hint = s->rotation = 0;
 	s->packets = s->bytes = s->rtcp_packets = s->refused = s->passes = s->waits = s->egress_full = s->parked = s->woken_ns = 0;
 	__sync_lock_test_and_set(&s->state, FANOUT_STREAM_OPEN);
 	error = listen_on_both(s, free.found);
@@ -135,6 +135,7 @@ static __always_inline int retarget_stream(struct fanout_command *c)
 	listen_no_more(s, FANOUT_RTCP);
 	describe(s, &c->open);
 	s->cached = 0;
+	s->begin_by_ns = c->open.begin_within_ms ? bpf_ktime_get_ns() + c->open.begin_within_ms * 1000000ull : 0;
 	__sync_fetch_and_add(&s->source_epoch, 1);
 	return listen_on_both(s, c->stream);
 }

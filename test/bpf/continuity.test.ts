@@ -2,9 +2,11 @@
 // The source behind a stream changes while viewers play: they see one SSRC, and numbers that go on.
 import { fileURLToPath } from 'node:url';
 
+import { Codec } from '../../src/control/kernel/abi.gen.js';
 import { KernelBench } from '../fixtures/kernel-bench.js';
 import { onBothEngines } from '../fixtures/engines.js';
 import { enterOwnNamespace } from '../fixtures/own-namespace.js';
+import { IDR, rtpWith, SLICE } from '../fixtures/picture-cases.js';
 import { LOCAL, rtp, senderReport, SOURCE, udpFrame } from '../fixtures/packets.js';
 
 const skip = enterOwnNamespace(fileURLToPath(import.meta.url)) ?? false;
@@ -16,16 +18,17 @@ const isRtp = (packet: Buffer) => packet[1]! < 128;
 const seqOf = (packet: Buffer) => packet.readUInt16BE(2);
 const timestampOf = (packet: Buffer) => packet.readUInt32BE(4);
 
-function retarget(bench: KernelBench, stream: number): void {
-  bench.state.commands.retarget(stream, {
+function retarget(bench: KernelBench, stream: number, codec = 0, beginWithinMs = 0): void {
+  const source = {
     source: SECOND.from,
     sourcePorts: { rtp: SECOND.sourcePort, rtcp: SECOND.sourcePort + 1 },
     local: LOCAL.address,
     localPorts: { rtp: SECOND.port, rtcp: SECOND.port + 1 },
     clockRate: 90000,
-    codec: 0,
+    codec,
     payloadType: 96,
-  });
+  };
+  bench.state.commands.retarget(stream, source, beginWithinMs);
 }
 
 onBothEngines('sequence numbers, timestamps and SSRC go on; checksums hold', { skip }, async (t, engine) => {
@@ -68,6 +71,33 @@ onBothEngines('sequence numbers, timestamps and SSRC go on; checksums hold', { s
     received: 6,
     sent: { ssrc: SSRC, seqOffset: (65538 - 100) & 0xffff },
   });
+  await bench.close();
+});
+
+onBothEngines('nothing comes of another source before its first key frame', { skip }, async (t, engine) => {
+  const bench = await KernelBench.create(engine);
+  bench.codec = { codec: Codec.H264, payloadType: 96, cache: { first: 0, size: 0 } };
+  const stream = bench.open();
+  bench.add(stream, 1);
+  const slice = (seq: number) => bench.ingress(udpFrame(rtpWith(SLICE, { seq, ssrc: OTHER }), SECOND));
+  const copies = await bench.capture(async () => {
+    bench.ingress(udpFrame(rtpWith(SLICE, { seq: 10 })));
+    retarget(bench, stream, Codec.H264, 60_000);
+    slice(100);
+    slice(101);
+    bench.ingress(udpFrame(rtpWith(IDR, { seq: 102, ssrc: OTHER }), SECOND));
+    slice(103);
+    retarget(bench, stream, Codec.H264, 20);
+    slice(200);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    slice(201); // it has no key frame
+  }, 4);
+  t.same(
+    copies.map((c) => seqOf(c.payload)),
+    [10, 11, 12, 13],
+    'and for the viewer none is missing',
+  );
+  t.same(bench.drops(), { 'before-picture': 3 });
   await bench.close();
 });
 

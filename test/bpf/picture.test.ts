@@ -7,12 +7,10 @@ import { codecOf } from '../../src/control/kernel/codec.js';
 import { KernelBench } from '../fixtures/kernel-bench.js';
 import { enterOwnNamespace } from '../fixtures/own-namespace.js';
 import { udpFrame } from '../fixtures/packets.js';
-import { PAYLOAD_TYPE, payloadOf, PICTURE_CASES, rtpWith } from '../fixtures/picture-cases.js';
+import { IDR, PAYLOAD_TYPE, payloadOf, PICTURE_CASES, rtpWith, SLICE } from '../fixtures/picture-cases.js';
 
 const skip = enterOwnNamespace(fileURLToPath(import.meta.url)) ?? false;
 const LONG_MS = 600_000;
-const IDR = Buffer.from('65888400', 'hex');
-const SLICE = Buffer.from('419a0000', 'hex');
 
 /** A bench whose streams have that codec and whose viewers are held back. */
 async function bench(codec: number, holdMs = LONG_MS): Promise<KernelBench> {

@@ -30,6 +30,7 @@ export const Drop = {
   FOREIGN_TEMPLATE: 14,
   TICKET_LOST: 15,
   OUT_OF_SEQUENCE: 16,
+  BEFORE_PICTURE: 17,
   MAX: 32,
 } as const;
 
@@ -262,7 +263,7 @@ export const NextHop = {
 
 /** struct fanout_open: byte offsets, and its size. */
 export const Open = {
-  SIZE: 60,
+  SIZE: 64,
   source: 0,
   local: 16,
   sourcePort: 32,
@@ -272,6 +273,7 @@ export const Open = {
   payloadType: 48,
   cacheFirst: 52,
   cacheSize: 56,
+  beginWithinMs: 60,
 } as const;
 
 /** struct fanout_packet_layer: byte offsets, and its size. */
@@ -328,7 +330,7 @@ export const Reception = {
 
 /** struct fanout_stream: byte offsets, and its size. */
 export const Stream = {
-  SIZE: 1352,
+  SIZE: 1360,
   state: 0,
   generation: 4,
   source: 8,
@@ -360,12 +362,13 @@ export const Stream = {
   waits: 1176,
   parked: 1184,
   wokenNs: 1192,
-  egressFull: 1200,
-  thinned: 1208,
-  notion: 1212,
-  layerWindowNs: 1216,
-  layerBytes: 1224,
-  layerAverage: 1288,
+  beginByNs: 1200,
+  egressFull: 1208,
+  thinned: 1216,
+  notion: 1220,
+  layerWindowNs: 1224,
+  layerBytes: 1232,
+  layerAverage: 1296,
 } as const;
 
 /** struct fanout_ticket: byte offsets, and its size. */

@@ -118,12 +118,14 @@ export class Commands {
     return this.#c.getUint32(Command.stream, true);
   }
 
-  /** Another source takes the place of the stream's: viewers stay, sequence numbers and timestamps go on. EEXIST: another
-   * stream listens there; then this one hears nothing until it is retargeted again. */
-  retarget(stream: number, command: SourceCommand): void {
+  /** Another source takes the place of the stream's: viewers stay, sequence numbers and timestamps go on. What comes before
+   * a picture begins is dropped, for `beginWithinMs` at most. EEXIST: another stream listens there; then this one hears
+   * nothing until it is retargeted again. */
+  retarget(stream: number, command: SourceCommand, beginWithinMs: number): void {
     this.#begin(Op.RETARGET);
     this.#u32(Command.stream, stream);
     this.#source(command);
+    this.#u32(Command.open + Open.beginWithinMs, beginWithinMs);
     this.#run('retarget');
   }
 

@@ -111,9 +111,10 @@ export class TcStream implements StreamHandle {
     return this.#closed ? undefined : this.#engine.state.reception(this.#index);
   }
 
-  retarget(spec: StreamSpec): void {
+  retarget(spec: StreamSpec, { fromPicture = false } = {}): void {
     if (this.#closed) return;
-    this.#engine.state.commands.retarget(this.#index, sourceCommand(spec));
+    const beginWithinMs = fromPicture ? this.#viewerStream.holdMs : 0;
+    this.#engine.state.commands.retarget(this.#index, sourceCommand(spec), beginWithinMs);
     this.#spec = spec;
     this.#fallback.forgetSource();
     this.#listen(spec);

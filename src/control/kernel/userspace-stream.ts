@@ -19,7 +19,7 @@ import { UserspaceFanout, type CopyDrop } from './userspace-fanout.js';
 import type { StreamPictures } from './userspace-pictures.js';
 
 /** Names of `enum fanout_drop`: whole packets, then copies. */
-export type UserspaceDrop = 'not-source' | 'malformed' | 'no-viewer' | CopyDrop;
+export type UserspaceDrop = 'not-source' | 'malformed' | 'no-viewer' | 'before-picture' | CopyDrop;
 
 /** Header and SSRC: no RTCP packet that means anything is shorter. */
 const RTCP_LEAST = 8;
@@ -40,6 +40,8 @@ export class UserspaceStream implements StreamHandle {
   readonly #continuity: Continuity;
   /** `due`: the next packet is the first of another source; `done`: there has been one. */
   #retarget: 'never' | 'due' | 'done' = 'never';
+  /** Of another source nothing counts before the beginning of a picture, or this time. */
+  #beginByNs: bigint | undefined;
   readonly #senderReports = new SenderReports();
   #packets = 0;
   #bytes = 0;
@@ -88,8 +90,9 @@ export class UserspaceStream implements StreamHandle {
     return received && sent && this.#retarget !== 'never' ? { ...received, sent } : received;
   }
 
-  retarget(spec: StreamSpec): void {
+  retarget(spec: StreamSpec, { fromPicture = false } = {}): void {
     if (this.#closed) return;
+    this.#beginByNs = fromPicture ? this.#parts.pictures.holdUntilNs() : undefined;
     this.#spec = spec;
     this.#retarget = 'due';
     this.#fanout.forgetPicture();
@@ -116,6 +119,7 @@ export class UserspaceStream implements StreamHandle {
     if (!header) return onDrop('malformed');
     this.#packets++;
     this.#bytes += packet.length;
+    if (this.#isTooEarly(packet)) return onDrop('before-picture');
     this.#receive(header, monotonicNs());
     this.#continuity.rewriteRtp(packet, this.#reception.read()!.ssrc);
     const layer = this.#fanout.place(packet, readRtpHeader(packet)!);
@@ -158,6 +162,14 @@ export class UserspaceStream implements StreamHandle {
     const { ssrc } = this.#reception.read()!;
     if (this.#retarget === 'never') this.#continuity.follow(ssrc);
     else this.#continuity.begin(ssrc);
+  }
+
+  #isTooEarly(packet: Buffer): boolean {
+    const { pictures } = this.#parts;
+    if (this.#beginByNs === undefined) return false;
+    if (!pictures.begins(packet) && pictures.nowNs() < this.#beginByNs) return true;
+    this.#beginByNs = undefined;
+    return false;
   }
 
   /** A stranger must not reach every viewer. Port 0: any port of the source's address. */

@@ -288,9 +288,10 @@ export interface StreamHandle {
   /**
    * Another source, or the same one anew, takes the place of the stream's; downstream pair, clock rate and encoding are as
    * before. Viewers stay: they go on seeing one SSRC, sequence numbers that go on, timestamps later by what passed.
-   * Throws when the datapath cannot hear it; then nothing comes until it is retargeted again.
+   * Throws when the datapath cannot hear it; then nothing comes until it is retargeted again. `fromPicture`: what comes
+   * before a picture begins is dropped, for as long as a viewer would be held back (where the encoding tells).
    */
-  retarget(spec: StreamSpec): void;
+  retarget(spec: StreamSpec, options?: { readonly fromPicture?: boolean }): void;
   /** When the sender report whose NTP timestamp has these middle 32 bits was sent on to the viewers. */
   senderReportSentNs(ntpMiddle: number): bigint | undefined;
   /** Removes the stream and any viewer that is left. */

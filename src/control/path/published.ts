@@ -12,7 +12,7 @@ import { placesOf } from './places.js';
 import type { Publication, Recorded } from './publication.js';
 import type { Arranged } from './publisher-transport.js';
 import { Refusal } from './refusal.js';
-import { sameSections } from './renew.js';
+import { FROM_PICTURE, sameSections } from './renew.js';
 import type { ResourceOwner } from './resource.js';
 import type { Session } from './session.js';
 import { SourcePlay, type PlayAnswer } from './source-play.js';
@@ -121,7 +121,7 @@ export class PublishedResource implements Watched, Recorded {
 
   async #takeTrack(media: MediaDescription, { arrival }: Arranged): Promise<void> {
     const track = this.tracks.get(media.control);
-    if (track) return track.renew(async () => arrival);
+    if (track) return track.renew(async () => arrival, FROM_PICTURE);
     const downstream = await bindPair(this.#context).catch((error: Error) => {
       arrival.feeder?.close();
       arrival.upstream.close();

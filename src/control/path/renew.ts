@@ -30,6 +30,9 @@ export interface Renewed {
   readonly controls: ReadonlyMap<string, string>;
 }
 
+/** Decoders have lost what the former one's pictures refer to. */
+export const FROM_PICTURE = { fromPicture: true };
+
 /** Rejects with a Refusal, and leaves nothing open then; 410: what the source has now is something else. */
 export async function renew(parts: RenewParts): Promise<Renewed> {
   const { source } = parts;
@@ -55,7 +58,10 @@ async function renewAll(parts: RenewParts): Promise<Renewed> {
       ...{ media, transport, frames: source.upstream, ends: () => source.upstream.ends! },
       setUp: (offer: string) => parts.setUp(media.control, offer),
     };
-    await track.renew(async (context) => arrangeSource(context, wanted, await bindPair(context)));
+    await track.renew(
+      async (context) => arrangeSource(context, wanted, await bindPair(context)),
+      FROM_PICTURE,
+    );
     if (track.interleaved) transport = 'tcp';
   }
   if (ended()) throw new Refusal(503, 'nobody watches any more');

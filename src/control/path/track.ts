@@ -122,9 +122,9 @@ export class Track {
 
   /**
    * Another source, or the same one anew, in the place of the former: viewers stay. Rejects as openTrack does; nothing
-   * comes then until it is renewed again.
+   * comes then until it is renewed again. `fromPicture`: StreamHandle.retarget.
    */
-  async renew(arrive: Arrive): Promise<void> {
+  async renew(arrive: Arrive, options?: { readonly fromPicture: boolean }): Promise<void> {
     const arrival = await arrive(this.#context);
     if (this.#closed) {
       arrival.upstream.close();
@@ -143,7 +143,8 @@ export class Track {
     this.#reports = this.#report(this.#reports.ssrc);
     for (const pair of former) pair?.close();
     try {
-      stream.retarget({ name: this.#name, source, localAddress, upstream, downstream, clockRate, encoding });
+      const spec = { name: this.#name, source, localAddress, upstream, downstream, clockRate, encoding };
+      stream.retarget(spec, options);
     } catch (error) {
       throw new Refusal(503, `the datapath refused the source: ${(error as Error).message}`);
     }

@@ -2,10 +2,12 @@
 // The source behind a stream of the user-space engine changes while viewers play: test/bpf/continuity.test.ts's twin.
 import t from 'tap';
 
+import { DEFAULT_PICTURES } from '../../../src/control/kernel/picture-options.js';
 import { UserspacePictures } from '../../../src/control/kernel/userspace-pictures.js';
 import { UserspaceStream } from '../../../src/control/kernel/userspace-stream.js';
 import type { Endpoint, StreamSpec, UdpPair } from '../../../src/control/path/ports.js';
 import { LOCAL, rtp, senderReport, SOURCE } from '../../fixtures/packets.js';
+import { IDR, rtpWith, SLICE } from '../../fixtures/picture-cases.js';
 
 const SSRC = 0x11223344;
 const OTHER = 0x0a0b0c0d;
@@ -30,6 +32,49 @@ class Pair implements UdpPair {
   }
   close(): void {}
 }
+
+t.test('nothing comes of another source before its first key frame', async (t) => {
+  let nowNs = 1_000_000_000n;
+  const drops: string[] = [];
+  const encoding = { name: 'H264', payloadType: 96 };
+  const pictures = new UserspacePictures({ ...DEFAULT_PICTURES, holdMs: 1000 }, () => nowNs).open(encoding);
+  const downstream = new Pair();
+  const spec = (address: string): StreamSpec => ({
+    ...{ name: 'x', localAddress: LOCAL.address, source: { address, rtpPort: 0, rtcpPort: 0 } },
+    ...{ upstream: new Pair(), downstream, clockRate: 90_000, encoding },
+  });
+  const hear = ({ upstream, source }: StreamSpec, payload: Buffer, seq: number) => {
+    for (const handler of (upstream as Pair).heard.rtp)
+      handler(rtpWith(payload, { seq }), { address: source.address, port: 5 });
+  };
+  const [first, second, third] = [spec(SOURCE.address), spec('10.0.0.7'), spec('10.0.0.8')];
+  const stream = new UserspaceStream(first, {
+    ...{ monotonicNs: () => nowNs, pictures, onClose: () => {}, onDrop: (reason) => drops.push(reason) },
+  });
+  await stream.add({
+    id: 1,
+    localAddress: LOCAL.address,
+    address: '10.0.0.9',
+    rtpPort: 9000,
+    rtcpPort: 9001,
+  });
+  hear(first, IDR, 10);
+  stream.retarget(second, { fromPicture: true });
+  hear(second, SLICE, 100);
+  hear(second, IDR, 101);
+  hear(second, SLICE, 102);
+  stream.retarget(third, { fromPicture: true });
+  hear(third, SLICE, 200);
+  nowNs += 1_000_000_001n;
+  hear(third, SLICE, 201);
+  t.same(
+    downstream.sent.map((p) => p.readUInt16BE(2)),
+    [10, 11, 12, 13],
+  );
+  t.same(drops, ['before-picture', 'before-picture']);
+  t.equal(stream.counters().packets, 6);
+  stream.close();
+});
 
 t.test('viewers see one SSRC, and numbers that go on', async (t) => {
   let nowNs = 1_000_000_000n;
