@@ -2,7 +2,6 @@
 // One connection to a source and the session there, if there is one: the requests of it, and what keeps it alive. Where a
 // source is lost and asked anew, this is what is new.
 
-import { isDeepStrictEqual } from 'node:util';
 import { parseSession, DEFAULT_SESSION_TIMEOUT } from '../rtsp/session.js';
 import { RtspError } from '../rtsp/errors.js';
 import type { RtspResponse } from '../rtsp/message.js';
@@ -200,7 +199,7 @@ export class SourceSession {
 export function othersThan({ url, fallbacks }: PulledRoute, at: RtspUrl): readonly RtspUrl[] {
   if (fallbacks.length === 0) return [];
   const all = [url, ...fallbacks];
-  const index = all.findIndex((one) => isDeepStrictEqual(one, at));
+  const index = all.findIndex((one) => formatRtspUrl(one) === formatRtspUrl(at));
   return [...all.slice(index + 1), ...all.slice(0, Math.max(index, 0))];
 }
 
