@@ -56,6 +56,8 @@ t.test('describeSdp', (t) => {
         clockRate: 90_000,
         control: 'stream=0',
         address: '0.0.0.0',
+        rtcpMux: false,
+        answersReferenceTime: false,
       },
       {
         media: 'audio',
@@ -65,6 +67,8 @@ t.test('describeSdp', (t) => {
         clockRate: 8000,
         control: 'stream=1',
         address: '0.0.0.0',
+        rtcpMux: false,
+        answersReferenceTime: false,
       },
     ],
   });
