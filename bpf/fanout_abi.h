@@ -226,15 +226,17 @@ struct fanout_viewer {
 /* What the entrance has made of a packet's layer (layering.h), for thinning. */
 struct fanout_packet_layer {
 	__u16 seq;                          /* as viewers with all layers see it */
+	__u16 flags;                        /* enum fanout_layer_flag */
 	__u8 layer;
-	__u8 flags;                         /* enum fanout_layer_flag */
 	__u8 enter_from;                    /* who gets layer enter_from - 1 may from here on get those up to enter_to */
 	__u8 enter_to;                      /* 0: nobody */
 	__u8 epoch;                         /* of the numbering: another one, and numbers begin anew */
 	__u8 lowest;                        /* of an end of picture: the lowest layer that has come of it */
-	__u32 timestamp;
+	__u8 pad;
 	__u16 octets;                       /* of RTP payload */
 	__u16 bytes;                        /* of UDP payload */
+	__u16 pad2;
+	__u32 timestamp;
 	__u16 above[FANOUT_LAYERS];         /* packets of higher layers that came before, by layer; wraps */
 };
 
@@ -246,6 +248,7 @@ enum fanout_layer_flag {
 	FANOUT_LAYER_END = 16,              /* it stands for the end of a picture, for those who do not get its last packet */
 	FANOUT_LAYER_TOP_ENDS = 32,         /* the last packet of its layer: who gets no higher one has the marker on this */
 	FANOUT_LAYER_MARKED = 128,          /* it has the marker */
+	FANOUT_LAYER_OPENS = 256,           /* the first of its picture that has come */
 	FANOUT_LAYER_ENDED = 64,            /* one with FANOUT_LAYER_END comes next, with its number */
 };
 
@@ -276,6 +279,7 @@ struct fanout_ticket {
 	__u64 seen_ns;                      /* last pass */
 	__u64 refused_ns;                   /* since when the egress has taken nothing of this packet; 0: it took the last copy */
 	struct fanout_packet_layer layer;
+	__u32 pad;
 };
 
 /* Map `parked` (array): packets whose turn has not come, as whole frames. An entry is its ticket's while that is PARKED or
@@ -362,8 +366,8 @@ FANOUT_ASSERT_SIZE(fanout_listen_key, 20);
 FANOUT_ASSERT_SIZE(fanout_listen, 8);
 FANOUT_ASSERT_SIZE(fanout_stream, 1360);
 FANOUT_ASSERT_SIZE(fanout_viewer, 224);
-FANOUT_ASSERT_SIZE(fanout_ticket, 96);
-FANOUT_ASSERT_SIZE(fanout_packet_layer, 32);
+FANOUT_ASSERT_SIZE(fanout_ticket, 104);
+FANOUT_ASSERT_SIZE(fanout_packet_layer, 36);
 FANOUT_ASSERT_SIZE(fanout_reception, 176);
 FANOUT_ASSERT_SIZE(fanout_parked, 2048);
 FANOUT_ASSERT_SIZE(fanout_cached, 1488);

@@ -127,9 +127,10 @@ static __always_inline void copy_above(__u16 to[FANOUT_LAYERS], const __u16 from
 	__builtin_memcpy(to, from, sizeof(__u16) * FANOUT_LAYERS);
 }
 
-static __always_inline void note_picture(struct layering *l, const struct placing *c)
+static __always_inline void note_picture(struct layering *l, struct placing *c)
 {
 	if (!l->placed || l->picture != c->timestamp) {
+		c->to.flags |= FANOUT_LAYER_OPENS;
 		l->picture = c->timestamp;
 		l->lowest = c->to.layer;
 	} else if (c->to.layer < l->lowest) {

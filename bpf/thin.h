@@ -45,7 +45,7 @@ static __always_inline void settle_level(struct fanout_viewer *v, const struct f
 	v->former_base = v->base;
 }
 
-/* A picture begins, for this viewer: less may count from here on. A change that was long ago is forgotten before its number
+/* A picture begins, for this viewer: less may count from here on. The first does so where its first packet is seen. A change that was long ago is forgotten before its number
  * comes again. */
 static __always_inline void begin_thinned_picture(struct fanout_viewer *v, const struct fanout_packet_layer *l)
 {
@@ -129,7 +129,7 @@ __noinline int thin(struct fanout_viewer *v, const struct fanout_packet_layer *l
 	if (v->epoch != l->epoch)
 		begin_epoch(v, l);
 	if (!(l->flags & (FANOUT_LAYER_LATE | FANOUT_LAYER_STRAY | FANOUT_LAYER_END))) {
-		if (!v->started || v->picture != l->timestamp)
+		if (v->started ? v->picture != l->timestamp : l->flags & FANOUT_LAYER_OPENS)
 			begin_thinned_picture(v, l);
 		rise(v, l);
 	}

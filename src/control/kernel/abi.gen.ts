@@ -51,6 +51,7 @@ export const LayerFlag = {
   LAYER_END: 16,
   LAYER_TOP_ENDS: 32,
   LAYER_MARKED: 128,
+  LAYER_OPENS: 256,
   LAYER_ENDED: 64,
 } as const;
 
@@ -278,18 +279,20 @@ export const Open = {
 
 /** struct fanout_packet_layer: byte offsets, and its size. */
 export const PacketLayer = {
-  SIZE: 32,
+  SIZE: 36,
   seq: 0,
-  layer: 2,
-  flags: 3,
-  enterFrom: 4,
-  enterTo: 5,
-  epoch: 6,
-  lowest: 7,
-  timestamp: 8,
-  octets: 12,
-  bytes: 14,
-  above: 16,
+  flags: 2,
+  layer: 4,
+  enterFrom: 5,
+  enterTo: 6,
+  epoch: 7,
+  lowest: 8,
+  pad: 9,
+  octets: 10,
+  bytes: 12,
+  pad2: 14,
+  timestamp: 16,
+  above: 20,
 } as const;
 
 /** struct fanout_parked: byte offsets, and its size. */
@@ -373,7 +376,7 @@ export const Stream = {
 
 /** struct fanout_ticket: byte offsets, and its size. */
 export const Ticket = {
-  SIZE: 96,
+  SIZE: 104,
   number: 0,
   state: 4,
   start: 8,
@@ -389,6 +392,7 @@ export const Ticket = {
   seenNs: 48,
   refusedNs: 56,
   layer: 64,
+  pad: 100,
 } as const;
 
 /** struct fanout_viewer: byte offsets, and its size. */

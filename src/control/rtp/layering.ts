@@ -20,6 +20,8 @@ export interface PacketLayer {
   timestamp: number;
   layer: number;
   marked: boolean;
+  /** The first of its picture that has come. */
+  opens: boolean;
   /** A packet with a higher sequence number has come before. */
   late: boolean;
   /** Its place in the numbering is not known. */
@@ -82,6 +84,7 @@ export class Layering {
       timestamp: header.timestamp,
       layer: 0,
       marked,
+      opens: false,
       late: false,
       stray: false,
       foreign: !own,
@@ -170,6 +173,7 @@ export class Layering {
 
   /** In order: those after it are counted on from it. */
   #placeNext(to: PacketLayer, ends: boolean): void {
+    to.opens = this.#picture !== to.timestamp;
     this.#lowest = this.#picture === to.timestamp ? Math.min(this.#lowest, to.layer) : to.layer;
     this.#picture = to.timestamp;
     this.#recent.set(this.#highest, this.#above);

@@ -44,7 +44,7 @@ export class Thinning {
     this.#touched = true;
     if (this.#epoch !== l.epoch) this.#beginEpoch(l);
     if (!l.late && !l.stray) {
-      if (this.#picture !== l.timestamp) this.#beginPicture(l);
+      if (this.#picture === undefined ? l.opens : this.#picture !== l.timestamp) this.#beginPicture(l);
       this.#rise(l);
     }
     const now = this.#standing(l);

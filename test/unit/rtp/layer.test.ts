@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Layers as packets tell them, whatever surrounds the payload.
 import t from 'tap';
 import { readRtpHeader } from '../../../src/control/rtp/header.js';
 import { Layering } from '../../../src/control/rtp/layering.js';
