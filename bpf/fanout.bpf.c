@@ -194,6 +194,22 @@ static __always_inline void serve_arrived(struct pass *p, struct fanout_global *
 		send_round(p->skb, g, p->stream | IDLE_TEMPLATE, 0); /* came meanwhile, on another CPU */
 }
 
+/* Nobody gets it, but whoever comes next may begin with it. */
+static __always_inline void keep_for_later(struct __sk_buff *skb, struct fanout_stream *s, const struct packet *in)
+{
+	struct fanout_ticket *t;
+
+	if (!s->cache_size || in->kind == FANOUT_RTCP)
+		return;
+	t = take_ticket(s, in, most_tickets(in));
+	if (!t) {
+		forget(s);
+		return;
+	}
+	keep(skb, s, in, t->number);
+	give_up(s, in->stream, t);
+}
+
 /* `up`: the packet must also reach the socket that holds the port, unchanged. Then its template goes round at once and all
  * copies are made from that. */
 static __always_inline int fan_out(struct __sk_buff *skb, struct fanout_stream *s, const struct packet *in,
@@ -208,7 +224,7 @@ static __always_inline int fan_out(struct __sk_buff *skb, struct fanout_stream *
 	enum arrived arrived;
 
 	if (!s->viewers && !s->joining) {
-		forget(s);
+		keep_for_later(skb, s, in);
 		if (up)
 			return TC_ACT_UNSPEC;
 		return drop(FANOUT_DROP_NO_VIEWER);

@@ -83,7 +83,10 @@ t.test('the cache holds what came since the last beginning', { skip }, async (t)
   const window = b.codec.cache;
   t.equal(b.state.tickets(stream).begin, undefined);
   b.ingress(udpFrame(rtpWith(IDR, { seq: 1 })));
-  t.equal(b.state.tickets(stream).begin, undefined, 'nobody plays: nothing is kept');
+  const first = b.state.tickets(stream);
+  t.equal(first.next - first.begin!, 1, 'nobody plays: it is kept all the same');
+  t.match(b.state.cache.read(window, first.begin!), { is: 'packet', bytes: rtpWith(IDR, { seq: 1 }) });
+  t.same(b.drops(), { 'no-viewer': 1 });
   b.add(stream, 1);
   const send = (payload: Buffer, seq: number) => b.ingress(udpFrame(rtpWith(payload, { seq })));
   send(SLICE, 2);

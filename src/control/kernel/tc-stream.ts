@@ -193,6 +193,7 @@ export class TcStream implements StreamHandle {
    * that the kernel serves may come meanwhile. */
   #passUp(on: boolean): void {
     this.#engine.state.commands.passUp(this.#index, on);
+    if (!on) this.#fallback.forgetPicture(); // what comes from now on is not seen here
     if (this.#window.size === 0) return;
     this.#countJoins(on);
     if (on) this.#fallback.prime(this.#seam.begin());

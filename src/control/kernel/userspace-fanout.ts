@@ -82,11 +82,7 @@ export class UserspaceFanout {
     if (this.#interleaved.has(spec.id) || this.#viewers.some(({ id }) => id === spec.id))
       throw new Error(`viewer ${spec.id} is here already`);
     const beginning = spec.goesOn ? {} : this.#beginning();
-    if (isInterleaved(spec))
-      return this.#interleaved.add(spec, beginning, () => {
-        this.#forgetIfEmpty();
-        gone();
-      });
+    if (isInterleaved(spec)) return this.#interleaved.add(spec, beginning, gone);
     const { joins } = this.#pictures;
     const join = { step: (packets: number) => this.#catchUp(viewer, packets) };
     const left = () => {
@@ -239,12 +235,6 @@ export class UserspaceFanout {
     this.#viewers = this.#viewers.filter((other) => other !== viewer);
     if (index < this.#first) this.#first--;
     if (this.#first >= this.#viewers.length) this.#first = 0;
-    this.#forgetIfEmpty();
-  }
-
-  /** What comes without viewers is not seen here. */
-  #forgetIfEmpty(): void {
-    if (this.viewers === 0) this.#pictures.cache.forget();
   }
 }
 

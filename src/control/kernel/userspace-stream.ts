@@ -124,7 +124,7 @@ export class UserspaceStream implements StreamHandle {
     this.#continuity.rewriteRtp(packet, this.#reception.read()!.ssrc);
     const layer = this.#fanout.place(packet, readRtpHeader(packet)!);
     countLayer(this.#rates, layer.layer, packet.length, monotonicNs());
-    if (this.#fanout.viewers === 0) return onDrop('no-viewer');
+    if (this.#fanout.viewers === 0) onDrop('no-viewer'); // kept, for whoever comes next
     this.#fanout.forwardRtp(packet, layer);
   }
 

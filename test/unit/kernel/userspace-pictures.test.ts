@@ -63,14 +63,11 @@ class Bench {
     this.#tick?.();
   }
 
-  /** The next packet of the stream; nobody sees it where nobody is. */
+  /** The next packet of the stream; it is kept where nobody is, too. */
   packet(begins: boolean): void {
     const seq = ++this.seq;
-    if (this.members.size === 0) this.begun = undefined;
-    else {
-      if (begins) this.begun = seq;
-      this.fanout.forwardRtp(rtpWith(begins ? IDR : SLICE, { seq }));
-    }
+    if (begins) this.begun = seq;
+    this.fanout.forwardRtp(rtpWith(begins ? IDR : SLICE, { seq }));
     for (const member of this.members.values())
       if (member.begin === undefined) {
         if (begins || this.nowMs >= member.holdUntilMs) member.begin = seq;
@@ -82,7 +79,7 @@ class Bench {
     const id = this.#ids++;
     const got: number[] = [];
     this.#got.set(2 * id, got);
-    const begin = this.members.size === 0 ? undefined : this.begun;
+    const begin = this.begun;
     const handle = this.fanout.add({
       id,
       localAddress: '127.0.0.1',
@@ -100,7 +97,6 @@ class Bench {
     if (id === undefined || !member) return undefined;
     member.handle.remove();
     this.members.delete(id);
-    if (this.members.size === 0) this.begun = undefined;
     return member;
   }
 }
