@@ -13,6 +13,8 @@ const SR_SIZE = 28;
 
 export class Receiver {
   readonly sequence = new Sequence();
+  /** Each RTP packet as it comes. */
+  onRtp: (packet: Buffer) => void = () => {};
   rtcp = 0;
   #sourceSsrc: number | undefined;
   #jitter = 0;
@@ -56,6 +58,7 @@ export class Receiver {
     if (packet.length < RTP_HEADER || packet[0]! >> 6 !== 2) return;
     this.#sourceSsrc = packet.readUInt32BE(8);
     this.sequence.note(packet.readUInt16BE(2));
+    this.onRtp(packet);
     // RFC 3550 A.8, with the wrap of the timestamp's 32 bits.
     const arrival = Math.round((performance.now() * this.clockRate) / 1000);
     const transit = (arrival - packet.readUInt32BE(4)) | 0;
