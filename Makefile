@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help build run test test-unit interop bench-datapath bench-interleaved bench-joins test-kernel fuzz lint format clean abi debian-run debian-test debian-interop bpf bpf-objects wire tests
+.PHONY: help build run test test-unit interop bench-datapath bench-interleaved bench-joins bench-layers test-kernel fuzz lint format clean abi debian-run debian-test debian-interop bpf bpf-objects wire tests
 
 # A real source to put the proxy in front of (default: the built-in test camera), and where to listen.
 URL ?=
@@ -51,6 +51,9 @@ bench-interleaved: debian-test build ## what interleaved viewers cost, against p
 
 bench-joins: debian-test build ## 500 joins per second on one core (root, two cores, a quiet machine, 2 minutes)
 	@node dist/tools/bench/joins.js
+
+bench-layers: debian-test build wire ## layered streams on narrow links (root, a quiet machine, 50 minutes)
+	@node dist/tools/bench/layers.js
 
 test-kernel: debian-test build bpf wire ## the kernel tests on Debian 12's own kernel, in an emulator (10 minutes)
 	@tools/kernel-vm/run.sh $(filter dist/test/bpf/%,$(TESTS)) $(filter dist/test/vm/%,$(TESTS))

@@ -2,6 +2,7 @@
 // docs/benchmarks.md: what has been measured, each benchmark's part from its raw results and nothing else.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { renderJoins, type JoinsResults } from './joins-report.js';
+import { renderLayers, type LayersResults } from './layers-report.js';
 import { report, type Results } from './report.js';
 
 const FOLDER = 'docs/benchmarks';
@@ -16,9 +17,11 @@ function read<R>(name: string): R | undefined {
 export function documentText(): string {
   const datapath = read<Results>('datapath');
   const joins = read<JoinsResults>('joins');
+  const layers = read<LayersResults>('layers');
   const parts = [
     ...(datapath ? [report(datapath)] : []),
     ...(joins ? [`${['# Benchmarks: joining', ...renderJoins(joins)].join('\n\n')}\n`] : []),
+    ...(layers ? [`${['# Benchmarks: layers', ...renderLayers(layers)].join('\n\n')}\n`] : []),
   ];
   return parts.join('\n');
 }
