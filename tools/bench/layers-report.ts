@@ -3,7 +3,7 @@
 import { figures, nameOf } from './layers/plots.js';
 import type { BesideTcpRun } from './layers/beside-tcp.js';
 import { CUMULATIVE_KBIT, FRAME, FRAME_RTP } from './layers/context.js';
-import type { SharingPoint, SharingResult } from './layers/sharing.js';
+import type { SharingResult } from './layers/sharing.js';
 import type { StepsRun } from './layers/steps.js';
 import type { Machine } from './machine.js';
 import { figure, table, verdict } from './markdown.js';
