@@ -20,8 +20,8 @@ export interface BesideTcpRun extends Between {
 const VIEWERS = 20;
 const LINK_MBIT = 15;
 const PORT = 7000;
-const SETTLE_SECONDS = 60;
-const SECONDS = 60;
+const SETTLE_SECONDS = 45;
+const SECONDS = 45;
 
 export async function measureBesideTcp({ quick, progress }: LayersContext): Promise<BesideTcpRun[]> {
   const runs: BesideTcpRun[] = [];

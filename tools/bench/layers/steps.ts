@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // One viewer of the real clip on a link that steps 2, 0.4, 2 Mbit/s: how soon it gets other layers, and whether each picture
 // that it got can be decoded.
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cannotDecode, decodePictures, receivedPictures, type ReceivedPicture } from '../../svc/check.js';
 import type { LayersContext } from './context.js';
 import type { Bottleneck } from './place.js';
+import { readPackets, type Kept } from './kept.js';
 import { Scene } from './scene.js';
 
 export interface StepsRun {
@@ -37,7 +38,7 @@ const CLIP = 'tools/camera/clip-svc.h264';
 /** Of the clip: its base and the next layer take 0.45 Mbit/s, so that only the base fits into 0.4. */
 const FITS = 0;
 const MBIT = [2, 0.4, 2];
-const SECONDS = [30, 60, 90];
+const SECONDS = [25, 50, 60];
 
 export async function measureSteps({ quick, progress }: LayersContext): Promise<StepsRun[]> {
   const obstacle = cannotDecode();
@@ -100,26 +101,6 @@ function after(
   if (fits(before)) return 0;
   const found = changes.find(({ at, layer }) => at > from && at <= to && fits(layer));
   return found ? found.at - from : null;
-}
-
-interface Kept {
-  /** Seconds from the beginning. */
-  readonly at: number;
-  readonly packet: Buffer;
-}
-
-function readPackets(file: string, beginMs: number): Kept[] {
-  const all = readFileSync(file);
-  const packets: Kept[] = [];
-  for (let at = 0; at + 12 <= all.length;) {
-    const length = all.readUInt32BE(at);
-    packets.push({
-      at: (all.readDoubleBE(at + 4) - beginMs) / 1000,
-      packet: all.subarray(at + 12, at + 12 + length),
-    });
-    at += 12 + length;
-  }
-  return packets;
 }
 
 /** All are decoded from the beginning on; those of the time are judged. A picture that is damaged by another's loss counts. */

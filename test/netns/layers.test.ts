@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real layered clip through the kernel engine to a viewer whose link becomes narrow: it gets fewer layers, and what it
+// gets is a stream without a flaw. Then the link is wide again, and it gets all.
+import t from 'tap';
+import { rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { readPackets } from '../../tools/bench/layers/kept.js';
+import { Scene } from '../../tools/bench/layers/scene.js';
+import { canNetns } from '../../tools/netns/probe.js';
+import { until } from '../../tools/netns/wait.js';
+import { cannotDecode, decodePictures, receivedPictures } from '../../tools/svc/check.js';
+
+t.setTimeout(180_000);
+
+const skip = canNetns() ?? cannotDecode() ?? false;
+const WIDE = 2e6;
+/** The base takes 0.15 Mbit/s, the next layer as much as to make it 0.45. */
+const NARROW = 0.4e6;
+const PICTURE_UNITS = 90_000 / 25;
+
+t.test(
+  'a narrow link: fewer layers, each picture whole, decodable and without a gap',
+  { skip },
+  async (t) => {
+    const keep = `build/layers-test-${process.pid}.packets`;
+    const scene = await Scene.open({
+      ...{ policy: 'aimd', viewers: 1, bottleneck: 'own', rate: WIDE, keep },
+      clip: 'tools/camera/clip-svc.h264',
+    });
+    const now = () => performance.timeOrigin + performance.now();
+    const beginMs = now();
+    try {
+      await sleep(3000);
+      t.equal(await scene.allowance(), 7, 'all layers where there is room');
+      const { streams } = await scene.moment();
+      const { notion, rates } = streams[0]!.tracks[0]!.layers!;
+      t.equal(notion, 'dependency');
+      t.ok(
+        rates.slice(0, 3).every((rate) => rate > 20_000) && rates.slice(3).every((rate) => rate === 0),
+        `${rates}`,
+      );
+      await scene.place.narrow('own', NARROW);
+      const narrowAt = (now() - beginMs) / 1000;
+      await until('the base alone', async () => (await scene.allowance()) === 0, 20_000);
+      await sleep(6000); // what waited has been sent
+      const settledAt = (now() - beginMs) / 1000;
+      await sleep(6000);
+      const [client] = (await scene.moment()).clients;
+      t.ok(client!.tracks[0]!.layers!.thinned > 100 && client!.tracks[0]!.layers!.changes > 0);
+      await scene.place.narrow('own', WIDE);
+      await until('all layers again', async () => (await scene.allowance()) === 7, 90_000);
+      await scene.close();
+
+      const packets = readPackets(keep, beginMs);
+      const came = new Map(packets.map(({ at, packet }) => [packet.readUInt32BE(4), at]));
+      const pictures = receivedPictures(packets.map(({ packet }) => packet));
+      const first = pictures.findIndex(({ isIdr, isWhole }) => isIdr && isWhole);
+      const all = pictures.slice(first);
+      const decoded = decodePictures(all);
+      const judged = all.map((picture, i) => ({
+        ...picture,
+        state: decoded[i]!.state,
+        at: came.get(picture.timestamp)!,
+      }));
+      t.ok(
+        judged.some(({ top, at }) => top === 2 && at < narrowAt),
+        'three layers before',
+      );
+      const settled = judged.filter(({ at }) => at >= settledAt && at < settledAt + 5);
+      t.ok(settled.length >= 100, `${settled.length} pictures in 5 s`);
+      t.ok(
+        settled.every(({ top }) => top <= 1),
+        'not all layers on the narrow link',
+      );
+      t.same(
+        settled.filter(({ isWhole, isContinuous, state }) => !isWhole || !isContinuous || state !== 0),
+        [],
+      );
+      const steps = settled.slice(1).map(({ timestamp }, i) => (timestamp - settled[i]!.timestamp) >>> 0);
+      t.ok(
+        steps.every((step) => step === PICTURE_UNITS),
+        'the base layer of each picture is there',
+      );
+      const flawed = judged.filter(({ isContinuous, state }) => !isContinuous || state !== 0).length;
+      t.comment(`${judged.length} pictures, ${flawed} of them with a gap or an error, the changes included`);
+    } finally {
+      await scene.close().catch(() => {});
+      rmSync(keep, { force: true });
+    }
+  },
+);
