@@ -10,13 +10,8 @@ export type Bottleneck = 'own' | 'router';
 const CROWD = '10.66.0.2';
 const ROUTER = '10.66.0.1';
 const BUCKET = 16_384;
-/** Of the router's queue: so much time, and at least so many bytes. */
+/** Of the queue: so much time, and at least so many bytes. */
 const QUEUE = { seconds: 0.04, bytes: 25_000 };
-/** At our own interface packets wait before the queue, too. */
-const OWN_QUEUE_PACKETS = 1000;
-/** Frame of the made-up stream. */
-const FRAME = 549;
-
 export class Place {
   readonly crowdAddress = CROWD;
 
@@ -63,8 +58,7 @@ export class Place {
       where === 'own'
         ? ([this.topology.proxy, this.topology.downstream[0]!.proxy.device] as const)
         : ([this.router, 'out0'] as const);
-    const limit =
-      where === 'own' ? OWN_QUEUE_PACKETS * FRAME : Math.max(QUEUE.bytes, (rate / 8) * QUEUE.seconds);
+    const limit = Math.max(QUEUE.bytes, (rate / 8) * QUEUE.seconds);
     const shape = ['rate', `${Math.round(rate)}bit`, 'burst', `${BUCKET}`, 'limit', `${Math.round(limit)}`];
     await namespace.run('tc', ['qdisc', 'replace', 'dev', device, 'root', 'handle', '1:', 'tbf', ...shape]);
   }
