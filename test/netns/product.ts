@@ -63,8 +63,6 @@ export interface ProductOptions {
 }
 
 export class Product {
-  readonly #socket: string;
-
   static async start(options: ProductOptions): Promise<Product> {
     const { engine, source, namespace, host = '0.0.0.0', port = 8554 } = options;
     const socket = join(temporaryFolder(), 'api.sock');
@@ -98,10 +96,9 @@ export class Product {
   private constructor(
     readonly child: Child,
     readonly port: number,
-    socket: string,
-  ) {
-    this.#socket = socket;
-  }
+    /** Of the API. */
+    readonly socket: string,
+  ) {}
 
   url(host: string, path: string): string {
     return `rtsp://${host}:${this.port}${path}`;
@@ -113,7 +110,7 @@ export class Product {
   streams = () => this.#ask<StreamRow[]>('streams');
 
   async #ask<Answer>(command: string): Promise<Answer> {
-    return JSON.parse(await run('bin/proxyctl', ['--api-socket', this.#socket, command, '--json'])) as Answer;
+    return JSON.parse(await run('bin/proxyctl', ['--api-socket', this.socket, command, '--json'])) as Answer;
   }
 
   /** Resolves when nobody plays and nothing is held upstream. */

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 
-export const ROLES = ['viewer', 'source'] as const;
+export const ROLES = ['viewer', 'source', 'publisher'] as const;
 export const TRANSPORTS = ['udp', 'tcp', 'multicast', 'http', 'tls', 'http-tls'] as const;
 export const ENGINES = ['xdp', 'tc', 'userspace'] as const;
 export const FAMILIES = ['ipv4', 'ipv6'] as const;

@@ -24,6 +24,7 @@ was idle afterwards. At the other end of a peer stands gst-rtsp-server or ffmpeg
 
 - \`mcast\` is multicast, \`http\` RTSP over HTTP, \`tls\` RTSPS, \`http-tls\` both. \`-\`: not among the cells.
 - \`excluded\`: the peer cannot do it, whoever is at the other end; what it said without the proxy is below.
+- \`ok again\`: it failed beside another cell, and went well when it was tried once more, alone.
 - \`missing\`: the peer is not installed.`;
 
 export function document(run: Run): string {

@@ -7,7 +7,7 @@ import { canNetns } from '../netns/probe.js';
 import { type Cell, nameOf, readCells } from './cell.js';
 import { document, type Run } from './document.js';
 import { type Ran, runMatrix } from './matrix.js';
-import { PEERS, sourceNamed, viewerNamed } from './peers/all.js';
+import { peerOf, PEERS, sourceNamed, viewerNamed } from './peers/all.js';
 import { plainTable, sections, summary, tally } from './table.js';
 
 const CELLS = 'tools/interop/cells.yaml';
@@ -41,10 +41,9 @@ function chosen(only: string | undefined): Cell[] {
     words.every((word) => nameOf(cell).split(' ').includes(word)),
   );
   if (cells.length === 0) fail(2, `no cell has all of the words '${only}' in its name: --list shows them`);
-  for (const { role, peer, excluded } of cells) {
-    const [mine, others] = role === 'viewer' ? [viewerNamed, sourceNamed] : [sourceNamed, viewerNamed];
-    mine(peer);
-    if (excluded) others(excluded.against);
+  for (const cell of cells) {
+    peerOf(cell);
+    if (cell.excluded) (cell.role === 'viewer' ? sourceNamed : viewerNamed)(cell.excluded.against);
   }
   return cells;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// All cells, two at a time, each pair of hands on a stage of its own.
+// All cells, two at a time, each pair of hands on a stage of its own; then those that failed once more, alone.
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Authority } from '../../test/fixtures/tls.js';
@@ -18,24 +18,28 @@ export interface Ran {
   readonly seconds: number;
 }
 
-/** In the order of the cells. `progress` hears of each as it ends. */
+/** In the order of the cells. `progress` hears of each as it ends, of some twice. */
 export async function runMatrix(cells: readonly Cell[], progress: (ran: Ran) => void): Promise<Ran[]> {
   const stages: Stage[] = [];
   const done: Ran[] = [];
   try {
     for (let i = 0; i < Math.min(AT_A_TIME, cells.length); i++) stages.push(await Stage.open());
     const world = await newSurroundings(stages[0]!);
+    const run = async (stage: Stage, cell: Cell, i: number, again: boolean) => {
+      const start = performance.now();
+      const result = await runCell(stage, world, cell);
+      const seconds = (performance.now() - start) / 1000;
+      done[i] = { cell, result: again && result.is === 'ok' ? { is: 'ok', again } : result, seconds };
+      progress(done[i]!);
+    };
     const left = cells.entries();
     const work = async (stage: Stage) => {
-      for (const [i, cell] of left) {
-        const start = performance.now();
-        const result = await runCell(stage, world, cell);
-        const ran = { cell, result, seconds: (performance.now() - start) / 1000 };
-        done[i] = ran;
-        progress(ran);
-      }
+      for (const [i, cell] of left) await run(stage, cell, i, false);
     };
     await Promise.all(stages.map(work));
+    // On a busy machine packets are lost: what failed is tried once more, with nothing beside it.
+    for (const [i, { cell, result }] of done.entries())
+      if (result.is === 'failed' && !cell.excluded) await run(stages[0]!, cell, i, true);
     return done;
   } finally {
     for (const stage of stages) await stage.close();
@@ -50,6 +54,7 @@ async function newSurroundings(stage: Stage): Promise<Surroundings> {
   const addresses = (['ipv4', 'ipv6'] as const).flatMap((ip) => [
     stage.sourceAddress(ip),
     stage.proxyAddress(ip),
+    stage.proxyAddressUpstream(ip),
   ]);
   const { certificate, key } = authority.issue(addresses.map((address) => `IP:${address}`).join());
   const both = join(folder, 'both.pem');

@@ -3,7 +3,7 @@
 import type { Child } from '../netns/child.js';
 import type { Namespace } from '../netns/topology.js';
 import type { Player } from '../../test/netns/players.js';
-import type { Login, Transport } from './cell.js';
+import type { Cell, Login, Transport } from './cell.js';
 import type { Clip } from './clip.js';
 
 interface Named {
@@ -51,7 +51,25 @@ export interface SourcePeer extends Named {
   serve(serving: Serving): Promise<{ readonly child: Child; readonly port: number; readonly path: string }>;
 }
 
-export type Peer = ViewerPeer | SourcePeer;
+export interface Publishing {
+  readonly where: Namespace;
+  readonly at: Place;
+  readonly transport: Transport;
+  readonly clip: Clip;
+}
+
+export interface PublisherPeer extends Named {
+  readonly role: 'publisher';
+  /** It goes on until it is stopped. */
+  publish(publishing: Publishing): Promise<Child>;
+}
+
+export type Peer = ViewerPeer | SourcePeer | PublisherPeer;
+
+/** How one end of the proxy is reached. */
+export type Way = Pick<Cell, 'transport' | 'ip' | 'login'>;
+/** Of the end that the cell is not about. */
+export const PLAIN: Way = { transport: 'udp', ip: 'ipv4', login: 'none' };
 
 export const USER = 'alice';
 export const PASSWORD = 'secret';

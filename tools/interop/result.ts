@@ -11,7 +11,8 @@ export interface Surroundings {
 }
 
 export type Result =
-  | { readonly is: 'ok' }
+  /** `again`: only when it was tried a second time, alone. */
+  | { readonly is: 'ok'; readonly again?: true }
   | { readonly is: 'failed'; readonly why: string }
   /** As the file says, and shown once more: `error` is what the peer said in front of somebody else. */
   | { readonly is: 'excluded'; readonly error: string }

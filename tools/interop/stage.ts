@@ -5,6 +5,8 @@ import type { Family } from './cell.js';
 
 const IPV6 = { server: 'fd00:77::2', proxyUp: 'fd00:77::1', proxyDown: 'fd00:78::1', viewer: 'fd00:78::2' };
 
+export const inUrl = (address: string): string => (address.includes(':') ? `[${address}]` : address);
+
 export class Stage {
   static async open(): Promise<Stage> {
     const topology = await createTopology({ viewers: 1 });
@@ -45,6 +47,11 @@ export class Stage {
   /** As viewers know it. */
   proxyAddress(ip: Family): string {
     return ip === 'ipv6' ? IPV6.proxyDown : this.topology.downstream[0]!.proxy.address;
+  }
+
+  /** As sources and publishers know it. */
+  proxyAddressUpstream(ip: Family): string {
+    return ip === 'ipv6' ? IPV6.proxyUp : this.topology.upstream.proxy.address;
   }
 
   /** Ends whatever a cell has left running. */

@@ -6,7 +6,7 @@ import type { Cell, Exclusion } from './cell.js';
 import { within } from '../netns/wait.js';
 import { REFERENCE, sourceNamed, viewerNamed } from './peers/all.js';
 import type { Result, Surroundings } from './result.js';
-import type { Stage } from './stage.js';
+import { inUrl, type Stage } from './stage.js';
 
 const FRAMES = 50;
 const LIMIT_MS = 40_000;
@@ -50,6 +50,7 @@ async function straight(
   cell: Cell,
   against: string,
 ): Promise<Outcome> {
+  if (cell.role === 'publisher') throw new Error('no other server here takes what is published');
   const { transport, login, ip } = cell;
   const source = sourceNamed(cell.role === 'source' ? cell.peer : against);
   const viewer = viewerNamed(cell.role === 'viewer' ? cell.peer : against);
@@ -57,8 +58,7 @@ async function straight(
   const { child, port, path } = await source.serve({
     ...{ where: stage.source, address, transport, login, clip, certificate: identity.both },
   });
-  const host = ip === 'ipv6' ? `[${address}]` : address;
-  const at = { host, port, path, login };
+  const at = { host: inUrl(address), port, path, login };
   const player = await viewer.watch({ where: stage.proxy, at, transport, frames: FRAMES });
   const outcome = await player.frames().catch((failure: Error) => failure);
   const said = [player.child, child].map(({ stderr, stdout }) => `${stderr}\n${stdout}`).join('\n');

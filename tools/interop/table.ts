@@ -11,7 +11,9 @@ export const NO_CELL = '-';
 /** So that a terminal of 100 columns has room for the widest row. */
 const SHORT: Partial<Record<Transport, string>> = { multicast: 'mcast' };
 export const HEADS = ['peer', 'engine', 'ip', 'login', ...TRANSPORTS.map((name) => SHORT[name] ?? name)];
-const TITLES: Readonly<Record<Role, string>> = { viewer: 'Viewers', source: 'Sources' };
+const TITLES: Readonly<Record<Role, string>> = {
+  ...{ viewer: 'Viewers', source: 'Sources', publisher: 'Publishers' },
+};
 
 export interface Section {
   readonly title: string;
@@ -37,10 +39,13 @@ function rowsOf(ran: readonly Ran[]): string[][] {
     ...settingOf(row[0]!.cell),
     ...TRANSPORTS.map((transport) => {
       const found = row.find(({ cell }) => cell.transport === transport);
-      return found ? WORDS[found.result.is] : NO_CELL;
+      return found ? wordFor(found.result) : NO_CELL;
     }),
   ]);
 }
+
+const wordFor = (result: Result): string =>
+  result.is === 'ok' && result.again ? 'ok again' : WORDS[result.is];
 
 const settingOf = ({ peer, engine, ip, login }: Cell): string[] => [
   ...[peer, engine, ip],
@@ -70,6 +75,9 @@ export function tally(ran: readonly Ran[]): Readonly<Record<Result['is'], number
 
 /** `57 cells: 54 ok, 0 failed, 3 excluded, 0 not installed` */
 export function summary(ran: readonly Ran[]): string {
-  const parts = Object.entries(tally(ran)).map(([is, count]) => `${count} ${is}`);
+  const again = ran.filter(({ result }) => result.is === 'ok' && result.again).length;
+  const parts = Object.entries(tally(ran)).map(([is, count]) =>
+    is === 'ok' && again > 0 ? `${count} ok (${again} of them the second time)` : `${count} ${is}`,
+  );
   return `${ran.length} cells: ${parts.join(', ')}`;
 }

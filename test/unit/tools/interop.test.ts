@@ -43,7 +43,7 @@ t.test('what is wrong with the file is told, with the entry', async (t) => {
     [`${good}- mpv`, /entry 2: it is no cell/],
     ['- { viewer: mpv }', /entry 1: transport is one or more of udp, tcp/],
     ['- { viewer: mpv, transport: [udp, carrier-pigeon] }', /transport is one or more/],
-    ['- { viewer: mpv, source: vlc, transport: udp }', /it has one of viewer, source/],
+    ['- { viewer: mpv, source: vlc, transport: udp }', /it has one of viewer, source, publisher/],
     ['- { viewer: [mpv], transport: udp }', /viewer is the name of one peer/],
     ['- { viewer: mpv, transport: udp, colour: red }', /colour is not known/],
     ['- { viewer: mpv, transport: udp, excluded: { error: x } }', /excluded has "against"/],
@@ -70,7 +70,7 @@ t.test('the table has every cell in its place, within 100 columns', async (t) =>
   const shown = sections(ran);
   t.same(
     shown.map(({ title }) => title),
-    ['Viewers', 'Sources'],
+    ['Viewers', 'Sources', 'Publishers'],
   );
   const text = shown.map(({ rows }) => plainTable(rows)).join('\n');
   t.ok(text.split('\n').every((line) => line.length <= 100));
@@ -85,6 +85,9 @@ t.test('the table has every cell in its place, within 100 columns', async (t) =>
   const one = sections(ran.slice(0, 2)).flatMap(({ rows }) => rows);
   t.same(one, [['ffmpeg', 'xdp', 'ipv4', '-', 'ok', 'FAILED', '-', '-', '-', '-']]);
   t.same(tally(ran.slice(0, 6)), { ok: 2, failed: 2, excluded: 1, 'not installed': 1 });
+  const second: Ran = { ...ran[0]!, result: { is: 'ok', again: true } };
+  t.match(sections([second])[0]!.rows, [['ffmpeg', 'xdp', 'ipv4', '-', 'ok again']]);
+  t.match(summary([second, ran[4]!]), /^2 cells: 2 ok \(1 of them the second time\), 0 failed/);
   t.equal(summary(ran.slice(0, 2)), '2 cells: 1 ok, 1 failed, 0 excluded, 0 not installed');
 });
 

@@ -6,7 +6,11 @@ import { urlOf, type ViewerPeer } from '../peer.js';
 import { DELIVERY } from './ffmpeg.js';
 import { says } from './says.js';
 
-const SCHEMES: Partial<Record<Transport, string>> = { http: 'rtsph', tls: 'rtsps', 'http-tls': 'rtspsh' };
+export const SCHEMES: Partial<Record<Transport, string>> = {
+  http: 'rtsph',
+  tls: 'rtsps',
+  'http-tls': 'rtspsh',
+};
 
 export const gstreamer: ViewerPeer = {
   role: 'viewer',
