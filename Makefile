@@ -52,7 +52,7 @@ bench-interleaved: debian-test build ## what interleaved viewers cost, against p
 bench-joins: debian-test build ## 500 joins per second on one core (root, two cores, a quiet machine, 2 minutes)
 	@node dist/tools/bench/joins.js
 
-bench-layers: debian-test build wire ## layered streams on narrow links (root, a quiet machine, 25 minutes)
+bench-layers: debian-test build wire ## layered streams on narrow links (root, a quiet machine, 18 minutes)
 	@node dist/tools/bench/layers.js
 
 test-kernel: debian-test build bpf wire ## the kernel tests on Debian 12's own kernel, in an emulator (10 minutes)

@@ -31,7 +31,7 @@ export function renderLayers(r: LayersResults): string[] {
     `## ${r.sharing.linkMbit} Mbit/s for all`,
     `A made-up stream of eight H.264 SVC layers, ${CUMULATIVE_KBIT.join(', ')} kbit/s of RTP up to each, 271 packets/s; a token bucket ` +
       'with a plain queue at a router beyond the proxy, or at the proxy’s own interface. Offered: copies that were due, sent or not. Above ' +
-      `80 viewers \`aimd\` has had ${r.sharing.settleSeconds} s, \`thesis\` 45 s to settle, then 60 and 30 s are measured; all as frames.`,
+      `80 viewers \`aimd\` has had ${r.sharing.settleSeconds} s, \`thesis\` 40 s to settle, then 60 and 30 s are measured; all as frames.`,
     image(0),
     image(1),
     sharingTable(r.sharing),

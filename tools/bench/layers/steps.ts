@@ -38,7 +38,7 @@ const CLIP = 'tools/camera/clip-svc.h264';
 /** Of the clip: its base and the next layer take 0.45 Mbit/s, so that only the base fits into 0.4. */
 const FITS = 0;
 const MBIT = [2, 0.4, 2];
-const SECONDS = [25, 50, 60];
+const SECONDS = [20, 45, 55];
 
 export async function measureSteps({ quick, progress }: LayersContext): Promise<StepsRun[]> {
   const obstacle = cannotDecode();
