@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // bin/rtsp-fanout: builds the parts, plugs them together, and closes them in reverse. Exit code 0 after SIGINT, SIGTERM
 // or SIGHUP, 1 when it cannot run, 2 when the command line or the configuration is wrong; a second signal ends it at once.
-// With --config SIGHUP does not end it (serve.ts).
+// With --config or --tls-listen SIGHUP does not end it (serve.ts).
 
 import { constants } from 'node:os';
 import { KEEPER_VARIABLE } from './hold/store.js';
@@ -18,6 +18,8 @@ const CLOSE_MS = 5000;
 const SAME_WISH_MS = 500;
 
 const options = parseCommandLine(process.argv);
+/** SIGHUP has files to be read again: of paths, or of certificates. */
+const reloads = options.config !== undefined || options.listen.tls !== undefined;
 const paths = readPaths();
 const log = createLog(options.logLevel);
 if (options.keep && process.env[KEEPER_VARIABLE] === undefined) {
@@ -26,17 +28,14 @@ if (options.keep && process.env[KEEPER_VARIABLE] === undefined) {
     await keep({
       command: [...programCommand(), ...process.argv.slice(2)],
       log,
-      hangupReloads: options.config !== undefined,
+      hangupReloads: reloads,
     }),
   );
 }
 const parts = new Parts(log);
 let endingSince: number | undefined; // performance.now()
 
-const ending =
-  options.config === undefined
-    ? (['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    : (['SIGINT', 'SIGTERM'] as const);
+const ending = reloads ? (['SIGINT', 'SIGTERM'] as const) : (['SIGINT', 'SIGTERM', 'SIGHUP'] as const);
 for (const name of ending)
   process.on(name, () => {
     if (endingSince === undefined) {
@@ -44,7 +43,7 @@ for (const name of ending)
       void end(0);
     } else if (performance.now() - endingSince > SAME_WISH_MS) process.exit(128 + constants.signals[name]);
   });
-if (options.config !== undefined) process.on('SIGHUP', () => {}); // serve.ts reads the file again
+if (reloads) process.on('SIGHUP', () => {}); // serve.ts reads them again
 process.on('uncaughtException', (error) => {
   log.error({ err: error }, 'a fault of this program');
   if (endingSince === undefined) void end(1);

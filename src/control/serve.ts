@@ -5,6 +5,7 @@ import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { serveApi } from './api/server.js';
 import { bannerText } from './banner.js';
+import { followCertificates } from './certificates.js';
 import { chooseDatapath } from './kernel/choose.js';
 import { watchConfigFile } from './config-file.js';
 import { checkMulticast } from './multicast-options.js';
@@ -46,6 +47,10 @@ export async function serve(options: Options, paths: PathsGiven, parts: Parts, l
   });
   parts.built('proxy', () => proxy.close());
   const address = await proxy.listen();
+  if (listen.tls) {
+    const unfollow = followCertificates(listen.tls.files, () => proxy.reloadTls(), log);
+    parts.built('certificates', unfollow);
+  }
   if (options.config !== undefined) followConfig(options.config, paths, proxy, parts, log);
   onUpgrade(former !== undefined, proxy, log);
 
@@ -76,18 +81,9 @@ function followConfig(file: string, { table }: PathsGiven, proxy: Proxy, parts: 
   process.on('SIGHUP', () => {
     log.info({ file }, 'asked to read the paths again');
     watch.reload();
-    reloadTls(proxy, log);
   });
   watch.reload(); // it may have changed since it was read first
   parts.built('configuration', () => watch.close());
-}
-
-function reloadTls(proxy: Proxy, log: Log): void {
-  try {
-    proxy.reloadTls();
-  } catch (error) {
-    log.error({ why: (error as Error).message }, 'the certificate stays as it was');
-  }
 }
 
 function onUpgrade(held: boolean, proxy: Proxy, log: Log): void {

@@ -70,7 +70,8 @@ function readPath(
   const given = entries.get('fallbacks');
   const fallbacks = given && readFallbacks(name, from, given, faults);
   const config: PathConfig = {
-    ...{ ...defaults, ...settings, name, source: from },
+    ...{ ...defaults, ...settings, name },
+    source: withLogin(from, { ...defaults, ...settings }, source.line, faults),
     ...(fallbacks ? { fallbacks } : {}),
   };
   if (!config.onDemand && from !== PUBLISH && starsOf(name) > 0)
@@ -95,6 +96,21 @@ function readUrl(name: string, key: string, value: Value, faults: Faults): Sourc
     if (!(error instanceof RtspError)) throw error;
     return faults.add(value.line, `${key}: ${error.message.replace(/\.$/, '')}`);
   }
+}
+
+/** With name and password that stand beside the URL in it: all that is made of it has them then. */
+function withLogin(
+  source: PathSource,
+  { sourceUser, sourcePassword }: PathSettings,
+  line: number,
+  faults: Faults,
+): PathSource {
+  if (source === PUBLISH || (sourceUser === undefined && sourcePassword === undefined)) return source;
+  if (sourceUser === undefined) faults.add(line, 'sourcePassword is given without sourceUser');
+  if (source.url.user !== undefined)
+    faults.add(line, 'the source has a name in its URL, and sourceUser or sourcePassword beside it');
+  const [user, password] = [sourceUser ?? '', sourcePassword ?? ''].map(encodeURIComponent);
+  return { ...source, url: { ...source.url, user, password } };
 }
 
 /** Of the same scheme: whether media is encrypted is not left to chance. */

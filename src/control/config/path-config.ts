@@ -6,7 +6,7 @@ import type { AddressRange } from '../state/address-range.js';
 import { POLICIES, type PolicyName } from '../layers/policy.js';
 import { addressRange, choice, duration, flag, list, text, whole, type Kind } from './kinds.js';
 import type { PathSource, SourceTemplate } from './source-template.js';
-import { fingerprint, httpUrl, user, type User } from './user-kinds.js';
+import { fingerprint, httpUrl, loginName, password, user, type User } from './user-kinds.js';
 
 export type AuthMethod = 'basic' | 'digest';
 
@@ -54,6 +54,9 @@ export const FIELDS = {
   stagger: field<number>(duration(0, 3_600_000), 0, { live: true, only: 'pulled' }),
   /** Starts that go on at the same time. */
   staggerStarts: field<number>(whole(1, 256), 16, { live: true, only: 'pulled' }),
+  /** With which the source is logged in to, where its URL does not say it; parse.ts puts them there. */
+  sourceUser: field<string | undefined>(loginName, undefined, { only: 'pulled' }),
+  sourcePassword: field<string | undefined>(password, undefined, { only: 'pulled' }),
   /** For rtsps://: file of authorities (PEM) that may have signed the source's certificate; undefined: those that Node knows. */
   sourceCa: field<string | undefined>(text, undefined, { only: 'pulled' }),
   /** SHA-256 of the certificate itself. */

@@ -50,6 +50,23 @@ function textOf(
   return { text: value.value, line: entry.line };
 }
 
+/** RFC 7617 2, RFC 7616 3.4.2. */
+export const loginName: Kind<string> = (value, key, faults) =>
+  readWord(value, /^[^:\x00-\x1f\x7f\p{Cs}]+$/u) ??
+  faults.add(
+    value.line,
+    `${key} must be a text without colons and control characters, in quotes if it is a number`,
+  );
+
+export const password: Kind<string> = (value, key, faults) =>
+  readWord(value, /^[^\x00-\x1f\x7f\p{Cs}]*$/u) ??
+  faults.add(value.line, `${key} must be a text without control characters, in quotes if it is a number`);
+
+function readWord(value: Value, allowed: RegExp): string | undefined {
+  const text = value.kind === 'scalar' ? value.value : undefined;
+  return typeof text === 'string' && allowed.test(text) ? text : undefined;
+}
+
 export const httpUrl: Kind<string> = (value, key, faults) => {
   const text = value.kind === 'scalar' && typeof value.value === 'string' ? value.value : '';
   const url = URL.canParse(text) ? new URL(text) : undefined;

@@ -8,7 +8,7 @@ import { parseConfig } from '../../../src/control/config/parse.js';
 import { DEFAULTS, FIELDS } from '../../../src/control/config/path-config.js';
 import type { PathTable } from '../../../src/control/config/path-table.js';
 import type { PathSource } from '../../../src/control/config/source-template.js';
-import { formatRtspUrl, type RtspUrl } from '../../../src/control/rtsp/url.js';
+import { credentialsOf, formatRtspUrl, type RtspUrl } from '../../../src/control/rtsp/url.js';
 
 export function tableOf(yaml: string): PathTable {
   const parsed = parseConfig(yaml);
@@ -55,6 +55,23 @@ t.test('a file is read: defaults, what a path says itself, names of all sorts', 
   t.same(settings, DEFAULTS, `${name} ${urlOf(source).host}: no more than the defaults`);
 });
 
+t.test('name and password for the source beside its URL are as if they stood in it', async (t) => {
+  const read = (...lines: string[]) => {
+    const { source } = tableOf(path(...lines)).paths[0]!;
+    return source === 'publish' ? undefined : credentialsOf(source.url);
+  };
+  t.same(read('source: rtsp://a%40b:c%3A%2F@192.0.2.7/x'), { username: 'a@b', password: 'c:/' });
+  t.same(read(SOURCE, 'sourceUser: a@b', 'sourcePassword: "c:/"'), { username: 'a@b', password: 'c:/' });
+  const utf8 = (text: string) => Buffer.from(text).toString('latin1');
+  t.same(read(SOURCE, 'sourceUser: ä', 'sourcePassword: "100% €"'), {
+    username: utf8('ä'),
+    password: utf8('100% €'),
+  });
+  t.same(read(SOURCE, 'sourceUser: a'), { username: 'a', password: '' });
+  const all = tableOf(`defaults: { sourceUser: a, sourcePassword: b }\n${path(SOURCE)}`);
+  t.match(all.paths, [{ source: { url: { user: 'a', password: 'b' } } }], 'for all paths');
+});
+
 const WRONG: [what: string, yaml: string, line: number, says: RegExp][] = [
   ['nothing', '', 1, /says nothing/],
   ['not keys', '- a', 1, /the file must be keys/],
@@ -66,6 +83,11 @@ const WRONG: [what: string, yaml: string, line: number, says: RegExp][] = [
   ['an anchor', `paths:\n  a: &x { ${SOURCE} }`, 2, /anchors/],
   ['the same twice', `paths:\n  a: { ${SOURCE} }\n  a: { ${SOURCE} }`, 3, /unique/],
   ['a key of the file', `${path(SOURCE)}\nsauce: 1`, 4, /sauce is not known here: there are paths/],
+  ['a login twice', path('source: rtsp://a:b@192.0.2.7/x', 'sourceUser: a'), 3, /has a name in its URL/],
+  ['half a login', path(SOURCE, 'sourcePassword: x'), 3, /sourcePassword is given without sourceUser/],
+  ['a password that is a number', path(SOURCE, 'sourceUser: a', 'sourcePassword: 007'), 5, /in quotes/],
+  ['a colon in the name', path(SOURCE, 'sourceUser: "a:b"'), 4, /sourceUser must be .* without colons/],
+  ['half a character', path(SOURCE, 'sourceUser: "\\ud800"'), 4, /sourceUser must be a text/],
   ['mptcp', `${path(SOURCE)}\nmptcp: yes`, 4, /mptcp must be true or false/],
   ['a key of the defaults', `defaults:\n  source: x\n${path(SOURCE)}`, 2, /source is not known here/],
   ['a key of a path', path(SOURCE, 'maxViewer: 1'), 4, /maxViewer is not known here: there are source/],
@@ -155,7 +177,7 @@ t.test('whatever the text, there is a table or a fault', async () => {
 
 t.test('docs/config.md has every key, and its example is without fault', async (t) => {
   const document = readFileSync('docs/config.md', 'utf8');
-  for (const key of ['paths', 'defaults', 'root', 'source', 'fallbacks', ...Object.keys(FIELDS)])
+  for (const key of ['paths', 'defaults', 'root', 'mptcp', 'source', 'fallbacks', ...Object.keys(FIELDS)])
     t.match(document, new RegExp(`^\\| \`${key}\` \\|`, 'm'), key);
   const [, example = ''] = /```yaml\n([\s\S]*?)```/.exec(document) ?? [];
   t.ok(tableOf(example).paths.length > 1);
