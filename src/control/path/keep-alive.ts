@@ -7,11 +7,12 @@ import { nowMs, type Context } from './context.js';
 import type { Track } from './track.js';
 import { inSession, type Upstream } from './upstream.js';
 
-/** How often the source's signs of life are looked at, and how long after its BYE without media a clip counts as ended. */
+/** How often the source's signs of life are looked at, and how long without media after its BYE, or its last picture, a clip
+ * counts as ended. */
 const LOOK_MS = 1000;
 /** The first request waits until the SETUPs and the PLAY of a quick viewer are through: not every server pipelines. */
 const FIRST_MS = 1000;
-const QUIET_AFTER_BYE_MS = 2000;
+const QUIET_MS = 2000;
 
 export interface KeepAliveParts {
   readonly upstream: Upstream;
@@ -23,7 +24,11 @@ export interface KeepAliveParts {
   readonly playing: () => boolean;
   /** Neither RTSP nor RTP nor RTCP for `sourceSilenceMs`. */
   readonly silent: () => void;
-  /** All that plays has ended with BYE. */
+  /** It has an end, and what came last is that end, or nearly. */
+  readonly atEnd: () => boolean;
+  /** Recorded: it may end. */
+  readonly recorded: () => boolean;
+  /** All that plays has ended: with BYE, at its end, or nothing has come of a recording for `sourceSilenceMs`. */
   readonly finished: () => void;
 }
 
@@ -75,11 +80,16 @@ export class KeepAlive {
   }
 
   #lookAtSource(): void {
-    const { upstream, tracks, playing, silent, finished } = this.#parts;
+    const { upstream, tracks, playing, silent, finished, atEnd, recorded } = this.#parts;
+    const { sourceSilenceMs } = this.#context.limits;
     const now = nowMs(this.#context.clock);
     const all = [...tracks.values()];
     const heard = Math.max(upstream.heardMs, ...all.map((track) => track.heard(now)));
-    if (now - heard >= this.#context.limits.sourceSilenceMs) silent();
-    else if (playing() && all.every((track) => track.finished(now, QUIET_AFTER_BYE_MS))) finished();
+    const quietMs = Math.min(...all.map((track) => track.quietMs(now)));
+    const stopped =
+      all.every((track) => track.finished(now, QUIET_MS)) ||
+      (recorded() && (quietMs >= sourceSilenceMs || (quietMs >= QUIET_MS && atEnd())));
+    if (now - heard >= sourceSilenceMs) silent();
+    else if (playing() && stopped) finished();
   }
 }

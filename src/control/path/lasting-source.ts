@@ -99,6 +99,8 @@ export class LastingSource {
       playing: () => play.playing(tracks.values()),
       silent: () => this.#lost(new Refusal(504, 'the source has sent nothing for too long')),
       finished,
+      recorded: () => play.description?.live === false,
+      atEnd: () => play.isNearEnd(tracks.values()),
     });
   }
 

@@ -311,6 +311,7 @@ export class Resource implements Watched {
 
   /** A clip has ended. Its viewers know (BYE) and may start it again; newcomers begin a session of their own. */
   #finished(): void {
+    for (const track of this.tracks.values()) track.sayGoodbye();
     this.#play.stopped(this.tracks.values());
     this.#context.log.info({ resource: this.path }, 'the source has ended what it played');
     this.#leave();

@@ -44,6 +44,8 @@ interface Relay {
   readonly done: Promise<void>;
 }
 
+/** The last picture is shown for a while. */
+const NEAR_END_SECONDS = 2;
 /** How long the first packets of a stream that goes on are awaited. */
 const SETTLE_MS = 300;
 
@@ -204,6 +206,14 @@ export class SourcePlay {
       return this.#npt(track, begin, reception.timestamp, first);
     }
     return Math.max(0, first + (Number(this.#context.clock.monotonicNs() - atNs) / 1e9) * scale);
+  }
+
+  /** What it was last asked to play is over, or will be in a moment. */
+  isNearEnd(tracks: Iterable<Track>): boolean {
+    const all = this.description?.range;
+    const end = all && isNpt(all) && this.#start ? this.#end(all) : undefined;
+    const position = this.position(tracks);
+    return end !== undefined && position !== undefined && position >= end - NEAR_END_SECONDS;
   }
 
   /** What the first packets of streams that go on show to viewers is known, or they do not come soon. */

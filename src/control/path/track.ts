@@ -2,6 +2,7 @@
 // One m= section that is set up upstream: its two UDP pairs, its stream in the datapath, its viewers. Opening builds
 // aside and undoes on error: pairs, SETUP, datapath; closing goes the other way round.
 
+import { buildGoodbye } from '../rtcp/build.js';
 import { nowMs, type Context } from './context.js';
 import type { MediaDescription } from './description.js';
 import { Groups } from './groups.js';
@@ -199,6 +200,19 @@ export class Track {
     this.heard(now);
     const { byeAtMs } = this.#reports;
     return byeAtMs !== undefined && now - Math.max(byeAtMs, this.#mediaMs) >= quietMs;
+  }
+
+  /** Since when nothing of it has come, as of the last call of heard(). */
+  quietMs(now: number): number {
+    return now - this.#mediaMs;
+  }
+
+  /** In the source's name, to who gets copies; unless the source has said it itself. */
+  sayGoodbye(): void {
+    const { ssrc } = this;
+    if (this.#reports.byeAtMs !== undefined || ssrc === undefined) return;
+    const goodbye = buildGoodbye(ssrc, this.#context.cname);
+    for (const viewer of this.viewers) if (viewer.servedBy !== undefined) viewer.sayGoodbye(goodbye);
   }
 
   /** No more copies, no more reports. The ports stay ours until close(): the source may still be sending. */

@@ -234,6 +234,7 @@ export class Upstream implements Frames {
     const text = answer.headers.get('CSeq');
     const cseq = text === undefined ? undefined : /^\d{1,10}$/.test(text) ? Number(text) : NaN;
     if (cseq !== undefined && cseq <= this.#formerCseq) return;
+    if (cseq !== undefined && this.#pending.isLate(cseq)) return;
     const waiting = this.#pending.answer(cseq);
     if (!waiting) {
       this.#fail(

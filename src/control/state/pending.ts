@@ -8,7 +8,8 @@
 //
 // One array and two indexes: an answer moves #oldest on, sending moves #unsent on, and the answered part is cut off
 // now and then. An entry that nobody waits for any longer (timed out) or that some servers never answer (keep-alive)
-// may be passed over when a later one is answered; passing over any other entry is the server's fault.
+// may be passed over when a later one is answered; passing over any other entry is the server's fault. The answer may
+// still come (slow cameras), and means nothing then.
 
 export interface PendingRequest {
   readonly cseq: number;
@@ -17,11 +18,15 @@ export interface PendingRequest {
 }
 
 const CUT_AFTER = 64;
+/** A server that answers later than after so many others does not answer. */
+const MOST_PASSED = 64;
 
 export class PendingRequests<R extends PendingRequest> {
   #queue: R[] = [];
   #oldest = 0;
   #unsent = 0;
+  /** CSeq of those that were passed over last. */
+  readonly #passed: number[] = [];
   readonly #limit: number;
 
   constructor(limit: number) {
@@ -36,7 +41,7 @@ export class PendingRequests<R extends PendingRequest> {
   /** False: `limit` requests wait already, this one was not queued. Before that, the oldest that may be passed over goes. */
   push(request: R): boolean {
     if (this.size >= this.#limit && this.#oldest < this.#unsent && this.#queue[this.#oldest]!.optional) {
-      this.#oldest++;
+      this.#passOver(this.#queue[this.#oldest++]!);
       this.#cut();
     }
     if (this.size >= this.#limit) return false;
@@ -60,6 +65,7 @@ export class PendingRequests<R extends PendingRequest> {
     for (let i = this.#oldest; i < this.#unsent; i++) {
       const request = this.#queue[i]!;
       if (cseq === undefined || request.cseq === cseq) {
+        for (const passed of this.#queue.slice(this.#oldest, i)) this.#passOver(passed);
         this.#oldest = i + 1;
         this.#cut();
         return request;
@@ -69,12 +75,22 @@ export class PendingRequests<R extends PendingRequest> {
     return undefined;
   }
 
+  /** Whether a response with this CSeq answers what was passed over. */
+  isLate(cseq: number): boolean {
+    return this.#passed.includes(cseq);
+  }
+
   /** Takes everything that waits, oldest first: the connection is gone. */
   drain(): R[] {
     const waiting = this.#queue.slice(this.#oldest);
     this.#queue = [];
     this.#oldest = this.#unsent = 0;
     return waiting;
+  }
+
+  #passOver({ cseq }: R): void {
+    this.#passed.push(cseq);
+    if (this.#passed.length > MOST_PASSED) this.#passed.shift();
   }
 
   #cut(): void {

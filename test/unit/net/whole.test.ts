@@ -1,114 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole control plane over loopback: real sockets, the user-space engine, a scripted source, viewers that count.
 import t from 'tap';
-import type { Socket as UdpSocket } from 'node:dgram';
-import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { UserspaceDatapath } from '../../../src/control/kernel/userspace.js';
-import { systemPorts } from '../../../src/control/net/system-ports.js';
-import type { Log } from '../../../src/control/path/ports.js';
-import { createProxy } from '../../../src/control/path/proxy.js';
 import { buildReceiverReport } from '../../../src/control/rtcp/build.js';
 import { parseCompound } from '../../../src/control/rtcp/compound.js';
 import { ntpFromUnixNs, ntpMiddle } from '../../../src/control/rtcp/ntp.js';
-import { Framer } from '../../../src/control/rtsp/framer.js';
-import { request, type RtspResponse } from '../../../src/control/rtsp/message.js';
-import { serialize } from '../../../src/control/rtsp/serialize.js';
-import { quickTable } from '../../../src/control/config/quick.js';
-import { parseRtspUrl } from '../../../src/control/rtsp/url.js';
 import type { Limits } from '../../../src/control/state/limits.js';
-import { adjacentPorts, FakeServer, SERVER_SSRC } from '../../fixtures/fake-server.js';
+import { FakeServer, SERVER_SSRC } from '../../fixtures/fake-server.js';
+import { startProxy, until, Viewer } from '../../fixtures/loopback.js';
 
-const QUIET: Log = { debug() {}, info() {}, warn() {}, error() {} };
 /** Away from the default range: other proxies may run on this host. */
 const PORTS = { first: 15_000, last: 15_039 };
 
-class Viewer {
-  readonly numbers: number[] = [];
-  readonly rtcp: Buffer[] = [];
-  closed = false;
-  readonly #answers: ((answer: RtspResponse) => void)[] = [];
-  #cseq = 0;
-
-  private constructor(
-    readonly socket: Socket,
-    readonly url: string,
-    readonly ports: readonly [UdpSocket, UdpSocket],
-  ) {
-    const framer = new Framer();
-    socket.on('data', (chunk) => {
-      framer.push(chunk);
-      for (let message = framer.next(); message; message = framer.next())
-        if (message.kind === 'response') this.#answers.shift()!(message);
-    });
-    socket.on('error', () => {});
-    socket.on('close', () => (this.closed = true));
-    ports[0].on('message', (packet) => this.numbers.push(packet.readUInt32BE(12)));
-    ports[1].on('message', (packet) => this.rtcp.push(packet));
-  }
-
-  static async join(port: number): Promise<Viewer> {
-    const socket = connect(port, '127.0.0.1');
-    await once(socket, 'connect');
-    return new Viewer(socket, `rtsp://localhost:${port}/x`, await adjacentPorts());
-  }
-
-  ask(method: string, url: string, headers: Record<string, string> = {}): Promise<RtspResponse> {
-    const answer = new Promise<RtspResponse>((resolve) => this.#answers.push(resolve));
-    this.socket.write(
-      serialize(request(method, url, Object.entries({ CSeq: `${++this.#cseq}`, ...headers }))),
-    );
-    return answer;
-  }
-
-  async play(): Promise<{ play: RtspResponse; session: string; serverRtcp: number }> {
-    const { port } = this.ports[0].address();
-    const setup = await this.ask('SETUP', `${this.url}/v`, {
-      Transport: `RTP/AVP;unicast;client_port=${port}-${port + 1}`,
-    });
-    const session = setup.headers.get('Session')!.split(';')[0]!;
-    const serverRtcp = Number(/server_port=\d+-(\d+)/.exec(setup.headers.get('Transport')!)![1]);
-    return { play: await this.ask('PLAY', this.url, { Session: session }), session, serverRtcp };
-  }
-
-  leave(): void {
-    this.socket.destroy();
-    for (const port of this.ports) port.close();
-  }
-}
-
-async function until(what: () => boolean): Promise<void> {
-  for (let i = 0; i < 4000; i++) {
-    if (what()) return;
-    await sleep(5);
-  }
-  throw new Error(`not within twenty seconds: ${what}`);
-}
-
-/** What is sent here are no pictures: nobody waits for one. */
-const NO_PICTURES = { holdMs: 0, cachePackets: 0, cacheTotalPackets: 0 };
-
 async function start(limits: Partial<Limits> = {}) {
   const server = await FakeServer.start();
-  const datapath = new UserspaceDatapath({ why: 'a test', pictures: NO_PICTURES });
-  const proxy = createProxy({
-    ...systemPorts({ log: QUIET, ports: PORTS }),
-    paths: quickTable(parseRtspUrl(`rtsp://127.0.0.1:${server.port}/x`), { sourceHold: 0 }),
-    source: 'a test',
-    listen: { host: '127.0.0.1', port: 0 },
-    datapath,
-    log: QUIET,
-    limits,
-  });
-  const { port } = await proxy.listen();
+  const source = `rtsp://127.0.0.1:${server.port}/x`;
+  const { stop: stopProxy, ...started } = await startProxy(source, { ports: PORTS, limits });
   const stop = async () => {
-    await proxy.close();
-    await datapath.close();
+    await stopProxy();
     await server.close();
   };
-  const nothingLeft = () => proxy.streams().length === 0 && proxy.clients().length === 0;
-  return { server, proxy, port, stop, nothingLeft };
+  return { server, ...started, stop };
 }
 
 t.test('every viewer gets every packet once and in order from its PLAY on', async (t) => {

@@ -33,7 +33,10 @@ t.test('pending: what nobody waits for is passed over, and makes room', async (t
   pending.push({ cseq: 2, optional: false });
   pending.takeUnsent();
   pending.takeUnsent();
+  t.equal(pending.isLate(1), false);
   t.equal(pending.answer(2)!.cseq, 2);
+  t.equal(pending.isLate(1), true, 'it may still come');
+  t.equal(pending.isLate(2), false);
   t.equal(pending.size, 0);
   for (let cseq = 3; cseq < 1000; cseq++) {
     t.ok(pending.push({ cseq, optional: true }) || cseq < 0);
@@ -41,6 +44,7 @@ t.test('pending: what nobody waits for is passed over, and makes room', async (t
   }
   t.equal(pending.size, 2, 'a source that never answers keep-alives fills nothing');
   t.equal(pending.answer(999)!.cseq, 999);
+  t.same([pending.isLate(998), pending.isLate(900)], [true, false], 'as long as that may be');
 });
 
 t.test('pending: every interleaving of pushing, sending and answering keeps the order', async (t) => {
