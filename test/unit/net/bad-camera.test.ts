@@ -8,7 +8,11 @@ import type { Limits } from '../../../src/control/state/limits.js';
 import { BadCamera, CAMERA_SSRC, USUAL_SDP, type Habits } from '../../fixtures/bad-camera.js';
 import { startProxy, until, Viewer } from '../../fixtures/loopback.js';
 
-const PORTS = { first: 15_040, last: 15_099 };
+// Most of the time is waiting for the next packet.
+t.jobs = 6;
+t.setTimeout(120_000);
+
+const PORTS = { first: 15_040, last: 15_239 };
 const [VIDEO, AUDIO] = [USUAL_SDP.slice(6, 9), USUAL_SDP.slice(9)];
 const HEAD = USUAL_SDP.slice(0, 6);
 
@@ -171,7 +175,7 @@ const CASES: readonly Case[] = [
 ];
 
 for (const { what, habits, settings, limits = {}, control, packets = 30, status, look } of CASES)
-  t.test(what, async (t) => {
+  t.test(what, { buffered: true }, async (t) => {
     const camera = await BadCamera.start(habits);
     const source = `rtsp://${habits.password ? 'who:secret@' : ''}127.0.0.1:${camera.port}/x`;
     const { port, stop, nothingLeft } = await startProxy(source, {
