@@ -133,6 +133,7 @@ t.test('changes are followed, and only for those who are watched', { skip }, asy
   ip('neigh', 'replace', '10.2.0.2', 'lladdr', '02:00:00:00:bb:bb', 'dev', 'd2');
   await new Promise((resolve) => setTimeout(resolve, 200));
   t.same([...new Set(seen.map(([address]) => address))], ['10.9.1.1'], 'nobody watches 10.2.0.2 any more');
+  t.equal(mac(await hops.watch('10.2.0.2')), '02000000bbbb', 'who comes again is told what is so by then');
   hops.close();
   tearDown();
 });

@@ -20,6 +20,8 @@ const POLL_MS = 20;
 const SETTLE_MS = 50;
 /** Copies do not pass the neighbour table, so it is told now and then that its entries are in use. */
 const REFRESH_MS = 20_000;
+/** Addresses that nobody watches any more are still followed until the second refresh, so many at most: viewers come again. */
+const MOST_IDLE = 1024;
 
 export interface Link {
   readonly ifindex: number;
@@ -53,6 +55,8 @@ export class NextHops {
   readonly #socket: RtNetlinkSocket;
   readonly #known = new Map<string, Known>();
   readonly #watchers = new Map<string, number>();
+  /** Known and not watched, those first that have been so for longest; true: since before the last refresh. */
+  readonly #idle = new Map<string, boolean>();
   /** Addresses that are being resolved: many viewers may come from one at once. */
   readonly #asked = new Map<string, Promise<Known>>();
   readonly #onChange: (address: string, hop: NextHop) => void;
@@ -68,7 +72,10 @@ export class NextHops {
     this.#onChange = onChange;
     this.#socket = createRtNetlink();
     this.#events = hearRouteEvents((neighbour) => this.#notice(neighbour));
-    this.#refresh = setInterval(() => void this.#useNeighbours(), REFRESH_MS);
+    this.#refresh = setInterval(() => {
+      this.#forgetIdle();
+      void this.#useNeighbours();
+    }, REFRESH_MS);
     this.#refresh.unref();
   }
 
@@ -80,6 +87,7 @@ export class NextHops {
   /** Resolves it, and reports changes until as many calls of unwatch(). */
   async watch(address: string): Promise<NextHop> {
     this.#watchers.set(address, (this.#watchers.get(address) ?? 0) + 1);
+    this.#idle.delete(address);
     const known = this.#known.get(address);
     if (known && known.hop.to !== 'nowhere') return known.hop;
     let asked = this.#asked.get(address);
@@ -99,7 +107,23 @@ export class NextHops {
       return;
     }
     this.#watchers.delete(address);
+    if (this.#known.get(address)?.hop.to === 'nowhere') this.#known.delete(address);
+    if (!this.#known.has(address)) return;
+    this.#idle.set(address, false);
+    const [longest] = this.#idle.keys();
+    if (this.#idle.size > MOST_IDLE) this.#forget(longest!);
+  }
+
+  #forget(address: string): void {
+    this.#idle.delete(address);
     this.#known.delete(address);
+  }
+
+  #forgetIdle(): void {
+    for (const [address, isOld] of [...this.#idle]) {
+      if (isOld) this.#forget(address);
+      else this.#idle.set(address, true);
+    }
   }
 
   /** Devices that are up and carry Ethernet frames, the engine's own left out. */
@@ -240,7 +264,8 @@ export class NextHops {
       if (this.#closed) return;
       if (this.#known.get(address) !== before || sameHop(before.hop, now.hop)) continue;
       this.#known.set(address, now);
-      this.#onChange(address, now.hop);
+      if (this.#watchers.has(address)) this.#onChange(address, now.hop);
+      else if (now.hop.to === 'nowhere') this.#forget(address);
     }
   }
 }
