@@ -32,7 +32,12 @@ const program = new Command('camera')
       .default({ host: '127.0.0.1', port: 8555 }, '127.0.0.1:8555')
       .argParser(parseListen),
   )
-  .addOption(new Option('--clip <file>', 'H.264 byte stream without B pictures').default(CLIP, 'its own'))
+  .addOption(
+    new Option('--clip <file>', 'byte stream, H.264 without B pictures (SVC too) or H.265').default(
+      CLIP,
+      'its own',
+    ),
+  )
   .option('--layers', 'instead: eight H.264 SVC layers of 300 to 1100 kbit/s in all, no real picture', false)
   .option('--rate <n>', 'pictures per second of the clip', integer(1, 240), 25)
   .option('--payload <bytes>', 'largest RTP payload', integer(16, 65_000), 1400)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The picture track: an H.264 byte stream without B pictures, layered or not, as RTP packets of one loop.
+// The picture track: an H.264 byte stream without B pictures, layered or not, or one of H.265, as RTP packets of one loop.
 
 import { groupPictures, NAL_IDR, NAL_PPS, NAL_SPS, NAL_SUBSET_SPS, nalType, splitNals } from './annexb.js';
 import { packetizeH264 } from './h264-packetizer.js';
+import { packetizeH265, readH265, type H265Clip } from './h265.js';
 import { Track, type MediaPacket } from './track.js';
 
 export interface VideoOptions {
@@ -20,6 +21,8 @@ const CLOCK_RATE = 90_000;
 
 /** @throws Error when the stream does not begin with parameter sets and a key frame. */
 export function videoTrack(stream: Buffer, options: VideoOptions): { track: Track; seconds: number } {
+  const h265 = readH265(stream);
+  if (h265) return h265Track(h265, options);
   const pictures = groupPictures(splitNals(stream));
   const first = pictures[0]?.nals ?? [];
   const [sps, pps] = [NAL_SPS, NAL_PPS].map((type) => first.find((nal) => nalType(nal) === type));
@@ -29,9 +32,33 @@ export function videoTrack(stream: Buffer, options: VideoOptions): { track: Trac
   const packets = pictures.flatMap(({ nals }, index) =>
     picturePackets(packetizeH264(nals, options.payload), index, options.rate),
   );
-  const attributes = [...describeH264(first), `framerate:${options.rate}`];
+  return trackOf(packets, describeH264(first), seconds, options);
+}
+
+/** Timestamps are when pictures are shown; they are sent in the order of decoding. */
+function h265Track(
+  { pictures, parameters }: H265Clip,
+  options: VideoOptions,
+): { track: Track; seconds: number } {
+  const packets = pictures.flatMap(({ nals, shown }, index) => {
+    const timestamp = Math.round((shown / options.rate) * CLOCK_RATE);
+    return picturePackets(packetizeH265(nals, options.payload), index, options.rate).map((packet) => ({
+      ...packet,
+      timestamp,
+    }));
+  });
+  const description = [`rtpmap:${PAYLOAD_TYPE} H265/${CLOCK_RATE}`, `fmtp:${PAYLOAD_TYPE} ${parameters}`];
+  return trackOf(packets, description, pictures.length / options.rate, options);
+}
+
+function trackOf(
+  packets: MediaPacket[],
+  description: readonly string[],
+  seconds: number,
+  { rate, burst, once }: VideoOptions,
+): { track: Track; seconds: number } {
+  const attributes = [...description, `framerate:${rate}`];
   const format = { media: 'video', payloadType: PAYLOAD_TYPE, clockRate: CLOCK_RATE, attributes } as const;
-  const { burst, once } = options;
   return {
     track: new Track(format, burst ? inBursts(packets, burst, seconds) : packets, seconds, once),
     seconds,

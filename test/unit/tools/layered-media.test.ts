@@ -6,6 +6,7 @@ import { dependencyOf, nalType } from '../../../tools/camera/annexb.js';
 import { layeredTrack } from '../../../tools/camera/layered.js';
 import type { MediaPacket, Track } from '../../../tools/camera/track.js';
 import { videoTrack } from '../../../tools/camera/video.js';
+import { h265Type, readH265, temporalOf } from '../../../tools/camera/h265.js';
 import { cannotDecode, decodePictures, receivedPictures } from '../../../tools/svc/check.js';
 
 const CLIP = readFileSync('tools/camera/clip-svc.h264');
@@ -111,3 +112,29 @@ t.test('the made-up stream: eight layers of 300 to 1100 kbit/s in all, 271 packe
   t.equal(pictures.length, 24);
   t.ok(pictures.every(({ isWhole, top }) => isWhole && top === 7));
 });
+
+t.test(
+  'the H.265 clip: two temporal layers, pictures shown in turn, fragments that fit together again',
+  async (t) => {
+    const stream = readFileSync('tools/camera/clip.h265');
+    const { pictures } = readH265(stream)!;
+    t.equal(pictures.length, 200);
+    t.same(pictures.map(({ shown }) => shown).sort((a, b) => a - b), Array.from({ length: 200 }, (_, i) => i), 'each place once'); // prettier-ignore
+    t.same([...new Set(pictures.map(({ nals }) => temporalOf(nals.at(-1)!)))], [0, 1]);
+    const { track, seconds } = videoTrack(stream, { rate: 25, payload: 1200, burst: undefined, once: false });
+    t.match(track.format.attributes, [
+      'rtpmap:96 H265/90000',
+      /^fmtp:96 sprop-vps=Q.*;sprop-sps=Q.*;sprop-pps=R/,
+    ]);
+    let open: Buffer[] = [];
+    const nals = loop(track, seconds).flatMap(({ payload }) => {
+      if (h265Type(payload) !== 49) return [payload];
+      const type = payload[2]! & 0x3f;
+      if (payload[2]! & 0x80) open = [Buffer.from([(payload[0]! & 0x81) | (type << 1), payload[1]!])];
+      open.push(payload.subarray(3));
+      return payload[2]! & 0x40 ? [Buffer.concat(open)] : [];
+    });
+    t.ok(Buffer.concat(nals).equals(Buffer.concat(pictures.flatMap((picture) => picture.nals))));
+    t.equal(readH265(CLIP), undefined, 'H.264 is none');
+  },
+);
