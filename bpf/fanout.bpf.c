@@ -69,7 +69,7 @@ static __always_inline bool serve_some(struct pass *p)
 	p->span = p->t->span;
 	p->offset = p->t->offset;
 	p->kind = p->t->kind;
-	p->thinned = p->t->layer.flags & FANOUT_LAYER_COUNTS;
+	p->thinned = p->t->layer.flags & (FANOUT_LAYER_COUNTS | FANOUT_LAYER_REPORT);
 	p->summed = summed(p->skb, CHECK_AT(p->skb->protocol == bpf_htons(ETH_P_IPV6)));
 	COUNT(p->s->passes, 1);
 	if (p->offset < p->span)
@@ -166,6 +166,8 @@ static __always_inline enum arrived receive(struct pass *p, const struct packet 
 	if (!p->t)
 		return REFUSED;
 	p->number = p->t->number;
+	if (in->kind == FANOUT_RTCP && p->s->thinned)
+		note_report(p->skb, in, &p->t->layer);
 	keep(p->skb, p->s, in, p->number);
 	if (can_be_parked(in) && !is_its_turn(p, g)) {
 		if (!park(p->skb, in, p->t, g))

@@ -52,6 +52,7 @@ enum fanout_limit {
 	FANOUT_CACHED_NOTHING = 1,          /* `length` of an entry whose ticket was no RTP packet's */
 	FANOUT_LAYERS = 8,                  /* 0 is the base; what they are is in docs/layers.md */
 	FANOUT_TOP_LAYER = 7,               /* the allowance of a viewer that gets all there is */
+	FANOUT_END_OCTETS = 4,              /* RTP payload of what stands for the end of a picture */
 	FANOUT_LAYER_WINDOW_MS = 200,       /* of layer_average */
 	FANOUT_LAYER_WINDOWS = 64,          /* after so many windows without a packet the averages are 0 */
 };
@@ -215,7 +216,9 @@ struct fanout_viewer {
 	__u8 started;                       /* 0: there was none yet */
 	__u8 withheld;                      /* something of this picture was */
 	__u16 former_since;                 /* ... from this sequence number on; before that, nobody knows any more */
-	__u32 rtp_start;                    /* of the copy that is due, RTP of a stream with thinned viewers (rewrite.h) */
+	__u32 rtp_start;                    /* of the copy that is due, of a stream with thinned viewers (renumber.h) */
+	__u32 report_packets;               /* or, of a sender report, its counts */
+	__u32 report_octets;
 	__u32 pad;
 	__u64 thinned_packets;              /* RTP packets that were left out on purpose: no drops */
 	__u64 thinned_bytes;                /* their UDP payload */
@@ -237,7 +240,13 @@ struct fanout_packet_layer {
 	__u16 bytes;                        /* of UDP payload */
 	__u16 pad2;
 	__u32 timestamp;
-	__u16 above[FANOUT_LAYERS];         /* packets of higher layers that came before, by layer; wraps */
+	union {
+		__u16 above[FANOUT_LAYERS]; /* packets of higher layers that came before, by layer; wraps */
+		struct {
+			__u32 report_packets; /* of FANOUT_LAYER_REPORT: its counts */
+			__u32 report_octets;
+		};
+	};
 };
 
 enum fanout_layer_flag {
@@ -248,6 +257,7 @@ enum fanout_layer_flag {
 	FANOUT_LAYER_END = 16,              /* it stands for the end of a picture, for those who do not get its last packet */
 	FANOUT_LAYER_TOP_ENDS = 32,         /* the last packet of its layer: who gets no higher one has the marker on this */
 	FANOUT_LAYER_MARKED = 128,          /* it has the marker */
+	FANOUT_LAYER_REPORT = 512,          /* no RTP packet but a sender report, to a stream's viewers that may be thinned */
 	FANOUT_LAYER_OPENS = 256,           /* the first of its picture that has come */
 	FANOUT_LAYER_ENDED = 64,            /* one with FANOUT_LAYER_END comes next, with its number */
 };
@@ -365,7 +375,7 @@ struct fanout_global {
 FANOUT_ASSERT_SIZE(fanout_listen_key, 20);
 FANOUT_ASSERT_SIZE(fanout_listen, 8);
 FANOUT_ASSERT_SIZE(fanout_stream, 1360);
-FANOUT_ASSERT_SIZE(fanout_viewer, 224);
+FANOUT_ASSERT_SIZE(fanout_viewer, 232);
 FANOUT_ASSERT_SIZE(fanout_ticket, 104);
 FANOUT_ASSERT_SIZE(fanout_packet_layer, 36);
 FANOUT_ASSERT_SIZE(fanout_reception, 176);

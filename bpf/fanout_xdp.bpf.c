@@ -135,26 +135,43 @@ static __always_inline __u32 payload_of_frame(struct xdp_md *x, bool v6)
 	return (void *)(udp + 1) > end ? 0 : bpf_ntohs(udp->len) - sizeof(*udp);
 }
 
+/* What the copy has of its own behind the UDP header, at `payload`; false: the frame is too short. */
+static __always_inline bool rewrite_payload(void *payload, void *end, const struct fanout_viewer *v, const struct pass *p,
+					    struct header_change *change)
+{
+	if (!p->thinned)
+		return true;
+	if (p->kind == FANOUT_RTCP) {
+		if (payload + SR_COUNTS + 2 * sizeof(__be32) > end)
+			return false;
+		change->ports = fold32((__u64)change->ports + rewrite_counts(payload + SR_COUNTS, v));
+		return true;
+	}
+	if (payload + RTP_START > end)
+		return false;
+	change->ports = fold32((__u64)change->ports + rewrite_rtp(payload, v->rtp_start));
+	return true;
+}
+
 static __always_inline bool rewrite_frame(struct xdp_md *x, bool v6, const struct fanout_viewer *v, const struct pass *p)
 {
 	void *data = (void *)(long)x->data, *end = (void *)(long)x->data_end;
-	__u32 start = p->thinned ? v->rtp_start : 0;
 	struct header_change change;
 
 	if (v6) {
-		if (data + HEADERS_V6 + RTP_START > end)
+		if (data + HEADERS_V6 > end)
 			return false;
 		change = rewrite_v6(data, v, p->kind);
-		if (start)
-			change.ports = fold32((__u64)change.ports + rewrite_rtp(data + HEADERS_V6, start));
+		if (!rewrite_payload(data + HEADERS_V6, end, v, p, &change))
+			return false;
 		patch_checksum(data + HEADERS_V6 - sizeof(struct udphdr), change);
 		return true;
 	}
-	if (data + HEADERS_V4 + RTP_START > end)
+	if (data + HEADERS_V4 > end)
 		return false;
 	change = rewrite_v4(data, v, p->kind);
-	if (start)
-		change.ports = fold32((__u64)change.ports + rewrite_rtp(data + HEADERS_V4, start));
+	if (!rewrite_payload(data + HEADERS_V4, end, v, p, &change))
+		return false;
 	patch_checksum(data + HEADERS_V4 - sizeof(struct udphdr), change);
 	return true;
 }

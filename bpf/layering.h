@@ -237,6 +237,20 @@ static __always_inline bool can_end(const struct fanout_stream *s, const struct 
 	return (s->codec == FANOUT_CODEC_H264 && !t->interleaved) || s->codec == FANOUT_CODEC_AV1;
 }
 
+/* A compound that begins with a sender report: its counts are to be those of what each viewer is sent. */
+static __always_inline void note_report(struct __sk_buff *skb, const struct packet *in, struct fanout_packet_layer *l)
+{
+	__be32 counts[2];
+	__u8 type;
+
+	if (in->payload < RTCP_SR_LENGTH || bpf_skb_load_bytes(skb, in->payload_at + 1, &type, 1) || type != RTCP_SR ||
+	    bpf_skb_load_bytes(skb, in->payload_at + SR_COUNTS, counts, sizeof(counts)))
+		return;
+	l->report_packets = bpf_ntohl(counts[0]);
+	l->report_octets = bpf_ntohl(counts[1]);
+	l->flags = FANOUT_LAYER_REPORT;
+}
+
 /* One that stands in for it comes next (picture_end.h). */
 static __always_inline bool has_end(const struct fanout_packet_layer *l)
 {

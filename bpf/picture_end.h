@@ -13,7 +13,7 @@
 #include "layering.h"
 #include "parked.h"
 
-#define END_PAYLOAD 4
+#define END_PAYLOAD FANOUT_END_OCTETS
 #define END_RTP (RTP_HEADER + END_PAYLOAD)
 #define END_UDP (sizeof(struct udphdr) + END_RTP)
 #define H264_FILLER "\x0c\xff\xff\x80"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The start of the RTP header of a copy to a viewer that is thinned (thin.h): marker and sequence number. */
+/* What a copy has of its own for a viewer that is thinned (thin.h): marker and sequence number of RTP, counts of a sender report. */
 #ifndef FANOUT_RENUMBER_H
 #define FANOUT_RENUMBER_H
 
@@ -22,6 +22,8 @@ static __always_inline __u16 rewrite_rtp(__be16 *rtp, __u32 start)
 	rtp[1] = seq;
 	return change;
 }
+
+#define SR_COUNTS 20 /* offset of packet and octet count in a sender report */
 
 struct datagrams {
 	struct __sk_buff *skb;
@@ -48,6 +50,30 @@ static __always_inline void renumber_datagrams(struct __sk_buff *skb, __u32 at, 
 	if (segments > 1)
 		bpf_loop(segments < FANOUT_DATAGRAM_SEGMENTS ? segments - 1 : FANOUT_DATAGRAM_SEGMENTS - 1,
 			 renumber_datagram, &c, 0);
+}
+
+/* The counts of a sender report: less what the viewer was not sent (RFC 3550 7.2). Returns what the UDP checksum changes by. */
+static __always_inline __u16 rewrite_counts(__be32 *counts, const struct fanout_viewer *v)
+{
+	__be32 packets = bpf_htonl(v->report_packets), octets = bpf_htonl(v->report_octets);
+	__u16 change = fold16(fold32((__u64)(__u32)~counts[0] + (__u32)~counts[1] + packets + octets));
+
+	counts[0] = packets;
+	counts[1] = octets;
+	return change;
+}
+
+/* As renumber(). */
+__noinline int recount(struct __sk_buff *skb, const struct fanout_viewer *v)
+{
+	__u32 at = headers_of(skb) + SR_COUNTS;
+	__be32 counts[2];
+	__u16 change;
+
+	if (!v || bpf_skb_load_bytes(skb, at, counts, sizeof(counts)))
+		return -1;
+	change = rewrite_counts(counts, v);
+	return bpf_skb_store_bytes(skb, at, counts, sizeof(counts), 0) ? -1 : change;
 }
 
 /* What the UDP checksum changes by, 0 to 0xffff, or -1: no memory. Invalidates packet pointers. A global function, so that the

@@ -118,8 +118,8 @@ __noinline int rewrite(struct __sk_buff *skb, const struct fanout_viewer *v, __u
 
 	if (!v)
 		return -1; /* for the verifier */
-	if (thinned && v->rtp_start)
-		start = renumber(skb, v->rtp_start);
+	if (thinned)
+		start = kind == FANOUT_RTCP ? recount(skb, v) : renumber(skb, v->rtp_start);
 	if (start < 0)
 		return -1;
 	data = (void *)(long)skb->data;

@@ -123,6 +123,11 @@ __noinline int thin(struct fanout_viewer *v, const struct fanout_packet_layer *l
 
 	if (!v || !l)
 		return false; /* for the verifier */
+	if (l->flags & FANOUT_LAYER_REPORT) {
+		v->report_packets = l->report_packets - (v->thinned_packets - v->ends);
+		v->report_octets = l->report_octets - (v->thinned_octets - v->ends * FANOUT_END_OCTETS);
+		return true;
+	}
 	v->rtp_start = RTP_START_SET | l->seq | (l->flags & FANOUT_LAYER_MARKED ? RTP_START_MARKED : 0);
 	if (l->flags & FANOUT_LAYER_FOREIGN)
 		return true;

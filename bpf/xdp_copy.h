@@ -136,7 +136,7 @@ static __always_inline bool begin_pass(struct pass *p, __u32 stream, __u32 numbe
 	if (!p->s || !p->t || p->t->number != number || p->t->state != FANOUT_TICKET_OUT)
 		return false;
 	p->kind = p->t->kind;
-	p->thinned = p->t->layer.flags & FANOUT_LAYER_COUNTS;
+	p->thinned = p->t->layer.flags & (FANOUT_LAYER_COUNTS | FANOUT_LAYER_REPORT);
 	p->start = p->t->start;
 	p->span = p->t->span;
 	p->offset = p->t->offset;

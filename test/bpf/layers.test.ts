@@ -4,24 +4,22 @@
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { Codec } from '../../src/control/kernel/abi.gen.js';
-import { codecOf } from '../../src/control/kernel/codec.js';
 import { readRtpHeader } from '../../src/control/rtp/header.js';
 import { Layering } from '../../src/control/rtp/layering.js';
 import { pictureEnd } from '../../src/control/rtp/picture-end.js';
 import { Thinning } from '../../src/control/rtp/thinning.js';
 import { onBothEngines } from '../fixtures/engines.js';
 import { KernelBench } from '../fixtures/kernel-bench.js';
-import { LAYER_CASES, payloadsOf } from '../fixtures/layer-cases.js';
-import { layerSeen } from '../fixtures/layer-seen.js';
 import { aggregate, baseSlice, fragments, layeredRtp, svcSlice } from '../fixtures/layered.js';
 import { enterOwnNamespace } from '../fixtures/own-namespace.js';
-import { udpFrame } from '../fixtures/packets.js';
+import { LOCAL, senderReport, SOURCE, udpFrame } from '../fixtures/packets.js';
 import { PAYLOAD_TYPE } from '../fixtures/picture-cases.js';
 import { random } from '../fixtures/random.js';
 
 const skip = enterOwnNamespace(fileURLToPath(import.meta.url)) ?? false;
 const H264 = { name: 'H264', payloadType: PAYLOAD_TYPE };
 const VIEWERS = 4;
+t.setTimeout(120_000);
 
 type Below = ReturnType<typeof random>;
 type Step = { readonly packet: Buffer } | { readonly viewer: number; readonly allow: number };
@@ -96,43 +94,12 @@ async function drained(bench: KernelBench): Promise<void> {
     await new Promise((next) => setTimeout(next, 1));
 }
 
-t.test('each payload of the table, and cut at every length', { skip }, async (t) => {
-  const bench = await KernelBench.create();
-  for (const row of LAYER_CASES) {
-    bench.codec = {
-      codec: codecOf({ name: row.encoding }),
-      payloadType: PAYLOAD_TYPE,
-      cache: { first: 0, size: 0 },
-    };
-    const before = payloadsOf(row);
-    const last = before.pop()!;
-    for (let length = last.length; length >= 0; length--) {
-      const stream = bench.open();
-      const twin = new Layering({ name: row.encoding, payloadType: PAYLOAD_TYPE });
-      const come = (payload: Buffer, seq: number) => {
-        const packet = layeredRtp(payload, { seq, timestamp: 1 });
-        const wanted = twin.place(packet, readRtpHeader(packet)!).layer;
-        const seen = layerSeen(bench.state, stream, packet.length, () => bench.ingress(udpFrame(packet)));
-        if (seen !== wanted) t.fail(`${row.encoding} ${row.name}, ${length} bytes: ${seen}, not ${wanted}`);
-        return seen;
-      };
-      before.forEach(come);
-      const layer = come(last.subarray(0, length), before.length);
-      if (length === last.length) t.equal(layer, row.layer, `${row.encoding} ${row.name}`);
-      const { notion = 'none' } = bench.state.layers(stream);
-      if (notion !== twin.notion) t.fail(`${row.encoding} ${row.name}, ${length} bytes: ${notion}`);
-      bench.state.commands.close(stream);
-    }
-  }
-  await bench.close();
-});
-
 onBothEngines('the same packets and numbers as the twin', { skip }, async (t, engine) => {
   const seed = Number(process.env['LAYERS_SEED'] ?? Date.now() % 2 ** 31);
   t.comment(`LAYERS_SEED=${seed}`);
   const bench = await KernelBench.create(engine);
   bench.codec = { codec: Codec.H264, payloadType: PAYLOAD_TYPE, cache: { first: 0, size: 256 } };
-  const steps = script(random(seed), 120);
+  const steps = script(random(seed), 70);
   const stream = bench.open();
   const viewers = Array.from({ length: VIEWERS }, (_, n) => bench.add(stream, n + 1));
   const copies = await bench.capture(async () => {
@@ -169,5 +136,74 @@ onBothEngines('the same packets and numbers as the twin', { skip }, async (t, en
     viewers.some(({ slot }) => bench.state.viewer(slot).thinned > 0),
     'some were thinned',
   );
+  await bench.close();
+});
+
+onBothEngines('sender reports count what the viewer was sent', { skip }, async (t, engine) => {
+  const bench = await KernelBench.create(engine);
+  bench.codec = { codec: Codec.H264, payloadType: PAYLOAD_TYPE, cache: { first: 0, size: 0 } };
+  const stream = bench.open();
+  const [all, base] = [bench.add(stream, 1), bench.add(stream, 2)];
+  bench.state.commands.allow(base.slot, base.id, 0);
+  const body = Buffer.alloc(50, 0x88);
+  const copies = await bench.capture(async () => {
+    for (let picture = 0; picture < 3; picture++)
+      [baseSlice(true, body), svcSlice(1, true, body), svcSlice(2, true, body)].forEach((unit, i) =>
+        bench.ingress(
+          udpFrame(layeredRtp(unit, { seq: 3 * picture + i, timestamp: picture, marked: i === 2 })),
+        ),
+      );
+    await drained(bench);
+    const report = senderReport();
+    report.writeUInt32BE(9, 20);
+    report.writeUInt32BE(3 * 51 + 6 * 54, 24);
+    bench.ingress(udpFrame(report, { port: LOCAL.rtcpPort, sourcePort: SOURCE.rtcpPort }));
+    await drained(bench);
+  });
+  const counts = (n: number) => {
+    const { payload, checksum } = copies.find((c) => c.destinationPort === 10001 + 2 * n)!;
+    return [checksum, payload.readUInt32BE(20), payload.readUInt32BE(24)];
+  };
+  t.same(counts(1), ['right', 9, 3 * 51 + 6 * 54]);
+  t.same(counts(2), ['right', 6, 3 * 51 + 3 * 4], 'three packets of the base, three ends');
+  t.match(bench.state.viewer(base.slot), { packets: 6, thinned: 6, thinnedBytes: 6 * 66, drops: 0 });
+  t.match(bench.state.viewer(all.slot), { packets: 9, thinned: 0 });
+  await bench.close();
+});
+
+onBothEngines('without rewriting, numbers and markers stay', { skip }, async (t, engine) => {
+  const bench = await KernelBench.create(engine);
+  bench.codec = { codec: Codec.H264, payloadType: PAYLOAD_TYPE, cache: { first: 0, size: 0 } };
+  bench.verbatim = true;
+  const stream = bench.open();
+  const { slot, id } = bench.add(stream, 1);
+  bench.state.commands.allow(slot, id, 0);
+  const body = Buffer.alloc(50, 0x88);
+  const copies = await bench.capture(async () => {
+    for (let seq = 0; seq < 6; seq++)
+      bench.ingress(
+        udpFrame(
+          layeredRtp(seq % 2 ? svcSlice(1, true, body) : baseSlice(true, body), {
+            seq,
+            timestamp: seq >> 1,
+            marked: seq % 2 === 1,
+          }),
+        ),
+      );
+    await drained(bench);
+  });
+  t.same(
+    copies.map(({ payload }) => [payload.readUInt16BE(2), payload[1]! >> 7]),
+    [0, 2, 4].map((seq) => [seq, 0]),
+  );
+  t.match(bench.state.viewer(slot), { packets: 3, thinned: 3 });
+  await bench.close();
+});
+
+t.test('an allowance that is none is refused', { skip }, async (t) => {
+  const bench = await KernelBench.create();
+  const { slot, id } = bench.add(bench.open(), 1);
+  t.throws(() => bench.state.commands.allow(slot, id, 8), { code: 'EINVAL' });
+  t.throws(() => bench.state.commands.allow(slot, id + 1, 0), { code: 'ENOENT' });
   await bench.close();
 });

@@ -51,6 +51,7 @@ export const LayerFlag = {
   LAYER_END: 16,
   LAYER_TOP_ENDS: 32,
   LAYER_MARKED: 128,
+  LAYER_REPORT: 512,
   LAYER_OPENS: 256,
   LAYER_ENDED: 64,
 } as const;
@@ -85,6 +86,7 @@ export const Limit = {
   CACHED_NOTHING: 1,
   LAYERS: 8,
   TOP_LAYER: 7,
+  END_OCTETS: 4,
   LAYER_WINDOW_MS: 200,
   LAYER_WINDOWS: 64,
 } as const;
@@ -293,6 +295,8 @@ export const PacketLayer = {
   pad2: 14,
   timestamp: 16,
   above: 20,
+  reportPackets: 20,
+  reportOctets: 24,
 } as const;
 
 /** struct fanout_parked: byte offsets, and its size. */
@@ -397,7 +401,7 @@ export const Ticket = {
 
 /** struct fanout_viewer: byte offsets, and its size. */
 export const Viewer = {
-  SIZE: 224,
+  SIZE: 232,
   state: 0,
   next: 4,
   stream: 8,
@@ -438,11 +442,13 @@ export const Viewer = {
   withheld: 177,
   formerSince: 178,
   rtpStart: 180,
-  pad: 184,
-  thinnedPackets: 192,
-  thinnedBytes: 200,
-  thinnedOctets: 208,
-  ends: 216,
+  reportPackets: 184,
+  reportOctets: 188,
+  pad: 192,
+  thinnedPackets: 200,
+  thinnedBytes: 208,
+  thinnedOctets: 216,
+  ends: 224,
 } as const;
 
 /** struct locked_reception: byte offsets, and its size. */

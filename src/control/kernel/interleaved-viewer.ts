@@ -2,9 +2,10 @@
 // One interleaved viewer: whether it gets a chunk, from which packet on, and what it got. One that is too slow misses whole
 // pictures and goes on where a decoder can.
 import type { Interleaved, ViewerCounters, ViewerHandle, ViewerSpec } from '../path/ports.js';
-import { FRAME_HEADER } from '../rtsp/interleaved.js';
+import { FRAME_HEADER, frameOf } from '../rtsp/interleaved.js';
 import { Thinning } from '../rtp/thinning.js';
 import type { Chunk } from './interleaved-chunk.js';
+import { ThinnedTally } from './thinned-tally.js';
 import { thinChunk, type ThinnedChunk } from './interleaved-thinning.js';
 import type { Beginning } from './userspace-viewer.js';
 
@@ -38,9 +39,8 @@ export class InterleavedViewer implements ViewerHandle {
   #drops = 0;
   #pictures = 0;
   #held = 0;
-  readonly #thinning: Thinning;
-  #thinned = 0;
-  #thinnedBytes = 0;
+  readonly thinning: Thinning;
+  readonly thinned = new ThinnedTally();
 
   constructor(
     spec: ViewerSpec & { readonly interleaved: Interleaved },
@@ -52,7 +52,7 @@ export class InterleavedViewer implements ViewerHandle {
     this.first = first;
     this.next = next;
     this.#interleaved = spec.interleaved;
-    this.#thinning = new Thinning(spec.rewrite !== false);
+    this.thinning = new Thinning(spec.rewrite !== false);
     this.#rules = rules;
     this.#gone = gone;
     this.#holdUntilNs = holdUntilNs;
@@ -93,7 +93,7 @@ export class InterleavedViewer implements ViewerHandle {
 
   /** All of a chunk from that offset on, whatever waits already. */
   send(chunk: Chunk, from: number): void {
-    const { bytes, packets } = this.#thinning.isPlain
+    const { bytes, packets } = this.thinning.isPlain
       ? { bytes: chunk.from(from), packets: chunk.packetsFrom(from) }
       : this.#thin(chunk, from);
     if (bytes.length === 0) return;
@@ -110,7 +110,9 @@ export class InterleavedViewer implements ViewerHandle {
       return;
     }
     this.#rtcpPackets++;
-    this.#interleaved.sink.send(frame);
+    const compound = frame.subarray(FRAME_HEADER);
+    const report = this.thinned.report(compound);
+    this.#interleaved.sink.send(report === compound ? frame : frameOf(frame[1]!, report));
   }
 
   counters(): ViewerCounters {
@@ -121,13 +123,13 @@ export class InterleavedViewer implements ViewerHandle {
       drops: this.#drops,
       held: this.#held,
       pictures: this.#pictures,
-      thinned: this.#thinned,
-      thinnedBytes: this.#thinnedBytes,
+      thinned: this.thinned.packets,
+      thinnedBytes: this.thinned.bytes,
     };
   }
 
   allow(layer: number): void {
-    this.#thinning.allowance = layer;
+    this.thinning.allowance = layer;
   }
 
   /** TCP tells by its queue how much it can take. */
@@ -140,9 +142,7 @@ export class InterleavedViewer implements ViewerHandle {
   }
 
   #thin(chunk: Chunk, from: number): ThinnedChunk {
-    const thinned = thinChunk(chunk, from, this.#thinning, this.#rules.encoding);
-    this.#thinned += thinned.withheld;
-    this.#thinnedBytes += thinned.withheldBytes;
+    const thinned = thinChunk(chunk, from, this, this.#rules.encoding);
     this.#drops += thinned.unknown;
     if (thinned.unknown > 0) this.#rules.onDrop(thinned.unknown);
     return thinned;

@@ -163,7 +163,7 @@ export class UserspaceFanout {
     const copy = copies.for(viewer.thinning);
     if (copy.is === 'unknown') return this.#refused(viewer, 'out-of-sequence');
     if (copy.is === 'sent') return this.#sendRtp(viewer, copy.packet);
-    viewer.countThinned(bytes);
+    viewer.thinned.add(bytes, copies.layer.octets, copy.end !== undefined);
     if (copy.end) this.#sendRtp(viewer, copy.end);
   }
 
@@ -174,10 +174,11 @@ export class UserspaceFanout {
     const first = this.#first;
     for (let i = 0; i < viewers.length; i++) {
       const viewer = viewers[(first + i) % viewers.length]!;
+      const report = viewer.thinned.report(packet);
       this.#send(viewer, undefined, (senders, sent) =>
         viewer.muxed
-          ? senders.sendRtp(packet, viewer.rtcp, sent)
-          : senders.sendRtcp(packet, viewer.rtcp, sent),
+          ? senders.sendRtp(report, viewer.rtcp, sent)
+          : senders.sendRtcp(report, viewer.rtcp, sent),
       );
     }
   }

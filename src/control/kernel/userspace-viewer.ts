@@ -3,6 +3,7 @@
 import type { Endpoint, UdpPair, ViewerCounters, ViewerHandle, ViewerSpec } from '../path/ports.js';
 
 import { Thinning } from '../rtp/thinning.js';
+import { ThinnedTally } from './thinned-tally.js';
 
 type Loss = Parameters<ViewerHandle['loss']>[0];
 
@@ -35,8 +36,7 @@ export class UserspaceViewer implements ViewerHandle {
   #held = 0;
   #lastLoss: Loss | undefined;
   readonly thinning: Thinning;
-  #thinned = 0;
-  #thinnedBytes = 0;
+  readonly thinned = new ThinnedTally();
 
   constructor(spec: ViewerSpec, gone: () => void, { first, next, holdUntilNs }: Beginning = {}) {
     this.id = spec.id;
@@ -95,12 +95,6 @@ export class UserspaceViewer implements ViewerHandle {
     this.#bytes += rtp.length;
   }
 
-  /** A packet of so many bytes was left out on purpose. */
-  countThinned(bytes: number): void {
-    this.#thinned++;
-    this.#thinnedBytes += bytes;
-  }
-
   countDrop(): void {
     this.#drops++;
   }
@@ -112,8 +106,8 @@ export class UserspaceViewer implements ViewerHandle {
       rtcpPackets: this.#rtcpPackets,
       drops: this.#drops,
       held: this.#held,
-      thinned: this.#thinned,
-      thinnedBytes: this.#thinnedBytes,
+      thinned: this.thinned.packets,
+      thinnedBytes: this.thinned.bytes,
     };
   }
 

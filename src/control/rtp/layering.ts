@@ -18,6 +18,8 @@ const OTHERS_TO_SWITCH = 8;
 export interface PacketLayer {
   seq: number;
   timestamp: number;
+  /** RTP payload, bytes: what a sender report counts. */
+  octets: number;
   layer: number;
   marked: boolean;
   /** The first of its picture that has come. */
@@ -78,10 +80,12 @@ export class Layering {
   /** Of a packet whose header has been read, as viewers with all layers see it. */
   place(packet: Buffer, header: RtpHeader): PacketLayer {
     const own = this.#isOwn(header.ssrc);
+    const payload = payloadOf(packet);
     const marked = (packet[1]! & 0x80) !== 0;
     const to: PacketLayer = {
       seq: header.sequence,
       timestamp: header.timestamp,
+      octets: payload?.length ?? 0,
       layer: 0,
       marked,
       opens: false,
@@ -97,7 +101,7 @@ export class Layering {
       above: this.#above,
     };
     if (!own) return to;
-    const told = this.#tell(packet);
+    const told = this.#tell(packet, payload);
     this.#findLayer(to, told);
     this.#place(to, header.ssrc, canEnd(this.#encoding, told));
     return to;
@@ -110,10 +114,10 @@ export class Layering {
     return true;
   }
 
-  #tell(packet: Buffer): Told {
-    const payload = this.#encoding && payloadOf(packet);
-    if (!payload || (packet[1]! & 0x7f) !== this.#encoding!.payloadType) return { ...NOTHING_TOLD };
-    return tellLayer(payload, this.#encoding!.name);
+  #tell(packet: Buffer, payload: Buffer | undefined): Told {
+    if (!payload || !this.#encoding || (packet[1]! & 0x7f) !== this.#encoding.payloadType)
+      return { ...NOTHING_TOLD };
+    return tellLayer(payload, this.#encoding.name);
   }
 
   #findLayer(to: PacketLayer, told: Told): void {

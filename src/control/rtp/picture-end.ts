@@ -8,6 +8,9 @@ const PAYLOADS = new Map<string, Buffer>([
   ['AV1', Buffer.from('10780080', 'hex')],
 ]);
 
+/** RTP payload of any of them. */
+export const END_OCTETS = 4;
+
 /** With the packet's number, timestamp and SSRC, and the marker. Undefined: nothing can. */
 export function pictureEnd(packet: Buffer, encoding: string): Buffer | undefined {
   const payload = PAYLOADS.get(encoding.toUpperCase());

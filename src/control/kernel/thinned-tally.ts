@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// What was left out on purpose for one viewer that this process serves, and what that makes of sender reports.
+import { recount } from '../rtcp/recount.js';
+import { END_OCTETS } from '../rtp/picture-end.js';
+
+export class ThinnedTally {
+  packets = 0;
+  /** UDP payload. */
+  bytes = 0;
+  /** RTP payload, less that of what stands in for ends of pictures; and the packets that a report then counts. */
+  #octets = 0;
+  #unreported = 0;
+
+  /** A packet of so many bytes, `octets` of them RTP payload; `ended`: something stands in for it. */
+  add(bytes: number, octets: number, ended: boolean): void {
+    this.packets++;
+    this.bytes += bytes;
+    this.#octets += octets - (ended ? END_OCTETS : 0);
+    this.#unreported += ended ? 0 : 1;
+  }
+
+  /** A compound of RTCP as this viewer is to see it. */
+  report(compound: Buffer): Buffer {
+    return recount(compound, this.#unreported, this.#octets);
+  }
+}
