@@ -11,7 +11,7 @@
  *     sent     10               -    11              12
  *
  * The last packet of a picture, with the marker, is never left out but replaced where the codec has something to replace it
- * (picture_end.h) and any of the picture was sent: it keeps its number. docs/adr/0020 has the reasons. */
+ * (picture_end.h) and any of the picture was sent: it keeps its number. docs/adr/0021 has the reasons. */
 #ifndef FANOUT_LAYERING_H
 #define FANOUT_LAYERING_H
 
