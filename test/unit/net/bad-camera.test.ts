@@ -2,6 +2,8 @@
 // Cameras with the habits that real ones have, over real sockets: each is watched all the same, or the viewer gets a clear
 // answer. docs/peers.md says who has which habit.
 import t, { type Test } from 'tap';
+import { lookup } from 'node:dns/promises';
+import { existsSync } from 'node:fs';
 import type { PathSettings } from '../../../src/control/config/path-config.js';
 import type { RtspResponse } from '../../../src/control/rtsp/message.js';
 import type { Limits } from '../../../src/control/state/limits.js';
@@ -204,6 +206,29 @@ for (const { what, habits, settings, limits = {}, control, packets = 30, status,
     await stop();
     await camera.close();
   });
+
+const addresses = await lookup('localhost', { all: true }).catch(() => []);
+const isDual = addresses.some(({ family }) => family === 6);
+
+t.test(
+  'an IPv6 camera behind a name with several addresses, an IPv4 viewer',
+  { skip: existsSync('/proc/net/if_inet6') ? false : 'no IPv6 here' },
+  async (t) => {
+    for (const host of ['[::1]', ...(isDual ? ['localhost'] : [])]) {
+      const camera = await BadCamera.start({ at: '::1' });
+      const { port, stop } = await startProxy(`rtsp://${host}:${camera.port}/x`, {
+        ports: PORTS,
+        settings: { sourceTransport: 'udp' },
+      });
+      const viewer = await Viewer.join(port);
+      t.equal((await viewer.play()).play.status, 200, host);
+      await until(() => viewer.numbers.length > 20);
+      viewer.leave();
+      await stop();
+      await camera.close();
+    }
+  },
+);
 
 t.test('garbage between its answers: it is asked anew, the viewer stays', async (t) => {
   const camera = await BadCamera.start({});
