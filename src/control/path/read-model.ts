@@ -104,7 +104,7 @@ function clientTrackRow(viewer: ViewerTrack): ClientTrackRow {
 }
 
 function layersRow({ track, layers, counters }: ViewerTrack): ClientLayersRow | null {
-  if (track.stream.layers().notion === undefined) return null;
+  if (!track.layers.seen) return null;
   const { policy, allowance, wanted, bandwidth, changes } = layers;
   return {
     ...{ policy, allowance, wanted, changes },

@@ -26,12 +26,18 @@ export class TrackLayers {
   /** Of the stream, at the last look and the time of it. */
   #packets = { count: 0, ms: 0, perSecond: 0 };
   #next: Deadline;
+  #seen = false;
 
   constructor(context: Context, stream: StreamHandle, viewers: ReadonlySet<ViewerTrack>) {
     this.#context = context;
     this.#stream = stream;
     this.#viewers = viewers;
     this.#next = this.#later(SELDOM_MS);
+  }
+
+  /** Layers have been seen in the stream, as of the last look, at most a second ago. */
+  get seen(): boolean {
+    return this.#seen;
   }
 
   close(): void {
@@ -41,8 +47,9 @@ export class TrackLayers {
   #later(ms: number): Deadline {
     return this.#context.deadlines.in(ms, () => {
       const { notion, averages } = this.#stream.layers();
-      if (notion !== undefined) this.#look(ladderOf(averages));
-      this.#next = this.#later(notion === undefined ? SELDOM_MS : LOOK_MS);
+      this.#seen = notion !== undefined;
+      if (this.#seen) this.#look(ladderOf(averages));
+      this.#next = this.#later(this.#seen ? LOOK_MS : SELDOM_MS);
     });
   }
 

@@ -51,7 +51,7 @@ export class Track {
   readonly groups: Groups;
   readonly #context: Context;
   #reports: SourceReports;
-  readonly #layers: TrackLayers;
+  readonly layers: TrackLayers;
   #feeder: UdpPair | undefined;
   #announcedSsrc: number | undefined;
   #mediaMs: number;
@@ -81,7 +81,7 @@ export class Track {
     this.#announcedSsrc = source.ssrc;
     this.#mediaMs = nowMs(context.clock);
     this.#reports = this.#report(parts.reportSsrc);
-    this.#layers = new TrackLayers(context, stream, this.viewers);
+    this.layers = new TrackLayers(context, stream, this.viewers);
     if (this.borrows) return; // who lends hears them
     downstream.onRtcp((packet, from) => receiveViewerRtcp(context, this.downstream, packet, from));
     downstream.onRtp((packet, from) => receiveMuxedRtcp(context, this.downstream, packet, from));
@@ -218,7 +218,7 @@ export class Track {
   /** No more copies, no more reports. The ports stay ours until close(): the source may still be sending. */
   stop(): void {
     this.#reports.close();
-    this.#layers.close();
+    this.layers.close();
     this.stream.close();
   }
 

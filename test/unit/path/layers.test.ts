@@ -22,9 +22,10 @@ async function watching(
   const viewer = world.viewer();
   const { headers } = await viewer.ask('SETUP', `${PROXY}/x/v`, { Transport });
   const session = { Session: headers.get('Session')!.split(';')[0] };
-  await viewer.ask('PLAY', `${PROXY}/x/`, session);
   const stream = world.streams[0]!;
   stream.rates = { notion: 'dependency', averages: AVERAGES };
+  await world.advance(1100); // layers are looked for once a second
+  await viewer.ask('PLAY', `${PROXY}/x/`, session);
   stream.received = {
     ...{ ssrc: SSRC, extendedMaxSeq: 1099, baseSeq: 1000, received: 90, jitter: 45, timestamp: 0 },
     arrivalNs: world.nowNs,
