@@ -43,7 +43,8 @@ export function renderJoins(r: JoinsResults): string[] {
   const best = r.runs.reduce((a, b) => (b.p99 < a.p99 ? b : a));
   return [
     `${figure(r.rate)} viewers per second join a path that plays, for ${r.seconds} s, from ${r.addresses} addresses: each connects, asks ` +
-      `DESCRIBE (which is relayed to the source), SETUP and PLAY, and leaves with TEARDOWN ${r.stayMs} ms later. The proxy has one core to ` +
+      `DESCRIBE (which is relayed to the source), SETUP and PLAY, and leaves with TEARDOWN ${r.stayMs} ms later. Before that as many ` +
+      `seconds at a quarter of the rate, for programs that have just been started are slow. The proxy has one core to ` +
       'itself, the viewers and the source share another; media is thrown away where it arrives. Milliseconds from connect() to the answer to PLAY, as the viewer sees it. ' +
       `Measured ${r.measured} by \`make bench-joins\`, commit ${m.commit}, ${m.cores} cores of ${m.processor}, kernel ${m.kernel}, Node ${m.node}.`,
     table(

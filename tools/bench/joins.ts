@@ -23,6 +23,8 @@ const LOAD_CORE = '1';
 const ADDRESSES = 50;
 const ENGINES = ['xdp', 'tc', 'userspace'] as const;
 const STAY_SECONDS = 0.2;
+/** Of as many seconds as are measured, at a quarter of the rate: programs that run have been compiled. */
+const WARM_UP = 0.25;
 const OUT = 'build/bench';
 const MAX = { rate: 5000, seconds: 600, repeats: 100 };
 
@@ -95,11 +97,12 @@ async function measureIn(topology: Topology, { rate, seconds, engine }: Options)
     ]);
   const steady = await load('--viewers', '1', '--from', addresses[0]!, '--ports', '10000-10001');
   await steady.output(/"joined":1,/);
-  const [from, before] = [performance.now(), cpuNs(product.pid)];
   const crowd = await load(
     ...['--viewers', `${rate * seconds}`, '--rate', `${rate}`, '--stay', `${STAY_SECONDS}`],
-    ...['--from', addresses.join(',')],
+    ...['--from', addresses.join(','), '--warm-up', `${Math.ceil(WARM_UP * rate * seconds)}`],
   );
+  await crowd.output(/^warm$/m, (seconds + 60) * 1000);
+  const [from, before] = [performance.now(), cpuNs(product.pid)];
   const [line] = await crowd.output(/^\{.*\}$/m, (seconds + 60) * 1000);
   await crowd.finish(30_000);
   const cpuMs = (cpuNs(product.pid) - before) / 1e6;

@@ -51,18 +51,29 @@ interface Flags extends Omit<CrowdOptions, 'url' | 'addresses' | 'reportMs' | 't
   readonly reports: number;
   readonly timeout: number;
   readonly stay?: number;
+  readonly warmUp: number;
 }
 
+/** At first programs are slow: their code has not been compiled. */
+const WARM_UP_SLOWER = 4;
+
 async function main(url: string, flags: Flags): Promise<void> {
-  const { from, seconds, reports, timeout, stay, ...rest } = flags;
-  const crowd = new Crowd({
+  const { from, seconds, reports, timeout, stay, warmUp, ...rest } = flags;
+  const options: CrowdOptions = {
     ...rest,
     url,
     addresses: from,
     reportMs: reports * 1000,
     timeoutMs: timeout * 1000,
     stayMs: stay === undefined ? undefined : stay * 1000,
-  });
+  };
+  if (warmUp > 0) {
+    const first = new Crowd({ ...options, viewers: warmUp, rate: rest.rate / WARM_UP_SLOWER });
+    await first.join();
+    await first.leave();
+    console.error('warm');
+  }
+  const crowd = new Crowd(options);
   const ended = end(seconds);
   await crowd.join();
   console.log(JSON.stringify(crowd.summary()));
@@ -91,6 +102,12 @@ await new Command('rtsp-load')
   .option('--reports <seconds>', 'with --receive: between receiver reports', number(0.1, 60, false), 5)
   .option('--timeout <seconds>', 'for the answer to a request', number(0.1, 600, false), 10)
   .option('--stay <seconds>', 'each leaves so long after its PLAY was answered', number(0, 600, false))
+  .option(
+    '--warm-up <n>',
+    'so many join and leave before, slowly: they do not count',
+    number(0, 60_000, true),
+    0,
+  )
   .option('--seconds <n>', 'how long to stay (else until standard input ends)', number(0.1, 86_400, false))
   .action(main)
   .parseAsync();
