@@ -36,6 +36,8 @@ export class ViewerLayers {
   /** What the datapath was told. */
   #told = TOP_LAYER;
   #changes = 0;
+  /** Its sequence numbers are closed up since it plays; a reload has it so for who begins later. */
+  #rewrite = true;
 
   constructor(context: Context, viewer: ViewerTrack) {
     this.#context = context;
@@ -43,7 +45,8 @@ export class ViewerLayers {
   }
 
   /** Copies begin. A viewer that has watched before may count what it missed meanwhile as lost. */
-  begin(handle: ViewerHandle): void {
+  begin(handle: ViewerHandle, rewrite: boolean): void {
+    this.#rewrite = rewrite;
     this.#handle = handle;
     const cumulative = this.#viewer.loss === undefined ? 0 : undefined;
     this.#mark = { ms: nowMs(this.#context.clock), sent: handle.counters(), cumulative };
@@ -119,9 +122,8 @@ export class ViewerLayers {
   }
 
   #interval(loss: ViewerLoss, mark: Mark, now: ViewerCounters): Omit<Interval, 'nowMs' | 'limited'> {
-    const { layerRewrite } = this.#viewer.session.resource.route.config;
     const packets = now.packets - mark.sent.packets;
-    const packetsDropped = layerRewrite ? 0 : (now.thinned ?? 0) - (mark.sent.thinned ?? 0);
+    const packetsDropped = this.#rewrite ? 0 : (now.thinned ?? 0) - (mark.sent.thinned ?? 0);
     const packetsSent = packets + packetsDropped;
     const isSaturated = Math.abs(loss.cumulative) >= CUMULATIVE_MAX;
     const packetsLost = isSaturated

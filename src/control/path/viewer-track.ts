@@ -168,15 +168,16 @@ export class ViewerTrack {
   }
 
   async #add(): Promise<void> {
-    const handle = await (this.group ? this.group.play() : this.#playAlone());
+    const { layerRewrite: rewrite } = this.session.resource.route.config;
+    const handle = await (this.group ? this.group.play() : this.#playAlone(rewrite));
     if (this.#closed) handle.remove();
     else {
       this.#handle = handle;
-      this.layers.begin(handle);
+      this.layers.begin(handle, rewrite);
     }
   }
 
-  #playAlone(): Promise<ViewerHandle> {
+  #playAlone(rewrite: boolean): Promise<ViewerHandle> {
     const { session, ports } = this;
     // Of a session of its own it gets what the source sends, from wherever it has asked for.
     const goesOn = this.#formerId !== undefined || session.resource.recording?.own === true;
@@ -189,7 +190,7 @@ export class ViewerTrack {
       rtpPort: ports[0],
       rtcpPort: ports[1],
       ...(goesOn && { goesOn }),
-      rewrite: session.resource.route.config.layerRewrite,
+      rewrite,
       ...(this.link && { interleaved: this.#interleaved(this.link) }),
     };
     return this.track.stream.add(spec);
