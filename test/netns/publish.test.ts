@@ -8,8 +8,9 @@ import { canNetns, canRun } from '../../tools/netns/probe.js';
 import { createTopology, type Topology } from '../../tools/netns/topology.js';
 import { until } from '../../tools/netns/wait.js';
 import { onBothEngines } from '../fixtures/engines.js';
+import { Authority } from '../fixtures/tls.js';
 import { difference, ffmpeg, frameHashes, gstreamer, makeClip, type Player } from './players.js';
-import { Product, compiled, startIn, temporaryFolder, type Engine } from './product.js';
+import { Product, compiled, freePort, startIn, temporaryFolder, type Engine } from './product.js';
 import { publishWithFfmpeg, publishWithGStreamer } from './publishers.js';
 
 t.setTimeout(280_000);
@@ -155,6 +156,42 @@ onBothEngines('publishers take over and come back; the player goes on', { skip }
     if (!t.passing()) t.comment(product.child.describe(), player.child.describe());
   } finally {
     await topology.close();
+  }
+});
+
+t.test('over TLS and over HTTP', { skip: skip || (canRun('openssl', ['version']) ?? false) }, async (t) => {
+  const authority = new Authority(folder);
+  const { certificate, key } = authority.issue('IP:127.0.0.1,DNS:localhost');
+  const config = join(folder, 'tls.yaml');
+  writeFileSync(config, 'paths:\n  live/*: { source: publish }\n');
+  const tlsPort = await freePort();
+  const product = await Product.start({
+    ...{ engine: 'userspace', host: '127.0.0.1', port: await freePort() },
+    more: [
+      ...['--config', config, '--tls-listen', `127.0.0.1:${tlsPort}`],
+      ...['--tls-certificate', certificate, '--tls-key', key],
+    ],
+  });
+  const publishers = await Promise.all([
+    publishWithFfmpeg(undefined, clip, `rtsps://127.0.0.1:${tlsPort}/live/tls`, 'tcp'),
+    publishWithGStreamer(undefined, clip, `rtsph://127.0.0.1:${product.port}/live/http`, 'tcp+http'),
+  ]);
+  try {
+    await until(
+      'both to publish',
+      async () => (await states(product)).join() === 'playing,playing',
+      15_000,
+      () => [product.child, ...publishers].map((child) => child.describe()).join('\n'),
+    );
+    for (const name of ['tls', 'http']) {
+      const player = await ffmpeg(undefined, product.url('127.0.0.1', `/live/${name}`), 25);
+      t.equal(difference(await player.frames(), hashes, 20), undefined, name);
+    }
+    for (const child of publishers) await child.stop('SIGINT');
+    await product.idle();
+    await product.stop();
+  } finally {
+    for (const child of [product.child, ...publishers]) await child.stop('SIGKILL');
   }
 });
 

@@ -8,7 +8,7 @@ export type Publisher = (
   where: Namespace | undefined,
   file: string,
   url: string,
-  transport: 'udp' | 'tcp',
+  transport: 'udp' | 'tcp' | 'tcp+http',
 ) => Promise<Child>;
 
 /** Again and again. */

@@ -2,6 +2,7 @@
 // What a publisher may not do: wrong input, rights, limits; nothing is left of it.
 
 import t from 'tap';
+import * as fc from 'fast-check';
 import {
   LIVE,
   TCP,
@@ -239,4 +240,55 @@ t.test('limits: publishers, ports, resources', async (t) => {
   for (const link of [poor, links[0]!]) link.close();
   await w.settle();
   t.same(w.left, NOTHING_LEFT);
+});
+
+t.test('whatever two connections ask in whatever order, no fault of ours, and nothing is left', async (t) => {
+  const went = { RECORD: 0, PLAY: 0 };
+  const step = fc.record({
+    link: fc.nat(1),
+    /** Most often in an order that leads somewhere. */
+    methods: fc.oneof(
+      fc.constant(['ANNOUNCE', 'SETUP', 'RECORD']),
+      fc.constant(['SETUP', 'PLAY']),
+      fc
+        .constantFrom('ANNOUNCE', 'SETUP', 'RECORD', 'PAUSE', 'PLAY', 'DESCRIBE', 'TEARDOWN')
+        .map((one) => [one]),
+    ),
+    track: fc.constantFrom('/streamid=0', '/streamid=0', '/streamid=1', ''),
+    Transport: fc.constantFrom(UDP, TCP, 'RTP/AVP;unicast;client_port=5000-5001', 'RTP/AVP/TCP;unicast'),
+    body: fc.constantFrom(sdp(video()), sdp(video()), sdp(video(97, 'H265')), sdp(video(), audio), 'nothing'),
+    after: fc.constantFrom('', '', '', 'frame', 'close', 'kick', 'second', 'wait'),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
+      const w = await start({ takeOver: 'always', sourceHold: '2s' });
+      const links = [w.viewer(), w.viewer()];
+      const sessions = ['', ''];
+      for (const { link: i, methods, track, Transport, body, after } of steps) {
+        if (!links[i]!.open) [links[i], sessions[i]] = [w.viewer(), ''];
+        const link = links[i]!;
+        for (const method of methods) {
+          const url = method === 'SETUP' ? `${LIVE}${track}` : LIVE;
+          const text = method === 'ANNOUNCE' ? body : '';
+          const answered = link.ask(method, url, { Transport, Session: sessions[i] || undefined }, text);
+          if (after === 'close' && method === methods.at(-1)) link.close(); // while it is asked
+          const answer = await answered;
+          if (answer.status === 500) return false;
+          if (answer.status === 200 && (method === 'RECORD' || method === 'PLAY')) went[method]++;
+          const stays = method === 'TEARDOWN' || answer.status === 454 ? '' : sessions[i]!;
+          sessions[i] = answer.headers.get('Session')?.split(';')[0] ?? stays;
+        }
+        if (after === 'frame') link.frame(0, Buffer.from('x'));
+        if (after === 'kick') w.proxy.kick(w.proxy.clients()[0]?.id ?? 0);
+        if (after === 'second') await w.advance(1000, 500);
+        if (after === 'wait') await w.advance(3000, 500);
+      }
+      for (const link of links) link.close();
+      await w.advance(5000, 500);
+      const left = { ...w.left };
+      return Object.entries(NOTHING_LEFT).every(([what, none]) => left[what as keyof typeof left] === none);
+    }),
+    { numRuns: 150 },
+  );
+  t.ok(went.RECORD > 20, JSON.stringify(went));
 });
