@@ -4,8 +4,9 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Authority } from '../../test/fixtures/tls.js';
 import { temporaryFolder } from '../../test/netns/product.js';
-import { type Cell } from './cell.js';
+import { type Cell, ENGINES } from './cell.js';
 import { newClip } from './clip.js';
+import { Proxy } from './proxy.js';
 import type { Result, Surroundings } from './result.js';
 import { runCell } from './run-cell.js';
 import { Stage } from './stage.js';
@@ -25,21 +26,25 @@ export async function runMatrix(cells: readonly Cell[], progress: (ran: Ran) => 
   try {
     for (let i = 0; i < Math.min(AT_A_TIME, cells.length); i++) stages.push(await Stage.open());
     const world = await newSurroundings(stages[0]!);
-    const run = async (stage: Stage, cell: Cell, i: number, again: boolean) => {
+    const proxies = stages.map((stage) => new Proxy(stage, world));
+    const run = async (proxy: Proxy, i: number, again: boolean) => {
       const start = performance.now();
-      const result = await runCell(stage, world, cell);
+      const cell = cells[i]!;
+      const result = await runCell(proxy, cell);
       const seconds = (performance.now() - start) / 1000;
       done[i] = { cell, result: again && result.is === 'ok' ? { is: 'ok', again } : result, seconds };
       progress(done[i]!);
     };
-    const left = cells.entries();
-    const work = async (stage: Stage) => {
-      for (const [i, cell] of left) await run(stage, cell, i, false);
+    const left = byEngine(cells).values();
+    const work = async (proxy: Proxy) => {
+      for (const i of left) await run(proxy, i, false);
+      await proxy.stop();
     };
-    await Promise.all(stages.map(work));
+    await Promise.all(proxies.map(work));
     // On a busy machine packets are lost: what failed is tried once more, with nothing beside it.
     for (const [i, { cell, result }] of done.entries())
-      if (result.is === 'failed' && !cell.excluded) await run(stages[0]!, cell, i, true);
+      if (result.is === 'failed' && !cell.excluded) await run(proxies[0]!, i, true);
+    await proxies[0]?.stop();
     return done;
   } finally {
     for (const stage of stages) await stage.close();
@@ -61,4 +66,9 @@ async function newSurroundings(stage: Stage): Promise<Surroundings> {
   writeFileSync(both, readFileSync(certificate));
   appendFileSync(both, readFileSync(key));
   return { clip, authority, identity: { both, certificate, key } };
+}
+
+/** Indexes of the cells: a proxy goes through those of an engine before it is started with the next one. */
+function byEngine(cells: readonly Cell[]): number[] {
+  return ENGINES.flatMap((engine) => cells.flatMap((cell, i) => (cell.engine === engine ? [i] : [])));
 }

@@ -6,17 +6,16 @@ import type { Child } from '../netns/child.js';
 import type { Cell } from './cell.js';
 import { PLAIN, type Place, type Way } from './peer.js';
 import { publisherNamed, REFERENCE, sourceNamed, viewerNamed } from './peers/all.js';
-import { isPublished, isServed, placeAt, startProxy } from './proxy.js';
-import type { Surroundings } from './result.js';
-import { inUrl, type Stage } from './stage.js';
+import { isIdle, isPublished, isServed, type Proxy } from './proxy.js';
+import { inUrl } from './stage.js';
 
 const FRAMES = 50;
 
 /** @throws Error with what went wrong, and what everybody said */
-export async function play(stage: Stage, world: Surroundings, cell: Cell): Promise<void> {
+export async function play(proxy: Proxy, cell: Cell): Promise<void> {
   const children: Child[] = [];
   try {
-    await acts(stage, world, cell, children);
+    await acts(proxy, cell, children);
   } catch (error) {
     const said = children.reverse().map((child) => child.describe());
     throw new Error([(error as Error).message, ...said].join('\n'), { cause: error });
@@ -24,37 +23,33 @@ export async function play(stage: Stage, world: Surroundings, cell: Cell): Promi
 }
 
 /** Whatever it starts is put among the children. */
-async function acts(stage: Stage, world: Surroundings, cell: Cell, children: Child[]): Promise<void> {
+async function acts(proxy: Proxy, cell: Cell, children: Child[]): Promise<void> {
+  const { stage, world } = proxy;
   const [up, down] = cell.role === 'viewer' ? [PLAIN, cell] : [cell, PLAIN];
-  const origin = await serve(stage, world, cell, children);
-  const product = await startProxy(stage, world, cell.engine, { origin, up, down });
+  const origin = await serve(proxy, cell, children);
+  const { product, place } = await proxy.prepare(cell.engine, { origin, up, down });
   children.push(product.child);
-  const publisher = await publish(stage, world, cell);
-  if (publisher) {
-    children.push(publisher);
+  let publisher: Child | undefined;
+  if (cell.role === 'publisher') {
+    const at = place(inUrl(stage.proxyAddressUpstream(cell.ip)), cell);
+    const { transport } = cell;
+    const publishing = { where: stage.source, at, transport, clip: world.clip };
+    children.push((publisher = await publisherNamed(cell.peer).publish(publishing)));
     await isPublished(product);
   }
   const viewer = cell.role === 'viewer' ? viewerNamed(cell.peer) : REFERENCE.viewer;
-  const at = placeAt(inUrl(stage.proxyAddress(down.ip)), down);
+  const at = place(inUrl(stage.proxyAddress(down.ip)), down);
   const player = await viewer.watch({ where: stage.viewer, at, transport: down.transport, frames: FRAMES });
   children.push(player.child);
   await isServed(product, cell.engine, down);
   const wrong = difference(await player.frames(), world.clip.hashes, FRAMES - GOP);
   if (wrong !== undefined) throw new Error(wrong);
   await publisher?.stop('SIGINT');
-  const { engine } = await product.status();
-  if (engine !== cell.engine) throw new Error(`the engine was ${engine}`);
-  await product.idle();
-  await product.stop();
+  await isIdle(product, cell.engine);
 }
 
 /** Undefined: the cell is about a publisher. */
-async function serve(
-  stage: Stage,
-  world: Surroundings,
-  cell: Cell,
-  children: Child[],
-): Promise<Place | undefined> {
+async function serve({ stage, world }: Proxy, cell: Cell, children: Child[]): Promise<Place | undefined> {
   if (cell.role === 'publisher') return undefined;
   const source = cell.role === 'source' ? sourceNamed(cell.peer) : REFERENCE.source;
   const { transport, login, ip }: Way = cell.role === 'source' ? cell : PLAIN;
@@ -65,11 +60,4 @@ async function serve(
   });
   children.push(child);
   return { host: inUrl(address), port, path, login };
-}
-
-async function publish(stage: Stage, { clip }: Surroundings, cell: Cell): Promise<Child | undefined> {
-  if (cell.role !== 'publisher') return undefined;
-  const { transport, ip } = cell;
-  const at = placeAt(inUrl(stage.proxyAddressUpstream(ip)), cell);
-  return publisherNamed(cell.peer).publish({ where: stage.source, at, transport, clip });
 }

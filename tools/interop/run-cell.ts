@@ -4,35 +4,40 @@ import { within } from '../netns/wait.js';
 import type { Cell } from './cell.js';
 import { peerOf } from './peers/all.js';
 import { play } from './play.js';
-import type { Result, Surroundings } from './result.js';
-import type { Stage } from './stage.js';
+import type { Proxy } from './proxy.js';
+import type { Result } from './result.js';
 import { showExclusion, whoseFault } from './straight.js';
 
 const LIMIT_MS = 120_000;
 
-/** Never rejects. What it starts has ended when it resolves. */
-export async function runCell(stage: Stage, world: Surroundings, cell: Cell): Promise<Result> {
-  const result = await onStage(stage, attempt(stage, world, cell));
+/** Never rejects. What it starts has ended when it resolves; the proxy goes on where the cell went well. */
+export async function runCell(proxy: Proxy, cell: Cell): Promise<Result> {
+  const { stage, world } = proxy;
+  const result = await onStage(proxy, attempt(proxy, cell));
   if (result.is !== 'failed' || cell.excluded) return result;
   const fault = whoseFault(stage, world, cell);
   return { is: 'failed', why: `${await fault.finally(() => stage.clear())}\n${result.why}` };
 }
 
-async function onStage(stage: Stage, running: Promise<Result>): Promise<Result> {
+async function onStage(proxy: Proxy, running: Promise<Result>): Promise<Result> {
+  const { stage } = proxy;
   try {
-    return await within('the cell to end', running, LIMIT_MS);
+    const result = await within('the cell to end', running, LIMIT_MS);
+    await stage.clearEnds();
+    return result;
   } catch (error) {
-    return { is: 'failed', why: (error as Error).message };
-  } finally {
+    await proxy.abandon();
     await stage.clear();
     await running.catch(() => {}); // what it was still waiting for is gone
+    await proxy.abandon();
     await stage.clear();
+    return { is: 'failed', why: (error as Error).message };
   }
 }
 
-async function attempt(stage: Stage, world: Surroundings, cell: Cell): Promise<Result> {
+async function attempt(proxy: Proxy, cell: Cell): Promise<Result> {
   if (peerOf(cell).version() === undefined) return { is: 'not installed' };
-  if (cell.excluded) return showExclusion(stage, world, cell, cell.excluded);
-  await play(stage, world, cell);
+  if (cell.excluded) return showExclusion(proxy.stage, proxy.world, cell, cell.excluded);
+  await play(proxy, cell);
   return { is: 'ok' };
 }

@@ -54,9 +54,14 @@ export class Stage {
     return ip === 'ipv6' ? IPV6.proxyUp : this.topology.upstream.proxy.address;
   }
 
-  /** Ends whatever a cell has left running. */
+  /** Ends whatever a cell has left running at the proxy's two ends. */
+  async clearEnds(): Promise<void> {
+    await Promise.all([this.source, this.viewer].map((where) => where.clear()));
+  }
+
+  /** Ends all that runs here. */
   async clear(): Promise<void> {
-    await Promise.all([this.source, this.proxy, this.viewer].map((where) => where.clear()));
+    await Promise.all([this.clearEnds(), this.proxy.clear()]);
   }
 
   close(): Promise<void> {
