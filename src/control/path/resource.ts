@@ -172,7 +172,12 @@ export class Resource implements Watched {
     if (this.#source.reconnecting && this.#play.description) return this.#play.description;
     await this.#after;
     this.#describeFailed = true;
-    const description = await this.#source.session.describe({ passesOn: true });
+    const description = await this.#source.session.describe({ passesOn: true }).catch((error: Error) => {
+      // gst-rtsp-server describes no more what plays without all of its tracks.
+      const known = this.state === 'playing' && error instanceof Refusal && error.status >= 500;
+      if (known && this.#play.description) return this.#play.description;
+      throw error;
+    });
     this.#describeFailed = false;
     const now = nowMs(this.#context.clock);
     for (const [place, described] of placesOf(this.route, description))

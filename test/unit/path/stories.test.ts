@@ -285,3 +285,22 @@ t.test(
     await world.proxy.close();
   },
 );
+
+t.test('a source that describes no more while it plays: what it said before holds', async (t) => {
+  const usual = fakeSource();
+  let plays = false;
+  const world = await FakeWorld.start({
+    script: (request) => {
+      plays ||= request.method === 'PLAY';
+      return plays && request.method === 'DESCRIBE' ? response(503) : usual(request);
+    },
+  });
+  await watch(world.viewer());
+  const second = world.viewer();
+  const described = await second.ask('DESCRIBE', `${PROXY}/x`);
+  t.equal(described.status, 200);
+  t.match(described.body.toString(), /m=video/);
+  await watch(second);
+  t.match(world.proxy.streams(), [{ viewers: 2, state: 'playing' }]);
+  await world.proxy.close();
+});
