@@ -333,7 +333,7 @@ t.test(
       mute = true;
       const asked = viewer.ask('DESCRIBE', `${PROXY}/x`);
       await w.advance(10_200);
-      t.equal((await asked).status, 504);
+      t.equal((await asked).status, 200, 'what it said before, for it plays');
       mute = false;
       const unanswered = w.source.requests.filter(({ method }) => method === 'DESCRIBE').at(-1)!;
       if (answeredLate) w.source.receive(response(200, [['CSeq', unanswered.headers.get('CSeq')!]]));
