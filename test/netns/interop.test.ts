@@ -11,11 +11,11 @@ t.setTimeout(280_000);
 
 const SAMPLE = [
   'viewer ffmpeg tls xdp ipv6',
-  'viewer gstreamer http tc ipv4',
+  'viewer gstreamer http xdp ipv4',
   'viewer mpv multicast userspace ipv4',
   'source gst-rtsp-server http-tls userspace ipv4',
   'source vlc udp userspace ipv4',
-  'publisher gstreamer udp tc ipv4',
+  'publisher gstreamer udp xdp ipv4',
   'source vlc tcp xdp ipv4',
 ];
 const PLAIN = { transport: 'udp', engine: 'userspace', ip: 'ipv4', login: 'none' } as const;
