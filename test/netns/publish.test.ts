@@ -69,20 +69,20 @@ onBothEngines('ffmpeg and GStreamer publish by UDP and TCP', { skip }, async (t,
       gstreamer(viewers[1], url(1, 'ffmpeg-udp'), FRAMES),
       ffmpeg(viewers[1], url(1, 'gst-udp'), FRAMES, 'interleaved'),
     ]);
-    const served = await until(
-      'all to be served',
+    const servedBy = new Set<string | null>();
+    await until(
+      'all to have seen enough',
       async () => {
-        const watching = (await product.clients()).filter(({ role }) => role === 'viewer');
-        const tracks = watching.flatMap(({ tracks }) => tracks);
-        return tracks.length === players.length && tracks.every(({ packets }) => packets > 0) && tracks;
+        for (const { role, state, tracks } of await product.clients())
+          for (const track of tracks)
+            if (role === 'viewer' && state === 'playing' && track.transport === 'udp')
+              servedBy.add(track.servedBy);
+        return players.every(({ child }) => !child.running);
       },
-      15_000,
+      45_000,
       () => product.child.describe(),
     );
-    t.same(
-      new Set(served.filter(({ transport }) => transport === 'udp').map(({ servedBy }) => servedBy)),
-      new Set(['kernel']),
-    );
+    t.same(servedBy, new Set(['kernel']), 'who watches by UDP, from whatever publisher');
     for (const [i, player] of players.entries())
       t.equal(difference(await player.frames(), hashes, FRAMES - 30), undefined, `player ${i}`);
     const tracks = (await product.streams()).flatMap(({ tracks }) => tracks);

@@ -117,6 +117,48 @@ const WRONG: [what: string, yaml: string, line: number, says: RegExp][] = [
     /each of viewers must be an address/,
   ],
   ['bits behind a prefix', path(SOURCE, 'viewers: [192.0.2.1/24]'), 4, /each of viewers/],
+  [
+    'a key of publishers',
+    path(SOURCE, 'publishers: [192.0.2.1]'),
+    4,
+    /publishers is for paths whose source is publish/,
+  ],
+  [
+    'a rule for publishers',
+    path(SOURCE, 'takeOver: always'),
+    4,
+    /takeOver is for paths whose source is publish/,
+  ],
+  [
+    'a key of sources',
+    path('source: publish', 'sourceTransport: tcp'),
+    4,
+    /sourceTransport is for paths whose source is a URL/,
+  ],
+  [
+    'nothing to be on',
+    path('source: publish', 'onDemand: false'),
+    4,
+    /onDemand is for paths whose source is a URL/,
+  ],
+  [
+    'a take-over',
+    path('source: publish', 'takeOver: sometimes'),
+    4,
+    /takeOver must be one of never, same-address, always/,
+  ],
+  [
+    'a pattern that is on',
+    `paths:\n  cam/*:\n    ${SOURCE}\n    onDemand: false`,
+    4,
+    /cam\/\*: a pattern is always on demand/,
+  ],
+  [
+    'a pattern that is on by default',
+    `defaults: { onDemand: false }\npaths:\n  cam/*: { ${SOURCE} }\n  live/*: { source: publish }`,
+    3,
+    /a pattern is always on demand/,
+  ],
   ['an unknown root', `${path(SOURCE)}\nroot: b`, 4, /there is no path b/],
   ['nested without end', '['.repeat(100_000), 1, /YAML|deeply/],
 ];
@@ -130,6 +172,21 @@ t.test('each fault is told with its line', async (t) => {
       `${what}: ${JSON.stringify(faults.slice(0, 3))}`,
     );
   }
+});
+
+t.test('defaults for one sort of paths are no faults of the other', async (t) => {
+  const { paths } = tableOf(
+    [
+      'defaults: { onDemand: false, sourceTransport: tcp, takeOver: never }',
+      'paths:',
+      `  a: { ${SOURCE} }`,
+      '  live/*: { source: publish }',
+    ].join('\n'),
+  );
+  t.match(paths, [
+    { onDemand: false, sourceTransport: 'tcp' },
+    { source: 'publish', takeOver: 'never' },
+  ]);
 });
 
 t.test('all faults come together, in the order of the file, and none tells a password', async (t) => {
