@@ -114,3 +114,36 @@ t.test('through user space, interleaved', { skip: peers ?? false }, async (t) =>
     await origin.child.stop();
   }
 });
+
+t.test('near-video-on-demand: who comes late sees the beginning', { skip: peers ?? false }, async (t) => {
+  const file = await makeClip(temporaryFolder(), SECONDS);
+  const hashes = await frameHashes(file);
+  const origin = await GstServer.start({ file, address: '127.0.0.1', recording: true });
+  const source = { engine: 'userspace', source: origin.url, host: '127.0.0.1' } as const;
+  const product = await Product.start({ ...source, port: await freePort(), more: ['--stagger', '2'] });
+  try {
+    const url = product.url('127.0.0.1', '/clip');
+    const first = await ffmpeg(undefined, url, 6 * FPS);
+    const isTwoSecondsOn = async () => ((await product.streams())[0]?.position ?? 0) > 2.2;
+    await until('more than two seconds of it', isTwoSecondsOn, 15_000, () => product.child.describe());
+    const second = await ffmpeg(undefined, url, FRAMES);
+    const rows = async () =>
+      (await product.streams()).map(({ open, own, viewers }) => ({ open, own, viewers }));
+    await until(
+      'two starts',
+      async () => (await rows()).length === 2,
+      10_000,
+      () => product.child.describe(),
+    );
+    t.same((await rows())[0], { open: false, own: false, viewers: 1 }, 'the earlier one goes on');
+    t.equal((await second.frames())[0], hashes[0], 'from the first frame on');
+    t.equal(difference(await first.frames(), hashes, 5 * FPS), undefined, 'who was there first');
+    await product.idle();
+    await origin.sessionsEnded();
+    t.equal(origin.events('play').length, 2);
+    await product.stop();
+  } finally {
+    await product.child.stop('SIGKILL');
+    await origin.child.stop();
+  }
+});
