@@ -192,6 +192,7 @@ struct fanout_viewer {
 	__u8 mac[6];                        /* next hop */
 	__u64 packets;                      /* RTP copies handed to the egress, counted by gso segments */
 	__u64 bytes;                        /* their UDP payload */
+	__u64 ends;                         /* of these packets, those that stand for the end of a picture (picture_end.h) */
 	__u64 rtcp_packets;
 	__u64 drops;                        /* copies not sent, for whatever reason */
 	__u64 added_ns;
@@ -219,11 +220,9 @@ struct fanout_viewer {
 	__u32 rtp_start;                    /* of the copy that is due, of a stream with thinned viewers (renumber.h) */
 	__u32 report_packets;               /* or, of a sender report, its counts */
 	__u32 report_octets;
-	__u32 pad;
 	__u64 thinned_packets;              /* RTP packets that were left out on purpose: no drops */
 	__u64 thinned_bytes;                /* their UDP payload */
 	__u64 thinned_octets;               /* their RTP payload, what a sender report counts */
-	__u64 ends;                         /* among `packets`: those that stand for the end of a picture (picture_end.h) */
 };
 
 /* What the entrance has made of a packet's layer (layering.h), for thinning. */
@@ -375,7 +374,7 @@ struct fanout_global {
 FANOUT_ASSERT_SIZE(fanout_listen_key, 20);
 FANOUT_ASSERT_SIZE(fanout_listen, 8);
 FANOUT_ASSERT_SIZE(fanout_stream, 1360);
-FANOUT_ASSERT_SIZE(fanout_viewer, 232);
+FANOUT_ASSERT_SIZE(fanout_viewer, 224);
 FANOUT_ASSERT_SIZE(fanout_ticket, 104);
 FANOUT_ASSERT_SIZE(fanout_packet_layer, 36);
 FANOUT_ASSERT_SIZE(fanout_reception, 176);

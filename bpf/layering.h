@@ -44,13 +44,13 @@ struct {
 
 /* ---- which layer -------------------------------------------------------------------------------------------- */
 
-static __always_inline bool is_rest_of(const struct layering *l, const struct placing *c)
+static __always_inline bool is_rest_of(const struct locked_layering *l, const struct placing *c)
 {
 	return l->open && l->open_seq == c->seq && l->open_timestamp == c->timestamp;
 }
 
 /* The packet's ids, with those of the unit that it goes on with; and what the next may go on with. */
-static __always_inline bool resolve(struct layering *l, const struct placing *c, __u8 *spatial, __u8 *temporal)
+static __always_inline bool resolve(struct locked_layering *l, const struct placing *c, __u8 *spatial, __u8 *temporal)
 {
 	const struct told *t = &c->told;
 	bool rest = t->rest && is_rest_of(l, c), known = !t->rest || rest;
@@ -86,7 +86,7 @@ static __always_inline void set_enters(struct fanout_packet_layer *to, __u32 ent
 
 /* RFC 7798: who begins to get a layer at a CRA picture misses what its leading pictures refer to, but no trailing picture
  * does. So it begins with the first of those. */
-static __always_inline __u8 enters_h265(struct layering *l, const struct placing *c)
+static __always_inline __u8 enters_h265(struct locked_layering *l, const struct placing *c)
 {
 	if (c->told.leading == CRA_BEGINS) {
 		l->cra = 1;
@@ -99,7 +99,7 @@ static __always_inline __u8 enters_h265(struct layering *l, const struct placing
 }
 
 /* Under the lock. */
-static __always_inline void find_layer(struct layering *l, struct placing *c)
+static __always_inline void find_layer(struct locked_layering *l, struct placing *c)
 {
 	__u8 spatial, temporal, enters;
 	__u32 notion = c->told.notion;
@@ -127,7 +127,7 @@ static __always_inline void copy_above(__u16 to[FANOUT_LAYERS], const __u16 from
 	__builtin_memcpy(to, from, sizeof(__u16) * FANOUT_LAYERS);
 }
 
-static __always_inline void note_picture(struct layering *l, struct placing *c)
+static __always_inline void note_picture(struct locked_layering *l, struct placing *c)
 {
 	if (!l->placed || l->picture != c->timestamp) {
 		c->to.flags |= FANOUT_LAYER_OPENS;
@@ -139,7 +139,7 @@ static __always_inline void note_picture(struct layering *l, struct placing *c)
 }
 
 /* One packet more that levels below `below` do not get. Without branches, for the verifier. */
-static __always_inline void count_above(struct layering *l, __u32 below)
+static __always_inline void count_above(struct locked_layering *l, __u32 below)
 {
 	asm volatile("" : "+r"(below));
 	for (__u32 level = 0; level < FANOUT_TOP_LAYER; level++)
@@ -147,7 +147,7 @@ static __always_inline void count_above(struct layering *l, __u32 below)
 }
 
 /* In order: those after it are counted on from it. `ends`: something takes its place where it is left out. */
-static __always_inline void place_next(struct layering *l, struct placing *c, bool ends)
+static __always_inline void place_next(struct locked_layering *l, struct placing *c, bool ends)
 {
 	struct numbered *n = &l->recent[l->highest % LAYERING_RECENT];
 	__u32 below = c->to.layer;
@@ -165,13 +165,13 @@ static __always_inline void place_next(struct layering *l, struct placing *c, bo
 	l->highest += c->segments - 1;
 }
 
-static __always_inline void begin_numbering(struct layering *l, const struct placing *c)
+static __always_inline void begin_numbering(struct locked_layering *l, const struct placing *c)
 {
 	l->highest = ((l->highest + 0x20000) & EXTENDED_MASK) | c->seq;
 }
 
 /* As RFC 3550 A.1 (reception.h): a jump needs a second packet to be believed. Under the lock. */
-static __always_inline void place(struct layering *l, struct placing *c, bool ends)
+static __always_inline void place(struct locked_layering *l, struct placing *c, bool ends)
 {
 	__u16 ahead = c->seq - (__u16)l->highest, behind = -ahead;
 
@@ -198,7 +198,7 @@ static __always_inline void place(struct layering *l, struct placing *c, bool en
 }
 
 struct late {
-	struct layering *l;
+	struct locked_layering *l;
 	struct placing *c;
 };
 
@@ -283,7 +283,7 @@ static __always_inline void read_header(struct placing *c, const struct packet *
 }
 
 /* The stream's part. Returns its notion. */
-static __always_inline __u32 place_in_stream(struct layering *l, const struct fanout_stream *s, struct placing *c)
+static __always_inline __u32 place_in_stream(struct locked_layering *l, const struct fanout_stream *s, struct placing *c)
 {
 	bool ends = can_end(s, &c->told);
 	__u32 notion;

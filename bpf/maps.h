@@ -81,7 +81,7 @@ struct numbered {
 };
 
 /* A stream's layers: of the unit that is being sent, of the picture, and of the numbering. The datapath's own, under its lock. */
-struct layering {
+struct locked_layering {
 	struct bpf_spin_lock lock;
 	__u32 generation; /* of the stream that this is about */
 	__u32 source_epoch;
@@ -108,7 +108,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, FANOUT_MAX_STREAMS);
 	__type(key, __u32);
-	__type(value, struct layering);
+	__type(value, struct locked_layering);
 } layerings SEC(".maps");
 
 struct {

@@ -6,6 +6,7 @@ import {
   Cached,
   Global,
   Listen,
+  LockedLayering,
   LockedReception,
   Parked,
   Stream,
@@ -28,6 +29,7 @@ const VALUE_BYTES: Readonly<Record<string, number>> = {
   tickets: Ticket.SIZE,
   parked: Parked.SIZE,
   reception: LockedReception.SIZE,
+  layerings: LockedLayering.SIZE,
   global: Global.SIZE,
   cache: Cached.SIZE,
 };

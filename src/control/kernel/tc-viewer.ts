@@ -70,6 +70,7 @@ export class TcViewer implements ViewerHandle, Join {
     this.#slot = engine.inheritance?.claimViewer(stream.index, spec.id);
     if (this.#slot !== undefined) {
       this.moveTo(frame);
+      this.allow(Limit.TOP_LAYER); // what its policy was is not known any more
       return;
     }
     const begin = stream.window.size && !spec.goesOn ? this.#beginJoin() : undefined;
