@@ -14,6 +14,8 @@ export interface LayersResults {
   readonly quick: boolean;
   readonly minutes: number;
   readonly machine: Machine;
+  /** Processes that wanted a core before the run, mean of a minute: above 0.5 the machine was not quiet. */
+  readonly loadBefore?: number;
   readonly sharing: SharingResult;
   readonly steps: readonly StepsRun[];
   readonly besideTcp: readonly BesideTcpRun[];
@@ -27,6 +29,9 @@ export function renderLayers(r: LayersResults): string[] {
     'Written by `make bench-layers` from [benchmarks/layers.json](benchmarks/layers.json). Camera, proxy (TC), router and viewers are ' +
       `network namespaces on one machine (${cores} cores of ${processor}, kernel ${kernel}, commit ${commit}, ${r.measured}); each run has ` +
       'a proxy of its own. Viewers send receiver reports every 2.5 to 7.5 s.',
+    r.loadBefore === undefined
+      ? 'How busy the machine was is not recorded: read the losses with care, a camera that has to wait for a core sends bursts.'
+      : `Load of the machine before the run: ${figure(r.loadBefore, 1)}.`,
     ...(r.quick ? ['**A quick run: it shows that everything works, the figures mean nothing.**'] : []),
     `## ${r.sharing.linkMbit} Mbit/s for all`,
     `A made-up stream of eight H.264 SVC layers, ${CUMULATIVE_KBIT.join(', ')} kbit/s of RTP up to each, 271 packets/s; a token bucket ` +

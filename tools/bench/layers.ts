@@ -2,6 +2,7 @@
 // `make bench-layers`: what the layer policies do with links that are too narrow. A whole run writes docs/benchmarks/layers.json,
 // the figures beside it and docs/benchmarks.md; a quick one only into build/bench.
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { newProgram } from '../../src/command-line.js';
 import { canNetns } from '../netns/probe.js';
 import { cannotDecode } from '../svc/check.js';
@@ -16,6 +17,7 @@ import { describeMachine } from './machine.js';
 
 async function measure(quick: boolean): Promise<LayersResults> {
   const start = performance.now();
+  const [loadBefore = 0] = loadavg();
   const elapsed = () => `${((performance.now() - start) / 1000).toFixed(0).padStart(4)} s`;
   const context: LayersContext = {
     quick,
@@ -29,7 +31,7 @@ async function measure(quick: boolean): Promise<LayersResults> {
     quick,
     minutes: (performance.now() - start) / 60_000,
     machine: describeMachine(),
-    ...{ sharing, steps, besideTcp },
+    ...{ loadBefore, sharing, steps, besideTcp },
   };
 }
 
