@@ -55,7 +55,7 @@ Examples:
   rtsp-fanout --config paths.yaml                several sources, under names of their own
   proxyctl clients                               who is watching
 
-Signals: SIGINT, SIGTERM end it. SIGHUP reads the files of --config and --tls-certificate again; without them it ends it.
+Signals: SIGINT, SIGTERM end it. SIGHUP reads the files of --config and --tls-certificate again, or else ends it.
 SIGUSR2 makes way for the version that is installed now (needs --keep or systemd).
 Exit code: 0 ended by SIGINT or SIGTERM, 1 it cannot run, 2 the command line or the file
 of --config is wrong, 3 it has made way.`;
