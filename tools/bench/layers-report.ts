@@ -7,6 +7,7 @@ import type { SharingResult } from './layers/sharing.js';
 import type { StepsRun } from './layers/steps.js';
 import type { Machine } from './machine.js';
 import { figure, table, verdict } from './markdown.js';
+import { image as imageOf } from './plot.js';
 
 export interface LayersResults {
   /** ISO 8601, UTC. */
@@ -24,7 +25,7 @@ export interface LayersResults {
 export function renderLayers(r: LayersResults): string[] {
   const { processor, cores, kernel, commit } = r.machine;
   const drawn = figures(r.sharing, r.steps);
-  const image = (i: number) => `![${drawn[i]!.alt}](benchmarks/${drawn[i]!.name}.svg)`;
+  const image = (i: number) => imageOf(drawn[i]!);
   return [
     'Written by `make bench-layers` from [benchmarks/layers.json](benchmarks/layers.json). Camera, proxy (TC), router and viewers are ' +
       `network namespaces on one machine (${cores} cores of ${processor}, kernel ${kernel}, commit ${commit}, ${r.measured}); each run has ` +

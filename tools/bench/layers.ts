@@ -9,11 +9,12 @@ import { cannotDecode } from '../svc/check.js';
 import { writeDocument } from './document.js';
 import { measureBesideTcp } from './layers/beside-tcp.js';
 import type { LayersContext } from './layers/context.js';
-import { drawSvg, figures } from './layers/plots.js';
+import { figures } from './layers/plots.js';
 import { measureSharing } from './layers/sharing.js';
 import { measureSteps } from './layers/steps.js';
 import { renderLayers, type LayersResults } from './layers-report.js';
 import { describeMachine } from './machine.js';
+import { drawSvg } from './plot.js';
 
 async function measure(quick: boolean): Promise<LayersResults> {
   const start = performance.now();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A section of the benchmark: measures something, and tells it as Markdown from nothing but what it measured.
 import type { EngineName } from './engines.js';
+import type { Figure } from './plot.js';
 
 export interface Context {
   /** Sections that are about one engine take the first. */
@@ -20,4 +21,8 @@ export interface Section<R> {
   measure(context: Context): Promise<R>;
   /** Paragraphs and tables. */
   render(result: R): string[];
+  /** Drawn beside the document, which shows them where render() says (plot.ts's image()). */
+  figures?(result: R): Figure[];
+  /** Other files beside the document, with their endings: what another program said, unchanged. */
+  files?(result: R): Readonly<Record<string, string>>;
 }

@@ -4,7 +4,8 @@ import t from 'tap';
 import type { ClientRow, ClientTrackRow, StatusRow } from '../../../src/control/api/types.js';
 import { between } from '../../../tools/bench/layers/between.js';
 import type { Moment } from '../../../tools/bench/layers/scene.js';
-import { drawSvg, figures } from '../../../tools/bench/layers/plots.js';
+import { figures } from '../../../tools/bench/layers/plots.js';
+import { drawSvg } from '../../../tools/bench/plot.js';
 import type { SharingPoint } from '../../../tools/bench/layers/sharing.js';
 import { renderLayers, type LayersResults } from '../../../tools/bench/layers-report.js';
 

@@ -1,26 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The figures as SVG, from the results alone. Vega-Lite draws them; no canvas is needed.
-import * as vega from 'vega';
-import { compile, type TopLevelSpec } from 'vega-lite';
+// The figures of bench-layers, from its results alone.
+import type { TopLevelSpec } from 'vega-lite';
+import { lines, SIZE, type Axis, type Figure } from '../plot.js';
 import { CUMULATIVE_KBIT, FRAME, FRAME_RTP } from './context.js';
 import type { SharingPoint, SharingResult } from './sharing.js';
 import type { StepsRun } from './steps.js';
-
-export interface Figure {
-  /** Of its file, without ending. */
-  readonly name: string;
-  readonly alt: string;
-  readonly spec: TopLevelSpec;
-}
-
-const SIZE = { width: 560, height: 300, background: 'white', padding: 8 } as const;
-
-export async function drawSvg(spec: TopLevelSpec): Promise<string> {
-  const view = new vega.View(vega.parse(compile(spec).spec), { renderer: 'none' });
-  const svg = await view.toSVG();
-  view.finalize();
-  return `${svg}\n`;
-}
 
 export function figures(sharing: SharingResult, steps: readonly StepsRun[]): Figure[] {
   return [
@@ -51,29 +35,19 @@ function perViewer({ points, linkMbit }: SharingResult): TopLevelSpec {
     ...points.map((point) => ({ ...point, kbit: point.perViewerKbit.mean, policy: nameOf(point) })),
     ...counts.map((viewers) => ({ viewers, kbit: share(viewers), policy: 'even share of the link' })),
   ];
-  return lines(values, { field: 'kbit', title: 'RTP per viewer, kbit/s' });
+  return against(values, { field: 'kbit', title: 'RTP per viewer, kbit/s' });
 }
 
 function inAll({ points, linkMbit }: SharingResult): TopLevelSpec {
   const values = points.map((point) => ({ ...point, mbit: point.offeredMbit, policy: nameOf(point) }));
   const ends = [1, Math.max(...points.map(({ viewers }) => viewers))];
   const link = ends.map((viewers) => ({ viewers, mbit: linkMbit, policy: 'the link' }));
-  return lines([...values, ...link], { field: 'mbit', title: 'offered load, frames, Mbit/s' });
+  return against([...values, ...link], { field: 'mbit', title: 'offered load, frames, Mbit/s' });
 }
 
-function lines(values: readonly object[], y: { field: string; title: string }): TopLevelSpec {
-  return {
-    ...SIZE,
-    data: { values: values.map((value) => ({ ...value })) },
-    mark: { type: 'line', point: true },
-    encoding: {
-      x: { field: 'viewers', type: 'quantitative', title: 'viewers' },
-      y: { ...y, type: 'quantitative' },
-      color: { field: 'policy', type: 'nominal', title: null },
-      strokeDash: { field: 'policy', type: 'nominal', title: null },
-    },
-  };
-}
+/** The number of viewers; a line for each policy. */
+const against = (values: readonly object[], y: Axis) =>
+  lines(values, { field: 'viewers', title: 'viewers' }, y, 'policy');
 
 function stepping(runs: readonly StepsRun[]): TopLevelSpec {
   const values = runs.flatMap(({ bottleneck, kbit, steps }) => [
