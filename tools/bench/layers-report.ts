@@ -13,6 +13,8 @@ export interface LayersResults {
   /** ISO 8601, UTC. */
   readonly measured: string;
   readonly quick: boolean;
+  /** Only some of the runs were wanted. */
+  readonly partial?: boolean;
   readonly minutes: number;
   readonly machine: Machine;
   /** Processes that wanted a core before the run, mean of a minute: above 0.5 the machine was not quiet. */

@@ -16,13 +16,20 @@ import { renderLayers, type LayersResults } from './layers-report.js';
 import { describeMachine } from './machine.js';
 import { drawSvg } from './plot.js';
 
-async function measure(quick: boolean): Promise<LayersResults> {
+interface Options {
+  readonly quick: boolean;
+  /** The beginning of runs' names, a regular expression. */
+  readonly only?: string;
+}
+
+async function measure({ quick, only }: Options): Promise<LayersResults> {
   const start = performance.now();
   const [loadBefore = 0] = loadavg();
   const elapsed = () => `${((performance.now() - start) / 1000).toFixed(0).padStart(4)} s`;
   const context: LayersContext = {
     quick,
     progress: (text) => void process.stderr.write(`${elapsed()}  ${text}\n`),
+    wants: (name) => only === undefined || new RegExp(`^(${only})`).test(name),
   };
   const besideTcp = await measureBesideTcp(context);
   const steps = await measureSteps(context);
@@ -32,19 +39,21 @@ async function measure(quick: boolean): Promise<LayersResults> {
     quick,
     minutes: (performance.now() - start) / 60_000,
     machine: describeMachine(),
+    partial: only !== undefined,
     ...{ loadBefore, sharing, steps, besideTcp },
   };
 }
 
 async function save(results: LayersResults): Promise<void> {
-  const folder = results.quick ? 'build/bench' : 'docs/benchmarks';
+  const isWhole = !results.quick && !results.partial;
+  const folder = !isWhole ? 'build/bench' : 'docs/benchmarks';
   mkdirSync(folder, { recursive: true });
   const json = `${JSON.stringify(results, null, 1)}\n`;
   writeFileSync(`${folder}/layers.json`, json);
   const written = JSON.parse(json) as LayersResults; // from what was written, as whoever checks it will
   for (const { name, spec } of figures(written.sharing, written.steps))
     writeFileSync(`${folder}/${name}.svg`, await drawSvg(spec));
-  if (!results.quick) writeDocument();
+  if (isWhole) writeDocument();
   process.stdout.write(`${renderLayers(written).join('\n\n')}\n`);
 }
 
@@ -53,6 +62,10 @@ const program = newProgram('bench-layers')
     'Viewers of layered streams on narrow links, in network namespaces: needs root, and a machine that does nothing else.',
   )
   .option('--quick', 'small and short: shows that everything works, two minutes', false)
+  .option(
+    '--only <runs>',
+    'only runs whose names begin so: "sharing aimd router 160", "steps own", "tcp aimd", "tcp|steps"',
+  )
   .parse();
 const obstacle = canNetns() ?? cannotDecode();
 if (obstacle !== undefined) {
@@ -60,7 +73,7 @@ if (obstacle !== undefined) {
   process.exit(1);
 }
 try {
-  await save(await measure(program.opts<{ quick: boolean }>().quick));
+  await save(await measure(program.opts<Options>()));
 } catch (error) {
   process.stderr.write(`bench-layers: ${(error as Error).message}\n`);
   process.exit(1);

@@ -11,6 +11,8 @@ export class LiveSource {
   #timer: NodeJS.Timeout | undefined;
   #reportAt = 0; // s since the start
   #ended = false;
+  #due = 0; // s, of the next turn
+  #mostLateMs = 0;
 
   /** @param silent a camera that hangs: it answers, but sends nothing */
   constructor(
@@ -43,6 +45,13 @@ export class LiveSource {
     if (!this.watched) this.#rest();
   }
 
+  /** By how much packets were sent late at most since this was asked, milliseconds: above a few the machine is busy. */
+  takeMostLate(): number {
+    const late = this.#mostLateMs;
+    this.#mostLateMs = 0;
+    return late;
+  }
+
   close(): void {
     this.#rest();
     if (!this.silent && !this.#ended) for (const track of this.tracks) track.sendGoodbye();
@@ -66,12 +75,14 @@ export class LiveSource {
   /** Times are absolute, so a late turn of the event loop is made up for and nothing drifts. */
   #schedule(due: number): void {
     if (this.silent || this.#ended) return;
+    if (!this.#timer) this.#due = due;
     this.#timer ??= setTimeout(() => this.#turn(), Math.max(0, (due - this.#now()) * 1000));
   }
 
   #turn(): void {
     this.#timer = undefined;
     const now = this.#now();
+    this.#mostLateMs = Math.max(this.#mostLateMs, (now - this.#due) * 1000);
     const times = this.tracks.map((track) => track.sendUntil(now)).filter((due) => due !== undefined);
     if (times.length === 0) return this.#end();
     if (now >= this.#reportAt) {

@@ -62,7 +62,11 @@ export async function startCamera(options: CameraOptions): Promise<Camera> {
     server.close();
     throw error;
   }
-  const timer = setInterval(() => sessions.expire(performance.now()), 1000);
+  const timer = setInterval(() => {
+    sessions.expire(performance.now());
+    for (const [path, source] of context.sources)
+      if (source.watched) options.notify?.('late', { path, ms: Math.round(source.takeMostLate()) });
+  }, 1000);
   const address = server.address();
   return {
     port: address !== null && typeof address === 'object' ? address.port : options.port,

@@ -14,8 +14,9 @@ export class LossHistory {
     this.#losses.length = Math.min(this.#losses.length, WEIGHTS.length);
   }
 
-  /** 0 while there is nothing. */
+  /** 0 while there is nothing, and where the last two were not both lossy: a loss now and then is not the way's quality. */
   get mean(): number {
+    if (!(this.#losses[0]! > 0 && this.#losses[1]! > 0)) return 0;
     let sum = 0;
     let weights = 0;
     for (const [i, loss] of this.#losses.entries()) {

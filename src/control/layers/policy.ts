@@ -31,6 +31,8 @@ export interface Interval {
   readonly roundTripMs: number | undefined;
   /** It was sent less than its allowance, because our own interface is full: that little was lost tells nothing of more. */
   readonly limited: boolean;
+  /** What the stream's viewers have who lose something, bytes per second, their median; undefined: they are too few. */
+  readonly typical: number | undefined;
 }
 
 export interface LayerPolicy {

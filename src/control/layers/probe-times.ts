@@ -3,7 +3,12 @@
 // (McCanne, Jacobson, Vetterli 1996). Many viewers of one link so try in turn, and each tries more seldom.
 
 /** Milliseconds. */
-export const PROBE_WAIT = { least: 10_000, most: 80_000 } as const;
+export const PROBE_WAIT = {
+  /** After a little loss: others may have caused it. */
+  little: { least: 10_000, most: 80_000 },
+  /** After heavy loss: the layer is more than the way carries, and who tries it damages its own pictures. */
+  heavy: { least: 60_000, most: 480_000 },
+} as const;
 
 export class ProbeTimes {
   readonly #random: () => number;
@@ -16,13 +21,28 @@ export class ProbeTimes {
   }
 
   /**
-   * `share`: what the viewer would have with it, of the whole stream, 0 to 1. Who has more waits longer, with its square,
-   * so that those below catch up.
+   * `share`: what the viewer would have with it, of what is typical. Who has more waits longer, so that those below catch up.
    */
   failed(layer: number, nowMs: number, share: number): void {
-    const wait = this.#waits.get(layer) ?? PROBE_WAIT.least;
-    this.#waits.set(layer, Math.min(PROBE_WAIT.most, 2 * wait));
-    this.#notBefore.set(layer, nowMs + wait * (2 * share) ** 2 * (0.5 + this.#random()));
+    const { least, most } = PROBE_WAIT.little;
+    const wait = this.#waits.get(layer) ?? least;
+    this.#waits.set(layer, Math.max(wait, Math.min(most, 2 * wait)));
+    const factor = Math.min(4, Math.max(0.25, share ** 4));
+    this.#notBefore.set(layer, nowMs + wait * factor * (0.5 + this.#random()));
+  }
+
+  /** As failed(), but with heavy loss. */
+  failedBadly(layer: number, nowMs: number): void {
+    const { least, most } = PROBE_WAIT.heavy;
+    const wait = Math.max(least, this.#waits.get(layer) ?? 0);
+    this.#waits.set(layer, Math.min(most, 2 * wait));
+    this.#notBefore.set(layer, nowMs + wait * (0.75 + 0.25 * this.#random()));
+  }
+
+  /** The layers are more than the way carries. */
+  tooMuch(layers: readonly number[], nowMs: number): void {
+    const until = nowMs + PROBE_WAIT.heavy.least * (0.75 + 0.25 * this.#random());
+    for (const layer of layers) this.#notBefore.set(layer, Math.max(until, this.#notBefore.get(layer) ?? 0));
   }
 
   succeeded(layer: number): void {

@@ -5,6 +5,7 @@
 import { ladderOf, type Ladder } from '../layers/ladder.js';
 import { OwnLink } from '../layers/own-link.js';
 import { TOP_LAYER } from '../layers/policy.js';
+import { typicalOf } from '../layers/tolerance.js';
 import type { Deadline } from '../state/deadlines.js';
 import { nowMs, type Context } from './context.js';
 import type { StreamHandle } from './ports.js';
@@ -13,6 +14,8 @@ import type { ViewerTrack } from './viewer-track.js';
 const LOOK_MS = 200;
 /** Of a stream in which no layers have been seen. */
 const SELDOM_MS = 1000;
+/** What is typical is found anew, looks. */
+const TYPICAL_LOOKS = 5;
 
 export class TrackLayers {
   readonly #context: Context;
@@ -27,6 +30,8 @@ export class TrackLayers {
   #packets = { count: 0, ms: 0, perSecond: 0 };
   #next: Deadline;
   #seen = false;
+  #looks = 0;
+  #typical: number | undefined;
 
   constructor(context: Context, stream: StreamHandle, viewers: ReadonlySet<ViewerTrack>) {
     this.#context = context;
@@ -38,6 +43,11 @@ export class TrackLayers {
   /** Layers have been seen in the stream, as of the last look, at most a second ago. */
   get seen(): boolean {
     return this.#seen;
+  }
+
+  /** What those of its viewers have who lose something, bytes per second; undefined: they are too few. */
+  get typical(): number | undefined {
+    return this.#typical;
   }
 
   close(): void {
@@ -58,9 +68,17 @@ export class TrackLayers {
     for (const map of [this.#sent, this.#connections])
       for (const viewer of map.keys()) if (!this.#isThinned(viewer)) map.delete(viewer);
     for (const { layers } of this.#viewers) layers.refresh();
+    if (this.#looks++ % TYPICAL_LOOKS === 0) this.#typical = this.#findTypical();
     this.#lookAtInterface(ladder);
     for (const viewer of this.#viewers)
       if (viewer.link && this.#isThinned(viewer)) this.#lookAtConnection(viewer, viewer.link.queued, ladder);
+  }
+
+  #findTypical(): number | undefined {
+    const losing = [...this.#viewers].filter(({ loss }) => (loss?.fraction ?? 0) > 0);
+    return typicalOf(
+      losing.flatMap((viewer) => (this.#isThinned(viewer) ? (viewer.layers.bandwidth ?? []) : [])),
+    );
   }
 
   #isThinned(viewer: ViewerTrack): boolean {

@@ -95,12 +95,14 @@ export class ViewerLayers {
     if (!handle || !mark || now - mark.ms < LEAST_INTERVAL_MS) return;
     const sent = handle.counters();
     this.#mark = { ms: now, sent, cumulative: loss.cumulative };
-    const { notion, averages } = this.#viewer.track.stream.layers();
+    const { stream, layers } = this.#viewer.track;
+    const { notion, averages } = stream.layers();
     if (notion === undefined || mark.cumulative === undefined) return;
     const limited = this.#limited;
     this.#limited = this.#limit < this.wanted;
     const interval = this.#interval(loss, mark, sent);
-    this.#policyNow?.reported({ ...interval, nowMs: now, limited }, ladderOf(averages));
+    const { typical } = layers;
+    this.#policyNow?.reported({ ...interval, nowMs: now, limited, typical }, ladderOf(averages));
     this.#tell('reported', loss.fraction / 256);
   }
 
@@ -121,7 +123,11 @@ export class ViewerLayers {
     return standsOn(ladder, this.wanted);
   }
 
-  #interval(loss: ViewerLoss, mark: Mark, now: ViewerCounters): Omit<Interval, 'nowMs' | 'limited'> {
+  #interval(
+    loss: ViewerLoss,
+    mark: Mark,
+    now: ViewerCounters,
+  ): Omit<Interval, 'nowMs' | 'limited' | 'typical'> {
     const packets = now.packets - mark.sent.packets;
     const packetsDropped = this.#rewrite ? 0 : (now.thinned ?? 0) - (mark.sent.thinned ?? 0);
     const packetsSent = packets + packetsDropped;

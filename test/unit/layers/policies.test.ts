@@ -6,6 +6,7 @@ import { AIMD, AimdPolicy } from '../../../src/control/layers/aimd.js';
 import { highestWithin, ladderOf, standsOn } from '../../../src/control/layers/ladder.js';
 import { lossOf, TOP_LAYER, type Interval, type LayerPolicy } from '../../../src/control/layers/policy.js';
 import { tcpLoss, tcpThroughput } from '../../../src/control/layers/tcp-throughput.js';
+import { isAlike, tolerated, TOLERANCE, typicalOf } from '../../../src/control/layers/tolerance.js';
 import { bandwidthOf, targetOf, ThesisPolicy } from '../../../src/control/layers/thesis.js';
 
 /** The spec's: cumulative, kbit/s. */
@@ -15,7 +16,7 @@ const LADDER = ladderOf(CUMULATIVE.map((rate, i) => (rate - (CUMULATIVE[i - 1] ?
 
 const interval = (more: Partial<Interval> = {}): Interval => ({
   ...{ nowMs: 0, seconds: 5, bytesSent: 5 * 137_500, packetsSent: 1000, packetsDropped: 0, packetsLost: 0 },
-  ...{ roundTripMs: undefined, limited: false },
+  ...{ roundTripMs: undefined, limited: false, typical: undefined },
   ...more,
 });
 
@@ -84,8 +85,10 @@ t.test(
     t.equal(first, 2, '60 % of 1100, less a tenth of that, is 594: 500 fits');
     t.ok(Math.abs(policy.bandwidth! - 0.6 * 0.9 * 1100 * KBIT) < 1);
     const next = reports(policy, [0, 0, 0, 0], 5000);
-    t.equal(next[0], 2, 'the hold');
-    t.same(next.slice(2), [4, 5], 'then one more with each report without loss');
+    t.same(next, [2, 3, 3, 3], 'the hold, then one more; 800 is more than the 660 that got through');
+    const later = reports(policy, Array(12).fill(0), 25_000);
+    t.same(later.slice(0, 4), [3, 3, 3, 3]);
+    t.same([...new Set(later)], [3, 4, 5, 6, 7], 'after a minute a layer with each report without loss');
   },
 );
 
@@ -107,6 +110,44 @@ t.test('aimd: a probe that fails is taken back, and waits twice as long each tim
     `waits grow: ${waits.join(' ')}`,
   );
   t.equal(policy.allowance, 2);
+});
+
+t.test(
+  'tolerance: who has more than is typical has less of it, who is unlike has that of who is alone',
+  async (t) => {
+    t.equal(typicalOf([1, 2]), undefined, 'too few');
+    t.equal(typicalOf([9, 1, 5]), 5);
+    const typical = 500 * KBIT;
+    const of = (kbit: number) => tolerated(kbit * KBIT, typical);
+    t.same([of(300), of(500), of(1000)], [TOLERANCE.most, TOLERANCE.typical, TOLERANCE.least]);
+    t.ok(of(480) > of(500) && of(500) > of(550));
+    t.equal(tolerated(1, undefined), TOLERANCE.alone);
+    t.notOk(isAlike(1100 * KBIT, typical) || isAlike(200 * KBIT, typical) || isAlike(1, undefined));
+    t.ok(isAlike(1000 * KBIT, typical) && isAlike(300 * KBIT, typical));
+  },
+);
+
+t.test('aimd: the same loss moves who has more than is typical, and not who has less', async (t) => {
+  const after = (allowance: number, loss: number) => {
+    const policy = new AimdPolicy(middle);
+    reports(policy, [1 - (LADDER[allowance]!.rate * 1.2) / LADDER[7]!.rate]);
+    t.equal(policy.allowance, allowance);
+    const { rate } = LADDER[allowance]!;
+    const sent = { bytesSent: 5 * rate, packetsSent: 1000, packetsLost: 1000 * loss };
+    policy.reported(interval({ ...sent, nowMs: 10_000, typical: 500 * KBIT }), LADDER);
+    return policy.allowance;
+  };
+  t.equal(after(1, 0.018), 2, 'up to what is typical, without a hold');
+  t.equal(after(4, 0.018), 3, 'half of the way down to it');
+});
+
+t.test('aimd: one loss on a way with a long queue is no reason to have no more than TCP', async (t) => {
+  const policy = new AimdPolicy(middle);
+  const sent = { bytesSent: 5 * 137_500, packetsSent: 1000, packetsLost: 8, roundTripMs: 800 };
+  policy.reported(interval({ ...sent, nowMs: 5000 }), LADDER);
+  t.equal(policy.allowance, TOP_LAYER);
+  policy.reported(interval({ ...sent, nowMs: 10_000 }), LADDER);
+  t.ok(policy.allowance < TOP_LAYER, 'two are');
 });
 
 t.test('aimd: who is sent less anyway does not probe', async (t) => {
@@ -149,6 +190,7 @@ t.test('whatever is reported, the allowance is a layer and the bandwidth a numbe
     packetsLost: number,
     roundTripMs: fc.option(fc.double({ min: 0, max: 1e6, noNaN: true }), { nil: undefined }),
     limited: fc.boolean(),
+    typical: fc.option(fc.double({ min: 0, max: 1e9, noNaN: true }), { nil: undefined }),
   });
   fc.assert(
     fc.property(fc.array(fc.tuple(report, rates), { maxLength: 30 }), (all) => {

@@ -28,6 +28,7 @@ function moment(ms: number, sent: number, got: readonly number[], refused = 0, l
       base: packets,
       baseLost: sent - packets,
     })),
+    busy: { cores: [{ idle: ms / 2, all: ms }], lateMs: ms === 0 ? [900] : [900, 3, 1, 40] },
   };
 }
 
@@ -41,6 +42,7 @@ t.test('between two moments: what was due, what arrived, what was lost and said 
   t.ok(Math.abs(found.loss - 0.15) < 1e-9 && Math.abs(found.baseLoss - 0.15) < 1e-9);
   t.equal(found.lossReported, 0.1);
   t.equal(found.changesPerMinute, 60);
+  t.same(found.busy, { idle: [0.5], cameraLateMs: { median: 3, most: 40 } });
   const refused = between(moment(0, 0, [0, 0]), moment(10_000, 1000, [1000, 1000], 100));
   t.ok(Math.abs(refused.loss - 200 / 2200) < 1e-9, 'what was refused whole is due to each');
   t.ok(Math.abs(refused.offeredMbit / ((2200 * 542 * 8) / 1e7) - 1) < 1e-9);

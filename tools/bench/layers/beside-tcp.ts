@@ -23,9 +23,10 @@ const PORT = 7000;
 const SETTLE_SECONDS = 45;
 const SECONDS = 45;
 
-export async function measureBesideTcp({ quick, progress }: LayersContext): Promise<BesideTcpRun[]> {
+export async function measureBesideTcp({ quick, progress, wants }: LayersContext): Promise<BesideTcpRun[]> {
   const runs: BesideTcpRun[] = [];
   for (const policy of ['off', 'aimd'] as const) {
+    if (!wants(`tcp ${policy}`)) continue;
     const [settle, seconds] = quick ? [5, 6] : policy === 'off' ? [5, 20] : [SETTLE_SECONDS, SECONDS];
     progress(`a TCP flow beside ${VIEWERS} viewers, ${policy}, ${settle + seconds} s`);
     runs.push(await measureOne(policy, settle, seconds));

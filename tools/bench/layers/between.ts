@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What happened between two moments of a run, as rates and shares.
+import { busyBetween, type Busy } from './busy.js';
 import type { Moment } from './scene.js';
 
 /** Ethernet, IPv4, UDP. */
@@ -23,6 +24,7 @@ export interface Between {
   /** Mean of the allowances, and changes of one in a minute. */
   readonly allowance: number;
   readonly changesPerMinute: number;
+  readonly busy?: Busy;
 }
 
 export function between(a: Moment, b: Moment): Between {
@@ -58,6 +60,7 @@ export function between(a: Moment, b: Moment): Between {
     baseLoss: base === 0 ? 0 : sum((one) => one.baseLost) / base,
     allowance: sent.allowance,
     changesPerMinute: (sent.changes / b.clients.length / seconds) * 60,
+    busy: busyBetween(a.busy, b.busy),
   };
 }
 

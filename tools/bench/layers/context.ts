@@ -4,6 +4,8 @@ export interface LayersContext {
   /** Small and short: shows that everything works, figures mean nothing. */
   readonly quick: boolean;
   progress(text: string): void;
+  /** Whether that run is wanted: `sharing aimd router 160`, `steps own`, `tcp aimd`. */
+  wants(name: string): boolean;
 }
 
 /** The made-up stream's layers, kbit/s of RTP up to each. */

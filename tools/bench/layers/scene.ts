@@ -6,6 +6,7 @@ import type { PolicyName } from '../../../src/control/layers/policy.js';
 import { ask } from '../../../src/proxyctl/api-client.js';
 import type { Child } from '../../netns/child.js';
 import { askLine, compiled } from '../programs.js';
+import { busyMoment, type BusyMoment } from './busy.js';
 import { Place, type Bottleneck } from './place.js';
 import type { Seen } from './viewers-worker.js';
 
@@ -27,6 +28,8 @@ export interface Moment {
   readonly streams: readonly StreamRow[];
   readonly status: StatusRow;
   readonly seen: readonly Seen[];
+  /** Of both the machine and the camera. */
+  readonly busy: BusyMoment;
 }
 
 const PORT = 8554;
@@ -62,7 +65,8 @@ export class Scene {
       ask<StatusRow>(SOCKET, 'GET', '/status'),
       askLine<Seen[]>(this.#children.at(-1)!, 30_000),
     ]);
-    return { ms: performance.now(), clients, streams, status, seen };
+    const busy = busyMoment(this.#children[0]!.stdout);
+    return { ms: performance.now(), clients, streams, status, seen, busy };
   }
 
   /** Of the only viewer. */

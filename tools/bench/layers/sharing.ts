@@ -26,7 +26,7 @@ interface Plan {
 }
 
 const LINK_MBIT = 100;
-/** Viewers that it has room for: with fewer nothing can differ. */
+/** Viewers that it has just room for: with fewer nothing can differ. */
 const ROOM = 80;
 /** The thesis's policy moves a layer per report of five seconds; ours has found its place after a minute. */
 const SETTLE_SECONDS = { off: 5, thesis: 40, aimd: 60 } as const;
@@ -45,14 +45,15 @@ const QUICK: readonly Plan[] = [
   { policy: 'aimd', bottleneck: 'own', viewers: [10] },
 ];
 
-export async function measureSharing({ quick, progress }: LayersContext): Promise<SharingResult> {
+export async function measureSharing({ quick, progress, wants }: LayersContext): Promise<SharingResult> {
   const points: SharingPoint[] = [];
   const linkMbit = quick ? 6 : LINK_MBIT;
   for (const { policy, bottleneck, viewers } of quick ? QUICK : PLANS)
     for (const count of viewers) {
+      if (!wants(`sharing ${policy} ${bottleneck} ${count}`)) continue;
       const [settle, seconds] = quick
         ? [6, 6]
-        : count <= ROOM
+        : count < ROOM || policy === 'off'
           ? [5, 10]
           : [SETTLE_SECONDS[policy], MEASURED_SECONDS[policy]];
       progress(`sharing: ${count} viewers, ${policy}, bottleneck ${bottleneck}, ${settle + seconds} s`);

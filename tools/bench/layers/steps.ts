@@ -40,12 +40,13 @@ const FITS = 0;
 const MBIT = [2, 0.4, 2];
 const SECONDS = [20, 45, 55];
 
-export async function measureSteps({ quick, progress }: LayersContext): Promise<StepsRun[]> {
+export async function measureSteps({ quick, progress, wants }: LayersContext): Promise<StepsRun[]> {
   const obstacle = cannotDecode();
   if (obstacle !== undefined) throw new Error(obstacle);
   const seconds = quick ? [8, 20, 20] : SECONDS;
   const runs: StepsRun[] = [];
   for (const bottleneck of ['router', 'own'] as const) {
+    if (!wants(`steps ${bottleneck}`)) continue;
     progress(
       `steps: ${MBIT.join(', ')} Mbit/s, bottleneck ${bottleneck}, ${seconds.reduce((a, b) => a + b)} s`,
     );
