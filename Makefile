@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help build run test test-unit interop bench-datapath bench-interleaved bench-joins bench-layers test-kernel fuzz lint format clean abi debian-run debian-test debian-interop bpf bpf-objects wire tests
+.PHONY: help build run test test-unit interop bench bench-quick bench-datapath bench-interleaved bench-joins bench-layers test-kernel fuzz lint format clean abi debian-run debian-test debian-interop bpf bpf-objects wire tests
 
 # A real source to put the proxy in front of (default: the built-in test camera), and where to listen.
 URL ?=
@@ -42,6 +42,12 @@ fuzz: debian-test build ## mutated input into the parsers and the kernel program
 
 interop: debian-interop build ## real servers and players through the proxy, every transport, into docs/interop.md (root, 10 minutes)
 	@node dist/tools/interop/main.js $(if $(INTEROP),--only '$(INTEROP)')
+
+bench: debian-test build wire ## the whole suite, beside what others use (root, a quiet machine, 15 minutes) into docs/benchmarks.md
+	@node dist/tools/bench/suite.js $(if $(ONLY),--only $(ONLY))
+
+bench-quick: debian-test build wire ## the same, small and short: shows that everything works (2 minutes) into build/bench
+	@node dist/tools/bench/suite.js --quick $(if $(ONLY),--only $(ONLY))
 
 bench-datapath: debian-test build wire ## measure the datapath (root, a quiet machine, 20 minutes) into docs/benchmarks.md
 	@node dist/tools/bench/datapath.js

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The datapath's benchmark, small and short, so that it does not rot: it completes, every section measures something, and
-// nothing is lost. No figure of time is judged here.
+// The benchmarks, small and short, so that they do not rot: they complete, every section measures something, and nothing is
+// lost. No figure of time is judged here.
 import t, { type Test } from 'tap';
 import { readFileSync } from 'node:fs';
 import type { Delivery } from '../../tools/bench/delivery.js';
+import { renderSuite, type SuiteResults } from '../../tools/bench/suite-report.js';
+import type { PeersResult } from '../../tools/bench/suite/peers/section.js';
 import { renderJoins, type JoinsResults } from '../../tools/bench/joins-report.js';
 import { type Results, report } from '../../tools/bench/report.js';
 import type { BottleneckResult } from '../../tools/bench/sections/bottleneck.js';
@@ -22,6 +24,7 @@ t.setTimeout(200_000);
 
 const skip = canNetns() ?? canMeasure() ?? false;
 const MAIN = compiled('tools/bench/datapath.js');
+const SUITE = compiled('tools/bench/suite.js');
 const JOINS = compiled('tools/bench/joins.js');
 
 interface Sections {
@@ -68,12 +71,37 @@ t.test('--quick measures everything, and nothing is lost', { skip }, async (t) =
   t.ok(s.membership.joinMs.p50 > 0 && s.membership.readMs.p50 > 0);
 });
 
-t.test('a wrong command line is one clear line', async (t) => {
-  for (const args of [['--only', 'nothing'], ['--repeats', '0'], ['--engines', 'magic'], ['more']]) {
-    const child = await Child.start(process.execPath, [MAIN, ...args]);
-    t.match(await child.finish(), { code: 2 }, args.join(' '));
-    t.match(child.stderr, /^bench-datapath: .*\n$/);
+t.test('the whole suite, small: each section measures something, relays deliver', { skip }, async (t) => {
+  const child = await Child.start(process.execPath, [SUITE, '--quick']);
+  const { code } = await child.finish(120_000);
+  t.equal(code, 0, 'it completes');
+  if (code !== 0) t.comment(child.describe());
+  const results = JSON.parse(readFileSync('build/bench/suite-quick.json', 'utf8')) as SuiteResults;
+  t.equal(child.stdout, renderSuite(results), 'what it prints is what it saved');
+  t.notMatch(child.stdout, /NaN|undefined|Infinity|Section with/);
+  t.match(child.stderr, /\d:\d\d of about \d:\d\d  peers: /, 'it tells how far it is');
+  const { runs } = results.sections['peers'] as PeersResult;
+  for (const relay of ['rtsp-fanout xdp', 'GStreamer']) {
+    const own = runs.filter((run) => run.relay === relay);
+    t.equal(own.length, 3, `${relay}: by UDP, within connections, from bursts`);
+    for (const { joined, viewers, got, failure } of own)
+      t.match({ joined, failure, got }, { joined: viewers, failure: undefined, got: { nothing: 0 } });
   }
+  for (const { got } of runs.filter(({ relay }) => relay === 'rtsp-fanout xdp'))
+    t.match(got, { lost: 0, duplicated: 0, reordered: 0 });
+});
+
+t.test('a wrong command line is one clear line', async (t) => {
+  const wrong = [['--only', 'nothing'], ['--repeats', '0'], ['more']];
+  for (const [main, name, words] of [
+    [MAIN, 'bench-datapath', [...wrong, ['--engines', 'magic']]],
+    [SUITE, 'bench', wrong],
+  ] as const)
+    for (const args of words) {
+      const child = await Child.start(process.execPath, [main, ...args]);
+      t.match(await child.finish(), { code: 2 }, args.join(' '));
+      t.match(child.stderr, new RegExp(`^${name}: .*\\n$`));
+    }
 });
 
 t.test('joins, a few: all get in, and it is told how fast', { skip }, async (t) => {

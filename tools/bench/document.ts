@@ -4,6 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { renderJoins, type JoinsResults } from './joins-report.js';
 import { renderLayers, type LayersResults } from './layers-report.js';
 import { report, type Results } from './report.js';
+import { renderSuite, type SuiteResults } from './suite-report.js';
 
 const FOLDER = 'docs/benchmarks';
 const DOCUMENT = 'docs/benchmarks.md';
@@ -15,10 +16,12 @@ function read<R>(name: string): R | undefined {
 }
 
 export function documentText(): string {
+  const suite = read<SuiteResults>('suite');
   const datapath = read<Results>('datapath');
   const joins = read<JoinsResults>('joins');
   const layers = read<LayersResults>('layers');
   const parts = [
+    ...(suite ? [renderSuite(suite)] : []),
     ...(datapath ? [report(datapath)] : []),
     ...(joins ? [`${['# Benchmarks: joining', ...renderJoins(joins)].join('\n\n')}\n`] : []),
     ...(layers ? [`${['# Benchmarks: layers', ...renderLayers(layers)].join('\n\n')}\n`] : []),

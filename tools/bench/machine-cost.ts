@@ -19,7 +19,8 @@ export interface Load {
   stop(): Promise<void>;
 }
 
-interface Spun {
+export interface Spun {
+  /** That the machine has. */
   readonly cores: number;
   readonly iterationsPerSecond: number;
 }
@@ -27,9 +28,15 @@ interface Spun {
 /** From the start of a load to the measured time, milliseconds. */
 const SETTLE_MS = 500;
 
-async function spin(seconds: number): Promise<Spun> {
+/** What the spinners get done in so long. */
+export async function spin(seconds: number): Promise<Spun> {
   const options = { timeoutMs: seconds * 1000 + 30_000 };
   return JSON.parse(await run(wireTool('spin'), ['--seconds', `${seconds}`], options)) as Spun;
+}
+
+/** Cores that something else kept busy; `idle`: iterations per second on the idle machine. */
+export function busyCores({ cores, iterationsPerSecond }: Spun, idle: number): number {
+  return cores * (1 - iterationsPerSecond / idle);
 }
 
 /** Measures for so long, with half as long of idleness before and after. */
@@ -45,7 +52,7 @@ export async function machineCost(seconds: number, start: () => Promise<Load>): 
   const after = await spin(seconds / 2);
   const idle = (before.iterationsPerSecond + after.iterationsPerSecond) / 2;
   return {
-    cores: loaded.cores * (1 - loaded.iterationsPerSecond / idle),
+    cores: busyCores(loaded, idle),
     drift: after.iterationsPerSecond / before.iterationsPerSecond,
   };
 }

@@ -8,6 +8,10 @@ import { InterleavedClient } from '../load/interleaved-client.js';
 /** What they have got since the line before. */
 export interface Reading {
   readonly bytes: number;
+  /** RTP packets; 0 of such as only read. */
+  readonly packets: number;
+  /** RTSP viewers that have got none. */
+  readonly nothing: number;
   /** RTP packets that are missing; 0 of such as only read. */
   readonly lost: number;
   /** Connections that have ended. */
@@ -19,6 +23,9 @@ export interface Reading {
 const FRAME_HEADER = 4;
 const [kind, count, url] = process.argv.slice(2);
 let bytes = 0;
+let packets = 0;
+/** RTSP viewers, by number, that have got something. */
+const served = new Set<number>();
 let lost = 0;
 let chunks: number[] = [];
 let ended = () => 0;
@@ -34,6 +41,8 @@ async function rtsp(viewers: number): Promise<void> {
       if (expected !== undefined) lost += (seq - expected) & 0xffff;
       expected = (seq + 1) & 0xffff;
       bytes += FRAME_HEADER + packet.length;
+      packets++;
+      served.add(i);
       if (i > 0) return;
       gathered += FRAME_HEADER + packet.length;
       if (!(packet[1]! & 0x80)) return;
@@ -60,8 +69,10 @@ async function plain(viewers: number): Promise<void> {
 await (kind === 'plain' ? plain : rtsp)(Number(count));
 console.log('playing');
 process.stdin.on('data', () => {
-  const reading: Reading = { bytes, lost, ended: ended(), chunks };
-  bytes = lost = 0;
+  const nothing = kind === 'plain' ? 0 : Number(count) - served.size;
+  const reading: Reading = { bytes, packets, nothing, lost, ended: ended(), chunks };
+  bytes = packets = lost = 0;
+  served.clear();
   chunks = [];
   console.log(JSON.stringify(reading));
 });

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 
 import { startCamera } from './server.js';
+import { LEAST_BYTES } from './slices.js';
 
 interface Arguments {
   listen: { host: string; port: number };
@@ -15,6 +16,8 @@ interface Arguments {
   rate: number;
   payload: number;
   burst?: number;
+  packets?: number;
+  bytes: number;
   path: string[];
   audio: boolean;
   layers: boolean;
@@ -39,6 +42,15 @@ const program = new Command('camera')
     ),
   )
   .option('--layers', 'instead: eight H.264 SVC layers of 300 to 1100 kbit/s in all, no real picture', false)
+  .addOption(
+    new Option(
+      '--packets <n>',
+      'instead: so many RTP packets a second, H.264 without a picture; with --bytes',
+    )
+      .argParser(integer(1, 100_000))
+      .conflicts(['clip', 'layers']),
+  )
+  .option('--bytes <n>', 'of each of them, RTP header included', integer(LEAST_BYTES, 65_000), 1200)
   .option('--rate <n>', 'pictures per second of the clip', integer(1, 240), 25)
   .option('--payload <bytes>', 'largest RTP payload', integer(16, 65_000), 1400)
   .option('--burst <n>', 'send n video packets back to back, at the same mean rate', integer(1, 10_000))
@@ -56,7 +68,7 @@ await run(program.opts<Arguments>()).catch((error: Error) => {
 });
 
 async function run(options: Arguments): Promise<void> {
-  const { listen, clip, path, json, burst, ...rest } = options;
+  const { listen, clip, path, json, burst, packets, bytes, ...rest } = options;
   const paths = path.map(normalPath);
   const print = (event: string, facts: object) => {
     if (json) console.log(JSON.stringify({ event, ...facts }));
@@ -65,6 +77,7 @@ async function run(options: Arguments): Promise<void> {
     ...rest,
     ...listen,
     burst,
+    ...(packets === undefined ? {} : { slices: { packetsPerSecond: packets, bytes } }),
     paths,
     clip: readFileSync(clip),
     notify: print,

@@ -14,6 +14,7 @@ import { LiveSource } from './live-source.js';
 import { LiveTrack } from './live-track.js';
 import { answer, type Context, type Peer } from './requests.js';
 import { Sessions, type Notify } from './sessions.js';
+import { slicesTrack, type SlicesOptions } from './slices.js';
 import type { Track } from './track.js';
 import { openUdpPair } from './udp-pair.js';
 import { videoTrack, type VideoOptions } from './video.js';
@@ -26,6 +27,8 @@ export interface CameraOptions extends VideoOptions {
   readonly clip: Buffer;
   /** Instead of the clip: a stream of eight layers (layered.ts). */
   readonly layers?: boolean;
+  /** Instead of the clip: packets of one size at one rate (slices.ts). */
+  readonly slices?: Pick<SlicesOptions, 'packetsPerSecond' | 'bytes'>;
   readonly audio: boolean;
   /** Paths, each a live source of its own. */
   readonly paths: readonly string[];
@@ -45,7 +48,7 @@ const MAX_UNREAD = 1 << 20;
 
 /** @throws Error when the clip or the address is no good. */
 export async function startCamera(options: CameraOptions): Promise<Camera> {
-  const { track: video, seconds } = options.layers ? layeredTrack() : videoTrack(options.clip, options);
+  const { track: video, seconds } = pictures(options);
   const tracks = options.audio ? [video, audioTrack(seconds, options.once)] : [video];
   const sessions = new Sessions(options.notify ?? (() => {}));
   const context = { sources: new Map<string, LiveSource>(), sessions };
@@ -78,6 +81,11 @@ export async function startCamera(options: CameraOptions): Promise<Camera> {
       await once(server, 'close');
     },
   };
+}
+
+function pictures(options: CameraOptions) {
+  if (options.slices) return slicesTrack({ ...options, ...options.slices });
+  return options.layers ? layeredTrack() : videoTrack(options.clip, options);
 }
 
 async function listen(server: Server, { host, port }: CameraOptions): Promise<void> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Many viewers of one URL: they join at a given rate, stay, and leave; what happened is summed up.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { CountedMedia, keyOf, Reporter, type Got } from './counted.js';
 import { Receiver } from './receiver.js';
 import { Viewer } from './viewer.js';
 
@@ -15,9 +16,12 @@ export interface CrowdOptions {
   readonly ports: { readonly low: number; readonly high: number };
   /** m= sections for which ports are set aside, per viewer. */
   readonly sections: number;
-  /** Bind the ports, count the media and send receiver reports. Otherwise nothing is bound. */
+  /** Bind the ports, count the media and send receiver reports. Otherwise no RTP port is bound. */
   readonly receive: boolean;
-  readonly reportMs: number;
+  /** Instead: the device where their media is counted and dropped. */
+  readonly count?: string | undefined;
+  /** Between receiver reports; undefined: none. */
+  readonly reportMs: number | undefined;
   readonly timeoutMs: number;
   /** They leave so long after the answer to PLAY, each by itself; undefined: with leave(), all together. */
   readonly stayMs?: number | undefined;
@@ -26,6 +30,7 @@ export interface CrowdOptions {
 interface Member {
   readonly viewer: Viewer;
   readonly receivers: Receiver[];
+  readonly reporters: Reporter[];
 }
 
 export class Crowd {
@@ -35,12 +40,14 @@ export class Crowd {
   readonly #leaving: Promise<void>[] = [];
   #perSecond = NaN;
   #reports: NodeJS.Timeout | undefined;
+  #counted: CountedMedia | undefined;
 
   constructor(readonly options: CrowdOptions) {}
 
   /** Resolves when each viewer plays or has failed. */
   async join(): Promise<void> {
-    const { viewers, rate, receive, reportMs } = this.options;
+    const { viewers, rate, count, ports, reportMs } = this.options;
+    if (count !== undefined) this.#counted = await CountedMedia.start(count, ports);
     const start = performance.now();
     const joins: Promise<void>[] = [];
     for (let i = 0; i < viewers; i++) {
@@ -50,7 +57,26 @@ export class Crowd {
     }
     this.#perSecond = ((viewers - 1) * 1000) / (performance.now() - start);
     await Promise.all(joins);
-    if (receive) this.#reports = setInterval(() => this.#report(), reportMs);
+    if (reportMs !== undefined) this.#reports = setInterval(() => void this.#report(), reportMs);
+  }
+
+  /** With `count`: what they got since the call before, or the beginning. */
+  async got(): Promise<Got> {
+    return this.#counting.got(this.#sections);
+  }
+
+  /** The same, always from the beginning. */
+  async gotInAll(): Promise<Got> {
+    return this.#counting.gotInAll(this.#sections);
+  }
+
+  get #counting(): CountedMedia {
+    if (!this.#counted) throw new Error('nothing is counted');
+    return this.#counted;
+  }
+
+  get #sections(): number {
+    return this.#members.reduce((sum, { viewer }) => sum + viewer.tracks.length, 0);
   }
 
   async #joinOne(index: number): Promise<void> {
@@ -58,6 +84,7 @@ export class Crowd {
     const localAddress = addresses.length > 0 ? addresses[index % addresses.length] : undefined;
     const first = this.#firstPort(index);
     const receivers: Receiver[] = [];
+    const reporters: Reporter[] = [];
     const viewer = new Viewer(url, { localAddress, rtpPort: (section) => first + 2 * section, timeoutMs });
     viewer.onLost = (reason) => this.#fail(`lost: ${reason}`);
     const start = performance.now();
@@ -65,13 +92,16 @@ export class Crowd {
       if (this.options.receive)
         for (let s = 0; s < this.options.sections; s++)
           receivers.push(await Receiver.bind(localAddress, first + 2 * s));
+      if (this.#counted && this.options.reportMs !== undefined)
+        for (let s = 0; s < this.options.sections; s++)
+          reporters.push(await Reporter.bind(localAddress, first + 2 * s + 1));
       await viewer.play();
       viewer.tracks.forEach((track, s) => receivers[s] && (receivers[s].clockRate = track.clockRate));
       this.#joinMs.push(performance.now() - start);
-      if (this.options.stayMs === undefined) this.#members.push({ viewer, receivers });
-      else this.#leaving.push(this.#leaveLater({ viewer, receivers }, this.options.stayMs));
+      if (this.options.stayMs === undefined) this.#members.push({ viewer, receivers, reporters });
+      else this.#leaving.push(this.#leaveLater({ viewer, receivers, reporters }, this.options.stayMs));
     } catch (error) {
-      for (const receiver of receivers) receiver.close();
+      for (const each of [...receivers, ...reporters]) each.close();
       viewer.onLost = () => {};
       this.#fail((error as Error).message);
     }
@@ -89,14 +119,20 @@ export class Crowd {
     this.#failures.set(reason, (this.#failures.get(reason) ?? 0) + 1);
   }
 
-  #report(): void {
-    for (const { viewer, receivers } of this.#members)
-      viewer.tracks.forEach((track, i) => receivers[i]?.report(track));
+  async #report(): Promise<void> {
+    const rows = await this.#counted?.rows();
+    for (const { viewer, receivers, reporters } of this.#members)
+      viewer.tracks.forEach((track, i) => {
+        receivers[i]?.report(track);
+        const address = viewer.localAddress;
+        if (rows && address) reporters[i]?.report(track, rows.get(keyOf({ address, port: track.rtpPort })));
+      });
   }
 
   async leave(): Promise<void> {
     clearInterval(this.#reports);
     await Promise.all([...this.#leaving, ...this.#members.map((member) => this.#tearDown(member))]);
+    await this.#counted?.close();
   }
 
   async #leaveLater(member: Member, ms: number): Promise<void> {
@@ -104,9 +140,9 @@ export class Crowd {
     await this.#tearDown(member);
   }
 
-  async #tearDown({ viewer, receivers }: Member): Promise<void> {
+  async #tearDown({ viewer, receivers, reporters }: Member): Promise<void> {
     await viewer.teardown().catch((e: Error) => this.#fail(e.message));
-    for (const receiver of receivers) receiver.close();
+    for (const each of [...receivers, ...reporters]) each.close();
   }
 
   /** What is printed as JSON. Latencies are from connect to the answer to PLAY, milliseconds. */

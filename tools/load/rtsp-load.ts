@@ -2,7 +2,7 @@
 // The command line of the crowd: N RTSP viewers in one process. Prints a line of JSON when all have joined or failed,
 // and another at the end: after --seconds, at the end of standard input, on SIGTERM or SIGINT.
 import { isIP } from 'node:net';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseRtspUrl } from '../../src/control/rtsp/url.js';
 import { Crowd, type CrowdOptions } from './crowd.js';
 
@@ -48,10 +48,26 @@ function end(seconds: number | undefined): Promise<void> {
 interface Flags extends Omit<CrowdOptions, 'url' | 'addresses' | 'reportMs' | 'timeoutMs' | 'stayMs'> {
   readonly from: string[];
   readonly seconds?: number;
-  readonly reports: number;
+  readonly reports?: number;
   readonly timeout: number;
   readonly stay?: number;
   readonly warmUp: number;
+}
+
+/** Who receives always reports; where the kernel counts, only who is asked to. */
+function reportMs(
+  { receive, count }: Pick<Flags, 'receive' | 'count'>,
+  seconds: number | undefined,
+): number | undefined {
+  if (seconds !== undefined) return receive || count !== undefined ? seconds * 1000 : undefined;
+  return receive ? 5000 : undefined;
+}
+
+/** Each line of standard input is answered with what was counted since the one before. */
+function tellOnDemand(crowd: Crowd): void {
+  process.stdin.on('data', (text: Buffer) => {
+    if (text.includes('\n')) void crowd.got().then((got) => console.log(JSON.stringify(got)));
+  });
 }
 
 /** At first programs are slow: their code has not been compiled. */
@@ -63,12 +79,17 @@ async function main(url: string, flags: Flags): Promise<void> {
     ...rest,
     url,
     addresses: from,
-    reportMs: reports * 1000,
+    reportMs: reportMs(rest, reports),
     timeoutMs: timeout * 1000,
     stayMs: stay === undefined ? undefined : stay * 1000,
   };
   if (warmUp > 0) {
-    const first = new Crowd({ ...options, viewers: warmUp, rate: rest.rate / WARM_UP_SLOWER });
+    const first = new Crowd({
+      ...options,
+      count: undefined,
+      viewers: warmUp,
+      rate: rest.rate / WARM_UP_SLOWER,
+    });
     await first.join();
     await first.leave();
     console.error('warm');
@@ -77,9 +98,11 @@ async function main(url: string, flags: Flags): Promise<void> {
   const ended = end(seconds);
   await crowd.join();
   console.log(JSON.stringify(crowd.summary()));
+  if (rest.count !== undefined) tellOnDemand(crowd);
   await ended;
+  const counted = rest.count === undefined ? {} : { counted: await crowd.gotInAll() };
   await crowd.leave();
-  console.log(JSON.stringify(crowd.summary()));
+  console.log(JSON.stringify({ ...crowd.summary(), ...counted }));
   process.exit(Object.keys(crowd.summary().failures).length > 0 ? 1 : 0);
 }
 
@@ -99,7 +122,17 @@ await new Command('rtsp-load')
     'bind the ports, count the media, send receiver reports (else nothing is bound)',
     false,
   )
-  .option('--reports <seconds>', 'with --receive: between receiver reports', number(0.1, 60, false), 5)
+  .addOption(
+    new Option(
+      '--count <device>',
+      'instead: a BPF program counts RTP at this device for all of --ports and drops it (root); a line of standard input is answered with a reading',
+    ).conflicts('receive'),
+  )
+  .option(
+    '--reports <seconds>',
+    'between receiver reports of each (default: 5 with --receive, none with --count)',
+    number(0.1, 60, false),
+  )
   .option('--timeout <seconds>', 'for the answer to a request', number(0.1, 600, false), 10)
   .option('--stay <seconds>', 'each leaves so long after its PLAY was answered', number(0, 600, false))
   .option(

@@ -68,6 +68,11 @@ export class Viewer {
     }
   }
 
+  /** Of the connection, once there is one. */
+  get localAddress(): string | undefined {
+    return this.#socket?.localAddress;
+  }
+
   async teardown(): Promise<void> {
     if (this.#ended) return;
     try {

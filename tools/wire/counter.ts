@@ -2,7 +2,7 @@
 // The measuring programs of this folder as seen from a test: where they are, and what they print, typed.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import type { Child } from '../netns/child.js';
+import { Child } from '../netns/child.js';
 import { canRun } from '../netns/probe.js';
 import type { Namespace } from '../netns/topology.js';
 import { until } from '../netns/wait.js';
@@ -56,27 +56,31 @@ export function wireTool(name: 'burst' | 'counter' | 'spin'): string {
 /** The counting program at work on one device. */
 export class Counter {
   static async attach(namespace: Namespace, device: string, ports: string): Promise<Counter> {
-    const child = await namespace.spawn(wireTool('counter'), ['--device', device, '--ports', ports]);
+    return Counter.#ready(await namespace.spawn(wireTool('counter'), ['--device', device, '--ports', ports]));
+  }
+
+  /** In this process's own network namespace. */
+  static async here(device: string, ports: string): Promise<Counter> {
+    return Counter.#ready(await Child.start(wireTool('counter'), ['--device', device, '--ports', ports]));
+  }
+
+  static async #ready(child: Child): Promise<Counter> {
     await child.output(/^ready$/m);
     return new Counter(child);
   }
 
   private constructor(readonly child: Child) {}
 
-  #lines(): string[] {
-    return this.child.stdout.split('\n').slice(1, -1);
-  }
-
   async read(): Promise<Counted> {
-    const before = this.#lines().length;
+    this.child.stdout = ''; // thousands of receivers make long lines
     this.child.write('\n');
     await until(
       'a line from the counter',
-      () => this.#lines().length > before,
+      () => this.child.stdout.endsWith('\n'),
       5000,
       () => this.child.describe(),
     );
-    return JSON.parse(this.#lines()[before]!) as Counted;
+    return this.#latest();
   }
 
   /** Reads until nothing new arrives for two readings in a row. */
@@ -94,6 +98,10 @@ export class Counter {
   /** Detaches and returns the last reading. */
   async detach(): Promise<Counted> {
     await this.child.finish();
-    return JSON.parse(this.#lines().at(-1)!) as Counted;
+    return this.#latest();
+  }
+
+  #latest(): Counted {
+    return JSON.parse(this.child.stdout.trimEnd().split('\n').at(-1)!) as Counted;
   }
 }

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// mediamtx (bluenviron), with nothing on but RTSP; its own settings otherwise.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { tcpListening } from '../../../netns/child.js';
+import { says } from '../../../interop/peers/says.js';
+import { PORT, type Relay } from './relay.js';
+
+const OFF = ['rtmp', 'hls', 'webrtc', 'srt'];
+
+/** YAML, as JSON is. */
+const settings = (source: string) =>
+  JSON.stringify({
+    logLevel: 'warn',
+    rtspAddress: `:${PORT}`,
+    rtspTransports: ['udp', 'tcp'],
+    ...Object.fromEntries(OFF.map((name) => [name, false])),
+    paths: { camera: { source, sourceOnDemand: true, rtspTransport: 'udp' } },
+  });
+
+export const mediamtx: Relay = {
+  name: 'mediamtx',
+  ours: false,
+  copies: 'stack',
+  transports: ['udp', 'tcp'],
+  command: `mediamtx settings.yml, with ${settings('SOURCE')}`,
+  version: () => says('mediamtx', ['--version'], /(v?\d\S*)/),
+  async start({ namespace, address, source, folder }) {
+    const file = join(folder, 'settings.yml');
+    writeFileSync(file, settings(source));
+    const child = await namespace.spawn('mediamtx', [file]);
+    await tcpListening(child.pid, PORT, 20_000);
+    return { child, url: `rtsp://${address}:${PORT}/camera` };
+  },
+};

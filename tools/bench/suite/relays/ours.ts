@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// This proxy as a relay, with each of its engines; `more` are words of its command line beside those.
+import { join } from 'node:path';
+import { says } from '../../../interop/peers/says.js';
+import { PORT, type Relay } from './relay.js';
+
+export type Datapath = 'xdp' | 'tc' | 'userspace';
+
+export function rtspFanout(datapath: Datapath, more: readonly string[] = []): Relay {
+  const options = ['--datapath', datapath, '--log-level', 'warn', ...more];
+  return {
+    name: ['rtsp-fanout', datapath, ...more].join(' '),
+    ours: true,
+    copies: datapath === 'xdp' ? 'xdp' : 'stack',
+    transports: ['udp', 'tcp'],
+    command: ['bin/rtsp-fanout', ...options, 'SOURCE'].join(' '),
+    version: () => says('bin/rtsp-fanout', ['--version'], /(\S+)/),
+    async start({ namespace, address, source, folder }) {
+      const child = await namespace.spawn('bin/rtsp-fanout', [
+        ...['--listen', `${address}:${PORT}`, '--api-socket', join(folder, 'api.sock'), ...options, source],
+      ]);
+      await child.output(/^ *datapath /m, 30_000); // or why not
+      return { child, url: `rtsp://${address}:${PORT}/camera` };
+    },
+  };
+}

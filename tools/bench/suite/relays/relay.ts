@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// A relay: a program that stands in the proxy's namespace, takes one RTSP stream from a source and serves it to RTSP viewers. Each of
+// them does so in the same place, with the same origin and the same viewers, so that what is measured differs in nothing else.
+import type { Child } from '../../../netns/child.js';
+import type { Namespace } from '../../../netns/topology.js';
+
+/** Of RTP to the viewers. */
+export type Transport = 'udp' | 'tcp';
+
+/** What a relay is given. */
+export interface RelayPlace {
+  readonly namespace: Namespace;
+  /** IPv4 address that the viewers know the relay by; it listens on PORT there or on all. */
+  readonly address: string;
+  /** Where it takes the stream from. */
+  readonly source: string;
+  /** For its files; empty, and anybody may write there. */
+  readonly folder: string;
+}
+
+export interface Relay {
+  readonly name: string;
+  /** Ours, or of somebody else. */
+  readonly ours: boolean;
+  readonly transports: readonly Transport[];
+  /** Who makes the copies for viewers over UDP: frames that XDP made do not pass where socket buffers do. */
+  readonly copies: 'xdp' | 'stack';
+  /** As somebody would type it, SOURCE standing for the source's URL; with the settings that matter. */
+  readonly command: string;
+  /** Undefined: it is not there. @throws when it is there and does not say. */
+  version(): string | undefined;
+  /** Resolves when it listens. `url` is where viewers find the stream; a stopped child is all there is to clean up. */
+  start(place: RelayPlace): Promise<RunningRelay>;
+}
+
+export interface RunningRelay {
+  readonly child: Child;
+  readonly url: string;
+}
+
+/** As it is written down. */
+export interface RelayFacts {
+  readonly name: string;
+  readonly command: string;
+  readonly version?: string;
+  /** Why not. */
+  readonly notRun?: string;
+}
+
+/** RTSP, at the proxy's address. */
+export const PORT = 8554;
+
+export function factsOf({ name, command, version }: Relay): RelayFacts {
+  const told = version();
+  return told === undefined ? { name, command, notRun: 'not on PATH' } : { name, command, version: told };
+}

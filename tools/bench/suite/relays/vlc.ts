@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// VLC taking a stream and giving it on by RTSP, nothing decoded. It refuses to run as root, so it runs as nobody.
+import { tmpdir } from 'node:os';
+import { unprivileged } from '../../../../test/netns/product.js';
+import { says } from '../../../interop/peers/says.js';
+import { tcpListening } from '../../../netns/child.js';
+import { PORT, type Relay } from './relay.js';
+
+const words = (home: string) => [...unprivileged(), 'env', `HOME=${home}`, 'cvlc'];
+
+export const vlc: Relay = {
+  name: 'VLC',
+  ours: false,
+  copies: 'stack',
+  transports: ['udp'],
+  command: `cvlc SOURCE '--sout=#rtp{sdp=rtsp://PROXY:${PORT}/camera}' --sout-keep`,
+  version() {
+    const [program = '', ...args] = words(tmpdir());
+    return says(program, [...args, '--version'], /VLC version (\S+)/);
+  },
+  async start({ namespace, address, source, folder }) {
+    const [program = '', ...args] = words(folder);
+    const child = await namespace.spawn(program, [
+      ...[...args, '--no-color', source, `--rtsp-host=${address}`, '--sout-keep', '--mtu=1400'],
+      `--sout=#rtp{sdp=rtsp://${address}:${PORT}/camera}`,
+    ]);
+    await tcpListening(child.pid, PORT, 20_000);
+    return { child, url: `rtsp://${address}:${PORT}/camera` };
+  },
+};
