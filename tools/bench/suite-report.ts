@@ -60,10 +60,10 @@ function conditions(r: SuiteResults): string {
 function relayTable(relays: readonly RelayFacts[]): string {
   return table(
     ['relay', 'version', 'command'],
-    relays.map(({ name, version, notRun, command }) => [
-      name,
-      notRun === undefined ? (version ?? 'unknown') : `not run: ${notRun}`,
-      `\`${command.replaceAll('|', '\\|')}\``,
+    relays.map((relay) => [
+      relay.name,
+      'version' in relay ? relay.version : `not run: ${relay.notRun}`,
+      `\`${relay.command.replaceAll('|', '\\|')}\``,
     ]),
   );
 }

@@ -28,8 +28,15 @@ interface Arguments {
 
 const CLIP = fileURLToPath(new URL('../../../tools/camera/clip.h264', import.meta.url));
 
-const program = new Command('camera')
-  .description('A small RTSP origin: a looped H.264 clip, live, over RTP/UDP unicast.')
+const EXAMPLES = `
+  1 Mbit/s, evenly sent:                       rtsp-origin --packets 271 --bytes 466
+  5 Mbit/s, thirty packets back to back:       rtsp-origin --packets 521 --bytes 1200 --burst 30
+  A clip on all addresses:                     rtsp-origin --listen 0.0.0.0:8555 --clip clip.h264`;
+
+const program = new Command('rtsp-origin')
+  .description(
+    'A small RTSP origin, live, over RTP/UDP unicast: a looped H.264 clip, or packets of one size at one rate to measure with.',
+  )
   .addOption(
     new Option('--listen <[host:]port>', 'where to listen; port 0: any free one')
       .default({ host: '127.0.0.1', port: 8555 }, '127.0.0.1:8555')
@@ -61,6 +68,7 @@ const program = new Command('camera')
   .option('--silent', 'answer, but never send media', false)
   .option('--json', 'print one line of JSON per event', false)
   .allowExcessArguments(false)
+  .addHelpText('after', EXAMPLES)
   .parse();
 await run(program.opts<Arguments>()).catch((error: Error) => {
   console.error(`camera: ${error.message}`);

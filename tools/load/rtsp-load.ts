@@ -106,16 +106,29 @@ async function main(url: string, flags: Flags): Promise<void> {
   process.exit(Object.keys(crowd.summary().failures).length > 0 ? 1 : 0);
 }
 
+const EXAMPLES = `
+Prints a line of JSON when all have joined or failed (joinMs: from connect to the answer to PLAY, ms), another at the end.
+
+  500 viewers, 100 a second, for 30 s, their media counted in the kernel at eth0 (root):
+    rtsp-load --viewers 500 --rate 100 --seconds 30 --count eth0 rtsp://192.0.2.7:8554/camera
+  10 that receive by themselves and report loss and jitter:
+    rtsp-load --viewers 10 --seconds 30 --receive rtsp://192.0.2.7:8554/camera`;
+
 await new Command('rtsp-load')
   .description('Many RTSP viewers of one URL over RTP/UDP, in one process. Exit 1 when any of them failed.')
   .argument('<url>', 'rtsp://HOST[:PORT]/PATH', rtspUrl)
   .option('--viewers <n>', 'how many', number(1, 60_000, true), 1)
   .option('--rate <n>', 'joins per second', number(0.1, 10_000, false), 50)
-  .option('--from <addresses>', 'source addresses, separated by commas, used in turn', addressList, [])
-  .option('--ports <low-high>', 'client ports, counted for each source address', portRange, {
-    low: 20_000,
-    high: 59_999,
-  })
+  .addOption(
+    new Option('--from <addresses>', 'source addresses, separated by commas, used in turn')
+      .argParser(addressList)
+      .default([], 'the kernel’s choice'),
+  )
+  .addOption(
+    new Option('--ports <low-high>', 'client ports, counted for each source address')
+      .argParser(portRange)
+      .default({ low: 20_000, high: 59_999 }, '20000-59999'),
+  )
   .option('--sections <n>', 'm= sections per viewer that ports are set aside for', number(1, 16, true), 1)
   .option(
     '--receive',
@@ -142,5 +155,6 @@ await new Command('rtsp-load')
     0,
   )
   .option('--seconds <n>', 'how long to stay (else until standard input ends)', number(0.1, 86_400, false))
+  .addHelpText('after', EXAMPLES)
   .action(main)
   .parseAsync();

@@ -56,7 +56,7 @@ export function renderPeers(r: PeersResult, figures: readonly Figure[]): string[
       `${range(spread(r.origin.cores), 1, 100)} % of a core. Delivered: up to where a BPF program counts and drops copies with the viewers. ` +
       'Made: copies are thrown away as soon as whoever made them has got rid of them (TC egress; frames of XDP in the driver at ' +
       'the other end), which takes link and receivers off. Switches: context switches per second of the process, and of the whole machine.',
-    ...(r.missing.length > 0 ? [`Not run, because not on PATH: ${r.missing.join(', ')}.`] : []),
+    ...(r.missing.length > 0 ? [`Not run, for the reasons above: ${r.missing.join(', ')}.`] : []),
     '### Over UDP',
     udpTable(udp, r.origin),
     ...figures.map(image),

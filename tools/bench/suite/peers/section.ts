@@ -4,7 +4,7 @@ import type { Context } from '../../section.js';
 import { lines, type Figure } from '../../plot.js';
 import { spread } from '../../statistics.js';
 import { PEERS, TC, USERSPACE, XDP } from '../relays/all.js';
-import type { Relay, Transport } from '../relays/relay.js';
+import { canRun, type Relay, type Transport } from '../relays/relay.js';
 import type { SuiteSection } from '../section.js';
 import { Stage, THESIS } from '../stage.js';
 import { measureOrigin, type Origin } from './origin.js';
@@ -41,7 +41,7 @@ const QUICK: Plan = { udp: [5], bursty: [5], tcp: [3], seconds: 0.2, relays: [XD
 const AROUND_SECONDS = 6;
 
 const planOf = ({ quick }: Context) => (quick ? QUICK : WHOLE);
-const present = ({ relays }: Plan) => relays.filter((relay) => relay.version() !== undefined);
+const present = ({ relays }: Plan) => relays.filter(canRun);
 
 /** In the order in which they are measured. */
 function runsOf(plan: Plan, repeats: number): { relay: Relay; options: RunOptions }[] {
@@ -85,7 +85,7 @@ async function measure(context: Context): Promise<PeersResult> {
       burst = options.stream.burst;
       runs.push(await measureRun(stage, relay, options));
     }
-    const missing = plan.relays.filter((relay) => relay.version() === undefined).map(({ name }) => name);
+    const missing = plan.relays.filter((relay) => !canRun(relay)).map(({ name }) => name);
     return { seconds: plan.seconds, origin, missing, runs };
   } finally {
     await stage.close();

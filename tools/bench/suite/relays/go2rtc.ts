@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tcpListening } from '../../../netns/child.js';
 import { says } from '../../../interop/peers/says.js';
-import { PORT, type Relay } from './relay.js';
+import { onPath, PORT, type Relay } from './relay.js';
 
 /** YAML, as JSON is. */
 const settings = (source: string) =>
@@ -22,7 +22,7 @@ export const go2rtc: Relay = {
   copies: 'stack',
   transports: ['tcp'],
   command: `go2rtc -config settings.yaml, with ${settings('SOURCE')}`,
-  version: () => says('go2rtc', ['--version'], /version (\S+)/),
+  probe: () => onPath(says('go2rtc', ['--version'], /version (\S+)/)),
   async start({ namespace, address, source, folder }) {
     const file = join(folder, 'settings.yaml');
     writeFileSync(file, settings(source));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // gst-rtsp-server with an rtspsrc as its media (gst-relay.py), from Debian's packages.
 import { says } from '../../../interop/peers/says.js';
-import { PORT, type Relay } from './relay.js';
+import { onPath, PORT, type Relay } from './relay.js';
 
 const PYTHON = '/usr/bin/python3';
 const SCRIPT = 'tools/bench/suite/relays/gst-relay.py';
@@ -15,7 +15,7 @@ export const gstreamer: Relay = {
   copies: 'stack',
   transports: ['udp', 'tcp'],
   command: `python3 ${SCRIPT} SOURCE PROXY ${PORT}`,
-  version: () => says(PYTHON, ['-c', TELL], /GStreamer (\S+)/),
+  probe: () => onPath(says(PYTHON, ['-c', TELL], /GStreamer (\S+)/)),
   async start({ namespace, address, source }) {
     const child = await namespace.spawn(PYTHON, [SCRIPT, source, address, `${PORT}`]);
     await child.output(/^listening$/m, 20_000);

@@ -2,7 +2,7 @@
 // live555ProxyServer, as it comes. It has no option that tells its version: it says so whenever it starts.
 import { spawnSync } from 'node:child_process';
 import { tcpListening } from '../../../netns/child.js';
-import { PORT, type Relay } from './relay.js';
+import { onPath, PORT, type Relay } from './relay.js';
 
 const PROGRAM = 'live555ProxyServer';
 
@@ -12,9 +12,10 @@ export const live555: Relay = {
   copies: 'stack',
   transports: ['udp', 'tcp'],
   command: `${PROGRAM} -p ${PORT} SOURCE`,
-  version() {
+  probe() {
     const { error, stdout, stderr } = spawnSync(PROGRAM, [], { encoding: 'utf8', timeout: 10_000 });
-    return error ? undefined : (/library version ([\d.]+)/.exec(stdout + stderr)?.[1] ?? 'unknown');
+    if (error) return onPath(undefined);
+    return onPath(/library version ([\d.]+)/.exec(stdout + stderr)?.[1] ?? 'unknown');
   },
   async start({ namespace, address, source }) {
     const child = await namespace.spawn(PROGRAM, ['-p', `${PORT}`, source]);

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tcpListening } from '../../../netns/child.js';
 import { says } from '../../../interop/peers/says.js';
-import { PORT, type Relay } from './relay.js';
+import { onPath, PORT, type Relay } from './relay.js';
 
 const OFF = ['rtmp', 'hls', 'webrtc', 'srt'];
 
@@ -24,7 +24,7 @@ export const mediamtx: Relay = {
   copies: 'stack',
   transports: ['udp', 'tcp'],
   command: `mediamtx settings.yml, with ${settings('SOURCE')}`,
-  version: () => says('mediamtx', ['--version'], /(v?\d\S*)/),
+  probe: () => onPath(says('mediamtx', ['--version'], /(v?\d\S*)/)),
   async start({ namespace, address, source, folder }) {
     const file = join(folder, 'settings.yml');
     writeFileSync(file, settings(source));

@@ -2,7 +2,7 @@
 // This proxy as a relay, with each of its engines; `more` are words of its command line beside those.
 import { join } from 'node:path';
 import { says } from '../../../interop/peers/says.js';
-import { PORT, type Relay } from './relay.js';
+import { onPath, PORT, type Relay } from './relay.js';
 
 export type Datapath = 'xdp' | 'tc' | 'userspace';
 
@@ -14,7 +14,7 @@ export function rtspFanout(datapath: Datapath, more: readonly string[] = []): Re
     copies: datapath === 'xdp' ? 'xdp' : 'stack',
     transports: ['udp', 'tcp'],
     command: ['bin/rtsp-fanout', ...options, 'SOURCE'].join(' '),
-    version: () => says('bin/rtsp-fanout', ['--version'], /(\S+)/),
+    probe: () => onPath(says('bin/rtsp-fanout', ['--version'], /(\S+)/)),
     async start({ namespace, address, source, folder }) {
       const child = await namespace.spawn('bin/rtsp-fanout', [
         ...['--listen', `${address}:${PORT}`, '--api-socket', join(folder, 'api.sock'), ...options, source],

@@ -27,11 +27,13 @@ export interface Relay {
   readonly copies: 'xdp' | 'stack';
   /** As somebody would type it, SOURCE standing for the source's URL; with the settings that matter. */
   readonly command: string;
-  /** Undefined: it is not there. @throws when it is there and does not say. */
-  version(): string | undefined;
+  /** Which one is here, or why none is run. */
+  probe(): Probe;
   /** Resolves when it listens. `url` is where viewers find the stream; a stopped child is all there is to clean up. */
   start(place: RelayPlace): Promise<RunningRelay>;
 }
+
+export type Probe = { readonly version: string } | { readonly notRun: string };
 
 export interface RunningRelay {
   readonly child: Child;
@@ -39,18 +41,17 @@ export interface RunningRelay {
 }
 
 /** As it is written down. */
-export interface RelayFacts {
-  readonly name: string;
-  readonly command: string;
-  readonly version?: string;
-  /** Why not. */
-  readonly notRun?: string;
-}
+export type RelayFacts = { readonly name: string; readonly command: string } & Probe;
 
 /** RTSP, at the proxy's address. */
 export const PORT = 8554;
 
-export function factsOf({ name, command, version }: Relay): RelayFacts {
-  const told = version();
-  return told === undefined ? { name, command, notRun: 'not on PATH' } : { name, command, version: told };
+/** Undefined: it is not there. */
+export const onPath = (version: string | undefined): Probe =>
+  version === undefined ? { notRun: 'not on PATH' } : { version };
+
+export const canRun = (relay: Relay): boolean => 'version' in relay.probe();
+
+export function factsOf(relay: Relay): RelayFacts {
+  return { name: relay.name, command: relay.command, ...relay.probe() };
 }

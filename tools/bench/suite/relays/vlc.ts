@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // VLC taking a stream and giving it on by RTSP, nothing decoded. It refuses to run as root, so it runs as nobody.
+import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { unprivileged } from '../../../../test/netns/product.js';
 import { says } from '../../../interop/peers/says.js';
 import { tcpListening } from '../../../netns/child.js';
-import { PORT, type Relay } from './relay.js';
+import { onPath, PORT, type Relay } from './relay.js';
 
 const words = (home: string) => [...unprivileged(), 'env', `HOME=${home}`, 'cvlc'];
 
@@ -14,9 +15,13 @@ export const vlc: Relay = {
   copies: 'stack',
   transports: ['udp'],
   command: `cvlc SOURCE '--sout=#rtp{sdp=rtsp://PROXY:${PORT}/camera}' --sout-keep`,
-  version() {
+  probe() {
     const [program = '', ...args] = words(tmpdir());
-    return says(program, [...args, '--version'], /VLC version (\S+)/);
+    const version = says(program, [...args, '--version'], /VLC version (\S+)/);
+    if (version === undefined) return onPath(undefined);
+    const modules = spawnSync(program, [...args, '--list'], { encoding: 'utf8', timeout: 60_000 }).stdout;
+    if (/^\s*live555\b/m.test(modules)) return { version };
+    return { notRun: `${version} is here, but built without an RTSP client (its module live555)` };
   },
   async start({ namespace, address, source, folder }) {
     const [program = '', ...args] = words(folder);
