@@ -97,9 +97,9 @@ export class Path {
     ]);
   }
 
-  /** Sends for so long and waits for the end. */
-  async send(traffic: Traffic, seconds: number): Promise<Sent> {
-    const child = await this.startSource(traffic, ['--seconds', `${seconds}`]);
+  /** Sends for so long and waits for the end. `more`: words for the source. */
+  async send(traffic: Traffic, seconds: number, more: readonly string[] = []): Promise<Sent> {
+    const child = await this.startSource(traffic, ['--seconds', `${seconds}`, ...more]);
     const exit = await child.finish(3000 * seconds + 30_000);
     if (exit.code !== 0) throw new Error(child.describe());
     return JSON.parse(child.stdout) as Sent;

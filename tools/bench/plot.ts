@@ -10,7 +10,10 @@ export interface Figure {
   readonly spec: TopLevelSpec;
 }
 
-export const SIZE = { width: 560, height: 300, background: 'white', padding: 8 } as const;
+export const SIZE = {
+  ...{ width: 560, height: 300, background: 'white', padding: 8 },
+  config: { legend: { labelLimit: 0 } },
+} as const;
 
 export async function drawSvg(spec: TopLevelSpec): Promise<string> {
   const view = new vega.View(vega.parse(compile(spec).spec), { renderer: 'none' });

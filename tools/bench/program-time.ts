@@ -40,10 +40,12 @@ async function programIds(path: Path, fanout: Fanout): Promise<string[]> {
   return [...ids];
 }
 
+/** `more`: words for the source. */
 export async function timePrograms(
   path: Path,
   engine: EngineName,
   load: { viewers: number; pps: number; bytes: number; seconds: number },
+  more: readonly string[] = [],
 ): Promise<ProgramTime> {
   const fanout = await path.open(engine, load.viewers);
   const sink = await path.sink();
@@ -51,7 +53,7 @@ export async function timePrograms(
   await stats.output(/^ready$/m);
   const sum = async () => (await askLine<Program[]>(stats)).map(({ runs, ns }) => ({ runs, ns })).reduce(add);
   const before = await sum();
-  const { sent } = await path.send({ ...load, burst: 1 }, load.seconds);
+  const { sent } = await path.send({ ...load, burst: 1 }, load.seconds, more);
   await fanout.settled();
   const after = await sum();
   const { copies } = await sink.read();

@@ -4,9 +4,10 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Child } from '../netns/child.js';
 
-/** What the engine runs with, and the same with every copy lost that the egress does not take at once. */
+/** What the engine runs with; the same with every copy lost that the egress does not take at once; that with the same viewer always first. */
 export const OBJECTS = 'dist/bpf';
 export const OBJECTS_WITHOUT_DEFERRAL = 'build/bench/no-deferral';
+export const OBJECTS_WITHOUT_ROTATION = 'build/bench/no-rotation';
 
 let built = false;
 

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -25,13 +26,17 @@ enum {
 	MAX_GSO = 64,      /* the kernel's UDP_MAX_SEGMENTS */
 	CLOCK_RATE = 90000,
 	SEND_BUFFER = 8 << 20,
+	PAGE_BYTES = 4096,
+	PAGED_SLOTS = 2048, /* packets under way at the same time, at most */
 };
 
 static const char USAGE[] =
 	"usage: burst --to ADDRESS:PORT --pps RATE --bytes N --burst N (--seconds S | --count N)\n"
-	"             [--from [ADDRESS:]PORT] [--ssrc N] [--first-seq N] [--payload-type N] [--gso N]\n"
+	"             [--from [ADDRESS:]PORT] [--ssrc N] [--first-seq N] [--payload-type N] [--gso N | --paged]\n"
 	"Sends RTP packets of N bytes (header included), RATE a second on average, back to back in bursts.\n"
 	"With --gso the kernel gets so many of a burst at once (UDP_SEGMENT), to be cut apart by the device.\n"
+	"With --paged all behind the UDP header stays in a page of its own, as many network cards leave it, and is shared\n"
+	"by copies of the packet instead of being copied with them.\n"
 	"IPv6 addresses stand in brackets. Prints one JSON object when done.";
 
 struct plan {
@@ -42,6 +47,7 @@ struct plan {
 	uint32_t ssrc;
 	uint16_t first_seq;
 	uint8_t payload_type;
+	bool paged;
 };
 
 struct outcome {
@@ -83,12 +89,13 @@ static void parse_endpoint(const char *option, const char *text, int family, str
 
 static struct plan parse(int argc, char **argv)
 {
-	enum { TO, FROM, PPS, BYTES, BURST, SECONDS, COUNT, SSRC, FIRST_SEQ, PAYLOAD_TYPE, GSO, HELP };
+	enum { TO, FROM, PPS, BYTES, BURST, SECONDS, COUNT, SSRC, FIRST_SEQ, PAYLOAD_TYPE, GSO, PAGED, HELP };
 	static const struct option options[] = {
 		{ "to", 1, 0, TO }, { "from", 1, 0, FROM }, { "pps", 1, 0, PPS }, { "bytes", 1, 0, BYTES },
 		{ "burst", 1, 0, BURST }, { "seconds", 1, 0, SECONDS }, { "count", 1, 0, COUNT },
 		{ "ssrc", 1, 0, SSRC }, { "first-seq", 1, 0, FIRST_SEQ }, { "payload-type", 1, 0, PAYLOAD_TYPE },
-		{ "gso", 1, 0, GSO }, { "help", 0, 0, HELP }, { 0 },
+		{ "gso", 1, 0, GSO }, { "paged", 0, 0, PAGED },
+		{ "help", 0, 0, HELP }, { 0 },
 	};
 	struct plan plan = { .ssrc = 0x52464f31, .payload_type = 96, .gso = 1 };
 	const char *to = NULL, *from = NULL;
@@ -108,6 +115,7 @@ static struct plan parse(int argc, char **argv)
 		case FIRST_SEQ: plan.first_seq = whole_number("--first-seq", optarg, 0, UINT16_MAX); break;
 		case PAYLOAD_TYPE: plan.payload_type = whole_number("--payload-type", optarg, 0, 127); break;
 		case GSO: plan.gso = whole_number("--gso", optarg, 1, MAX_GSO); break;
+		case PAGED: plan.paged = true; break;
 		case HELP: puts(USAGE); exit(0);
 		default: exit(2);
 		}
@@ -117,6 +125,8 @@ static struct plan parse(int argc, char **argv)
 		usage_error("%s", USAGE);
 	if (plan.gso * plan.bytes > MAX_BYTES)
 		usage_error("--gso: more than %d bytes at once", MAX_BYTES);
+	if (plan.paged && (plan.gso > 1 || plan.bytes > PAGE_BYTES || plan.burst > PAGED_SLOTS / 2))
+		usage_error("--paged: not with --gso, nor more than %d bytes or %d packets at once", PAGE_BYTES, PAGED_SLOTS / 2);
 	parse_endpoint("--to", to, AF_UNSPEC, &plan.to);
 	if (from)
 		parse_endpoint("--from", from, plan.to.ss_family, &plan.from);
@@ -202,15 +212,58 @@ static void send_burst(int fd, struct mmsghdr *messages, unsigned count, unsigne
 	outcome->bursts++;
 }
 
+/* Where packets are written. Those in pages are sent from there, so a page is used again only when its packet has long arrived. */
+struct store {
+	uint8_t *start;
+	size_t stride, slots;
+	int pipe[2];
+};
+
+static struct store open_store(const struct plan *plan)
+{
+	struct store store = { .stride = plan->bytes, .slots = plan->burst, .pipe = { -1, -1 } };
+
+	if (plan->paged) {
+		store.stride = PAGE_BYTES;
+		store.slots = PAGED_SLOTS;
+		if (pipe(store.pipe))
+			fail("pipe");
+	}
+	store.start = aligned_alloc(PAGE_BYTES, (store.stride * store.slots + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES);
+	if (!store.start)
+		fail("aligned_alloc");
+	memset(store.start, 0, store.stride * store.slots);
+	return store;
+}
+
+static uint8_t *slot(const struct store *store, uint64_t n)
+{
+	return store->start + n % store->slots * store->stride;
+}
+
+static void send_paged(int fd, const struct store *store, uint64_t first, unsigned count, unsigned bytes, struct outcome *outcome)
+{
+	for (unsigned i = 0; i < count; i++) {
+		struct iovec part = { slot(store, first + i), bytes };
+
+		if (vmsplice(store->pipe[1], &part, 1, 0) != (ssize_t)bytes)
+			fail("vmsplice");
+		if (splice(store->pipe[0], NULL, fd, NULL, bytes, 0) != (ssize_t)bytes)
+			fail("splice");
+		outcome->sent++;
+	}
+	outcome->bursts++;
+}
+
 static struct outcome send_all(int fd, const struct plan *plan)
 {
-	uint8_t *packets = calloc(plan->burst, plan->bytes);
+	struct store store = open_store(plan);
 	struct mmsghdr *messages = calloc(plan->burst, sizeof *messages);
 	struct iovec *parts = calloc(plan->burst, sizeof *parts);
 	struct outcome outcome = { 0 };
 	int64_t start = now_ns();
 
-	if (!packets || !messages || !parts)
+	if (!messages || !parts)
 		fail("calloc");
 	for (unsigned i = 0; i < plan->burst; i++)
 		messages[i].msg_hdr = (struct msghdr){ .msg_iov = &parts[i], .msg_iovlen = 1 };
@@ -220,20 +273,24 @@ static struct outcome send_all(int fd, const struct plan *plan)
 		int64_t due = start + (int64_t)(seconds * 1e9), late;
 
 		for (unsigned i = 0; i < size; i++)
-			write_header(packets + (size_t)i * plan->bytes, plan, n + i, (uint32_t)(uint64_t)(seconds * CLOCK_RATE),
+			write_header(slot(&store, n + i), plan, n + i, (uint32_t)(uint64_t)(seconds * CLOCK_RATE),
 				     i == size - 1);
 		sleep_until(due);
 		late = now_ns() - due;
 		if (late > outcome.latest_ns)
 			outcome.latest_ns = late;
+		if (plan->paged) {
+			send_paged(fd, &store, n, size, plan->bytes, &outcome);
+			continue;
+		}
 		for (unsigned i = 0; i < size; i += plan->gso)
 			parts[i / plan->gso] = (struct iovec){
-				packets + (size_t)i * plan->bytes,
+				slot(&store, n + i),
 				(size_t)(size - i < plan->gso ? size - i : plan->gso) * plan->bytes,
 			};
 		send_burst(fd, messages, (size + plan->gso - 1) / plan->gso, plan->bytes, &outcome);
 	}
-	free(packets);
+	free(store.start);
 	free(messages);
 	free(parts);
 	return outcome;

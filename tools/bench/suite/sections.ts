@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sections of `make bench`, in the order in which they are measured and told.
+import { ablation } from './ablation/section.js';
 import { peers } from './peers/section.js';
 import type { SuiteSection } from './section.js';
 
-const LIST = [peers];
+const LIST = [peers, ablation];
 
 /** Each takes back only what it measured itself: the name says which. */
 export const SUITE = LIST as readonly SuiteSection<unknown>[] as readonly SuiteSection<never>[];
