@@ -4,6 +4,8 @@
 import t from 'tap';
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { compiled } from '../../tools/bench/programs.js';
+import { Child } from '../../tools/netns/child.js';
 import { readPackets } from '../../tools/bench/layers/kept.js';
 import { Scene } from '../../tools/bench/layers/scene.js';
 import { canNetns } from '../../tools/netns/probe.js';
@@ -89,3 +91,12 @@ t.test(
     }
   },
 );
+
+t.test('the benchmark of layers runs: two of its scenes, small and short', { skip }, async (t) => {
+  const bench = await Child.start(process.execPath, [
+    ...[compiled('tools/bench/layers.js'), '--quick', '--only', 'sharing aimd router|tcp'],
+  ]);
+  t.match(await bench.exited, { code: 0 }, bench.stderr);
+  t.match(bench.stdout, /^\| aimd \| 10 \| (?!0\.0)/m, 'viewers of a link');
+  t.match(bench.stdout, /^\| aimd \| 20 \| 15 \| (?!0\.00)/m, 'and beside TCP');
+});

@@ -6,6 +6,7 @@ import { CUMULATIVE_KBIT, FRAME, FRAME_RTP } from './layers/context.js';
 import type { SharingResult } from './layers/sharing.js';
 import type { StepsRun } from './layers/steps.js';
 import type { Machine } from './machine.js';
+import type { Busy } from './layers/busy.js';
 import { figure, table, verdict } from './markdown.js';
 import { image as imageOf } from './plot.js';
 
@@ -34,12 +35,13 @@ export function renderLayers(r: LayersResults): string[] {
       'a proxy of its own. Viewers send receiver reports every 2.5 to 7.5 s.',
     r.loadBefore === undefined
       ? 'How busy the machine was is not recorded: read the losses with care, a camera that has to wait for a core sends bursts.'
-      : `Load of the machine before the run: ${figure(r.loadBefore, 1)}.`,
+      : `Load of the machine before the run: ${figure(r.loadBefore, 1)}. Beside each run: how much of each core's time was idle, and by how ` +
+        'much the camera sent late (the worst of each second: median, and of all). A late camera sends bursts, which queues lose.',
     ...(r.quick ? ['**A quick run: it shows that everything works, the figures mean nothing.**'] : []),
     `## ${r.sharing.linkMbit} Mbit/s for all`,
     `A made-up stream of eight H.264 SVC layers, ${CUMULATIVE_KBIT.join(', ')} kbit/s of RTP up to each, 271 packets/s; a token bucket ` +
       'with a plain queue at a router beyond the proxy, or at the proxy’s own interface. Offered: copies that were due, sent or not. Above ' +
-      `80 viewers \`aimd\` has had ${r.sharing.settleSeconds} s, \`thesis\` 40 s to settle, then 60 and 30 s are measured; all as frames.`,
+      `80 viewers \`aimd\` has had ${r.sharing.settleSeconds} s, \`thesis\` half as long to settle, then as long or less is measured; all as frames.`,
     image(0),
     image(1),
     sharingTable(r.sharing),
@@ -67,6 +69,18 @@ export function renderLayers(r: LayersResults): string[] {
   ];
 }
 
+const BUSY = ['cores idle %', 'camera late ms'] as const;
+
+/** Of each core; the worst of a second of the camera, median and most. */
+function busyCells(busy: Busy | undefined): string[] {
+  if (!busy) return ['', ''];
+  const { median, most } = busy.cameraLateMs;
+  return [
+    busy.idle.map((share) => figure(100 * share)).join(', '),
+    `${figure(median)}, at most ${figure(most)}`,
+  ];
+}
+
 function sharingTable({ points }: SharingResult): string {
   const percent = (value: number, digits = 1) => figure(100 * value, digits);
   return table(
@@ -81,6 +95,7 @@ function sharingTable({ points }: SharingResult): string {
       'reported %',
       'base lost %',
       'changes a minute',
+      ...BUSY,
     ],
     points.map((p) => [
       nameOf(p),
@@ -93,6 +108,7 @@ function sharingTable({ points }: SharingResult): string {
       percent(p.lossReported),
       percent(p.baseLoss, 2),
       figure(p.changesPerMinute, 1),
+      ...busyCells(p.busy),
     ]),
   );
 }
@@ -100,7 +116,7 @@ function sharingTable({ points }: SharingResult): string {
 function verdicts({ points, linkMbit }: SharingResult): string[] {
   const demand = (viewers: number) => (viewers * CUMULATIVE_KBIT.at(-1)! * FRAME) / FRAME_RTP / 1000;
   return points
-    .filter((point) => point.policy === 'aimd' && demand(point.viewers) > linkMbit)
+    .filter(({ policy }) => policy === 'aimd')
     .map((point) => {
       const over = point.offeredMbit / linkMbit;
       const used = point.carriedMbit / Math.min(linkMbit, demand(point.viewers));
@@ -117,7 +133,7 @@ function verdicts({ points, linkMbit }: SharingResult): string[] {
 function stepsTable(runs: readonly StepsRun[]): string {
   const seconds = (value: number | null) => (value === null ? 'never' : figure(value, 1));
   return table(
-    ['the link is', 'down after, s', 'up after, s', 'changes', 'pictures', 'undecodable', 'gaps'],
+    ['the link is', 'down after, s', 'up after, s', 'changes', 'pictures', 'undecodable', 'gaps', ...BUSY],
     runs.map((run) => [
       run.bottleneck === 'own' ? 'our own interface' : 'a router beyond',
       seconds(run.downSeconds),
@@ -126,13 +142,14 @@ function stepsTable(runs: readonly StepsRun[]): string {
       run.settled.map(({ pictures }) => figure(pictures)).join(', '),
       run.settled.map(({ undecodable }) => figure(undecodable)).join(', '),
       run.settled.map(({ gaps }) => figure(gaps)).join(', '),
+      ...busyCells(run.busy),
     ]),
   );
 }
 
 function tcpTable(runs: readonly BesideTcpRun[]): string {
   return table(
-    ['', 'viewers', 'link Mbit/s', 'TCP Mbit/s', 'even share', 'viewers’ RTP kbit/s each', 'lost %'],
+    ['', 'viewers', 'link Mbit/s', 'TCP Mbit/s', 'even share', 'viewers’ RTP kbit/s each', 'lost %', ...BUSY],
     runs.map((run) => [
       nameOf({ policy: run.policy, bottleneck: 'router' }),
       figure(run.viewers),
@@ -141,6 +158,7 @@ function tcpTable(runs: readonly BesideTcpRun[]): string {
       figure(run.fairMbit, 2),
       figure(run.perViewerKbit.mean),
       figure(100 * run.loss, 1),
+      ...busyCells(run.busy),
     ]),
   );
 }

@@ -61,7 +61,7 @@ const program = newProgram('bench-layers')
   .description(
     'Viewers of layered streams on narrow links, in network namespaces: needs root, and a machine that does nothing else.',
   )
-  .option('--quick', 'small and short: shows that everything works, two minutes', false)
+  .option('--quick', 'small and short: shows that everything works, half a minute', false)
   .option(
     '--only <runs>',
     'only runs whose names begin so: "sharing aimd router 160", "steps own", "tcp aimd", "tcp|steps"',

@@ -9,6 +9,9 @@ export interface Demand {
   readonly rung: number;
 }
 
+/** Turns begin so far apart that all get as many; and while a turn lasts, more or less room makes few change. */
+const GOLDEN = (Math.sqrt(5) - 1) / 2;
+
 /** The rung of each. The base is given even where there is too little for it. */
 export function divide(
   budget: number,
@@ -26,7 +29,7 @@ export function divide(
   const price = ladder[level + 1]!.rate - ladder[level]!.rate;
   const candidates = demands.flatMap(({ rung }, i) => (rung > level ? [i] : []));
   const winners = Math.min(candidates.length, Math.max(0, Math.floor((budget - total(level)) / price)));
-  const first = candidates.length === 0 ? 0 : (turn * winners) % candidates.length;
+  const first = Math.floor(candidates.length * ((turn * GOLDEN) % 1));
   for (let k = 0; k < winners; k++) rungs[candidates[(first + k) % candidates.length]!]!++;
   return rungs;
 }

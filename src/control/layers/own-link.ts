@@ -15,14 +15,16 @@ export const OWN_LINK = {
   drainSeconds: 2,
   /** Given up at most, of what it carries. */
   least: 0.5,
-  /** After a cut, milliseconds; twice as long after each that found the same capacity as the one before. */
+  /** After a cut, milliseconds; twice as long after each that growing led to and that found the same capacity. */
   hold: { least: 3000, most: 24_000 },
-  /** Added in a second then, of what it carries; doubled in so many milliseconds, up to the most. */
+  /** The same where few viewers are behind it: a step of one is more than that of what it carries. What it costs to try is then a viewer's. */
+  coarse: { step: 0.05, least: 45_000, most: 360_000 },
+  /** Added in a second then, of what it carries; doubled in so many milliseconds, up to the most, and the most at once where steps are coarse. */
   increase: { least: 0.004, most: 0.15, doubledMs: 5000 },
   /** A capacity that differs by less is the same. */
   same: 0.2,
   /** Who gets one layer more than others takes turns, milliseconds. */
-  turn: 15_000,
+  turn: 60_000,
 } as const;
 
 export interface LinkReading {
@@ -44,6 +46,8 @@ export class OwnLink {
   /** Bytes per second that it carries; undefined: it has never been full. */
   #capacity: number | undefined;
   #budget = Infinity;
+  /** It has been tried since the last cut whether there is more. */
+  #hasGrown = false;
   #turnMs = -Infinity;
   #turn = 0;
   /** What was sent in about the last second. */
@@ -68,7 +72,7 @@ export class OwnLink {
     const { nowMs } = reading;
     this.#sent.push(reading);
     while (this.#sent.length > 2 && nowMs - this.#sent[1]!.nowMs >= OWN_LINK.standing.ms) this.#sent.shift();
-    if (this.#isFull(reading)) this.#cut(reading);
+    if (this.#isFull(reading)) this.#cut(reading, ladder);
     else this.#grow(reading, demands, ladder);
     this.#before = reading;
     if (this.#budget === Infinity) return undefined;
@@ -89,16 +93,18 @@ export class OwnLink {
     return this.#standingSinceMs !== undefined && nowMs - this.#standingSinceMs >= OWN_LINK.standing.ms;
   }
 
-  #cut({ nowMs, waitingSeconds }: LinkReading): void {
+  #cut({ nowMs, waitingSeconds }: LinkReading, ladder: Ladder): void {
     const oldest = this.#sent[0]!;
     const newest = this.#sent.at(-1)!;
     const seconds = (newest.nowMs - oldest.nowMs) / 1000;
     if (seconds <= 0) return;
     const capacity = (newest.bytes - oldest.bytes) / seconds;
     const isSame = Math.abs(capacity / (this.#capacity ?? 0) - 1) < OWN_LINK.same;
-    const { least, most } = OWN_LINK.hold;
-    this.#holdMs = isSame ? Math.min(most, 2 * this.#holdMs) : least;
     this.#capacity = capacity;
+    const { least, most } = this.#isCoarse(ladder) ? OWN_LINK.coarse : OWN_LINK.hold;
+    const next = isSame ? this.#holdMs * (this.#hasGrown ? 2 : 1) : least;
+    this.#holdMs = Math.min(most, Math.max(least, next));
+    this.#hasGrown = false;
     const drain = waitingSeconds / OWN_LINK.drainSeconds;
     this.#budget = this.#capacity * Math.max(OWN_LINK.least, OWN_LINK.keep - drain);
     this.#cutMs = nowMs;
@@ -110,13 +116,21 @@ export class OwnLink {
     if (this.#budget < kept) this.#budget = kept; // what was given up for the queue to drain
     const growingMs = nowMs - this.#cutMs - this.#holdMs;
     if (growingMs < 0) return;
+    this.#hasGrown = true;
     const { least, most, doubledMs } = OWN_LINK.increase;
-    const increase = Math.min(most, least * 2 ** (growingMs / doubledMs));
+    const increase = this.#isCoarse(ladder) ? most : Math.min(most, least * 2 ** (growingMs / doubledMs));
     const seconds = Math.min(1, (nowMs - (this.#before?.nowMs ?? nowMs)) / 1000);
     this.#budget += this.#capacity * increase * seconds;
     const wanted = demands.reduce((sum, { rung }) => sum + (ladder[rung]?.rate ?? 0), 0);
     if (this.#budget < wanted * 1.05) return;
     this.#budget = Infinity;
     this.#capacity = undefined;
+  }
+
+  /** By the mean step between layers. */
+  #isCoarse(ladder: Ladder): boolean {
+    const steps = Math.max(1, ladder.length - 1);
+    const step = (ladder.at(-1)!.rate - ladder[0]!.rate) / steps;
+    return step > OWN_LINK.coarse.step * (this.#capacity ?? Infinity);
   }
 }

@@ -93,21 +93,18 @@ const results: LayersResults = {
   besideTcp: [{ ...point('aimd', 20), policy: 'aimd', linkMbit: 15, tcpMbit: 0.3, fairMbit: 15 / 21 }],
 };
 
-t.test(
-  'the document says of each target whether it was met, and only where the link is too narrow',
-  async (t) => {
-    const text = renderLayers(results).join('\n');
-    t.match(
-      text,
-      /160 viewers, aimd: offered 99 % of the link: met .* Jain 0\.990: met .*base layer lost 0\.40 %: met/,
-    );
-    t.match(text, /120 viewers, aimd: .* Jain 0\.970: \*\*missed\*\*/);
-    t.notMatch(text, /80 viewers, aimd: offered/);
-    t.match(text, /A router beyond: 1 pictures that cannot be decoded: \*\*missed\*\*/);
-    t.match(text, /The flow gets 42 % of an even share: \*\*missed\*\*/);
-    t.match(text, /\| a router beyond \| 2\.5 \| never \|/);
-  },
-);
+t.test('the document says of each target whether it was met', async (t) => {
+  const text = renderLayers(results).join('\n');
+  t.match(
+    text,
+    /160 viewers, aimd: offered 99 % of the link: met .* Jain 0\.990: met .*base layer lost 0\.40 %: met/,
+  );
+  t.match(text, /120 viewers, aimd: .* Jain 0\.970: \*\*missed\*\*/);
+  t.match(text, /80 viewers, aimd: offered .* used \d+ %/, 'of what they want, where the link has room');
+  t.match(text, /A router beyond: 1 pictures that cannot be decoded: \*\*missed\*\*/);
+  t.match(text, /The flow gets 42 % of an even share: \*\*missed\*\*/);
+  t.match(text, /\| a router beyond \| 2\.5 \| never \|/);
+});
 
 t.test('figures are SVG with their lines in it', async (t) => {
   for (const { name, spec } of figures(results.sharing, results.steps)) {

@@ -65,8 +65,11 @@ export class Scene {
       ask<StatusRow>(SOCKET, 'GET', '/status'),
       askLine<Seen[]>(this.#children.at(-1)!, 30_000),
     ]);
-    const busy = busyMoment(this.#children[0]!.stdout);
-    return { ms: performance.now(), clients, streams, status, seen, busy };
+    return { ms: performance.now(), clients, streams, status, seen, busy: this.busy() };
+  }
+
+  busy(): BusyMoment {
+    return busyMoment(this.#children[0]!.stdout);
   }
 
   /** Of the only viewer. */

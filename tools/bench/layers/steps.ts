@@ -4,6 +4,7 @@
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cannotDecode, decodePictures, receivedPictures, type ReceivedPicture } from '../../svc/check.js';
+import { busyBetween, type Busy } from './busy.js';
 import type { LayersContext } from './context.js';
 import type { Bottleneck } from './place.js';
 import { readPackets, type Kept } from './kept.js';
@@ -22,6 +23,7 @@ export interface StepsRun {
   readonly settled: readonly Settled[];
   /** RTP that came, kbit/s, second by second. */
   readonly kbit: readonly number[];
+  readonly busy?: Busy;
 }
 
 interface Settled {
@@ -38,30 +40,35 @@ const CLIP = 'tools/camera/clip-svc.h264';
 /** Of the clip: its base and the next layer take 0.45 Mbit/s, so that only the base fits into 0.4. */
 const FITS = 0;
 const MBIT = [2, 0.4, 2];
-const SECONDS = [20, 45, 55];
+const SECONDS = { router: [20, 45, 55], own: [20, 35, 45] } as const;
 
 export async function measureSteps({ quick, progress, wants }: LayersContext): Promise<StepsRun[]> {
   const obstacle = cannotDecode();
   if (obstacle !== undefined) throw new Error(obstacle);
-  const seconds = quick ? [8, 20, 20] : SECONDS;
   const runs: StepsRun[] = [];
-  for (const bottleneck of ['router', 'own'] as const) {
+  for (const bottleneck of quick ? (['own'] as const) : (['router', 'own'] as const)) {
     if (!wants(`steps ${bottleneck}`)) continue;
+    const [seconds, settle] = quick ? [[2, 3, 2], 1] : [SECONDS[bottleneck], SETTLED_SECONDS];
     progress(
       `steps: ${MBIT.join(', ')} Mbit/s, bottleneck ${bottleneck}, ${seconds.reduce((a, b) => a + b)} s`,
     );
-    runs.push(await measureOne(bottleneck, seconds));
+    runs.push(await measureOne(bottleneck, seconds, settle));
   }
   return runs;
 }
 
-async function measureOne(bottleneck: Bottleneck, seconds: readonly number[]): Promise<StepsRun> {
+async function measureOne(
+  bottleneck: Bottleneck,
+  seconds: readonly number[],
+  settle: number,
+): Promise<StepsRun> {
   const keep = `build/bench/layers-${process.pid}.packets`;
   const scene = await Scene.open({
     ...{ policy: 'aimd', viewers: 1, bottleneck, rate: MBIT[0]! * 1e6, clip: CLIP, keep },
   });
   const beginMs = performance.timeOrigin + performance.now();
   const now = () => (performance.timeOrigin + performance.now() - beginMs) / 1000;
+  const busyAtFirst = scene.busy();
   const steps: { mbit: number; at: number }[] = [];
   const changes: { at: number; layer: number }[] = [];
   try {
@@ -76,13 +83,14 @@ async function measureOne(bottleneck: Bottleneck, seconds: readonly number[]): P
       }
     }
     const end = now();
+    const busy = busyBetween(busyAtFirst, scene.busy());
     await scene.close();
     const packets = readPackets(keep, beginMs);
-    const settled = steps.map(({ at }, i) => judge(packets, at + SETTLED_SECONDS, steps[i + 1]?.at ?? end));
+    const settled = steps.map(({ at }, i) => judge(packets, at + settle, steps[i + 1]?.at ?? end));
     const kbit = perSecond(packets, end);
     const downSeconds = after(changes, steps[1]!.at, steps[2]!.at, (layer) => layer <= FITS);
     const upSeconds = after(changes, steps[2]!.at, end, (layer) => layer >= 2);
-    return { bottleneck, steps, changes, downSeconds, upSeconds, settled, kbit };
+    return { bottleneck, steps, changes, downSeconds, upSeconds, settled, kbit, busy };
   } catch (error) {
     await scene.close().catch(() => {});
     throw error;
