@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// The thesis's 100 Mbit/s link (a token bucket): who loses how much when more is due than fits. The proxy with its engines, whose viewers report; and
+// the kernel engine alone as it is, without deferral, and without rotation as well.
+import { finalCount, Path } from '../../path.js';
+import { OBJECTS, OBJECTS_WITHOUT_DEFERRAL, OBJECTS_WITHOUT_ROTATION } from '../../programs.js';
+import type { Context } from '../../section.js';
+import type { Topology } from '../../../netns/topology.js';
+import type { Datapath } from '../relays/ours.js';
+import { THESIS, type Stage } from '../stage.js';
+import { startEngine } from './engine.js';
+import { HEADERS, idleRate, lossOf, read, type Reading } from './reading.js';
+
+export const LINK_MBIT = 100;
+const BUCKET_BYTES = 32_768;
+/** A device's usual queue. */
+const QUEUE_PACKETS = 1000;
+
+export const frameMbit = (viewers: number) =>
+  (viewers * THESIS.packetsPerSecond * (THESIS.bytes + HEADERS) * 8) / 1e6;
+
+export async function narrow({ proxy, downstream }: Topology): Promise<void> {
+  const limit = QUEUE_PACKETS * (THESIS.bytes + HEADERS);
+  await proxy.run('tc', [
+    ...['qdisc', 'replace', 'dev', downstream[0]!.proxy.device, 'root', 'tbf'],
+    ...['rate', `${LINK_MBIT}mbit`, 'burst', `${BUCKET_BYTES}`, 'limit', `${limit}`],
+  ]);
+}
+
+export async function widen({ proxy, downstream }: Topology): Promise<void> {
+  await proxy.run('tc', ['qdisc', 'del', 'dev', downstream[0]!.proxy.device, 'root']);
+}
+
+export async function measureNarrow(
+  stage: Stage,
+  name: Datapath,
+  { quick, progress }: Context,
+): Promise<Reading[]> {
+  const seconds = quick ? 0.3 : 2;
+  const idle = await idleRate(seconds);
+  await narrow(stage.topology);
+  const engine = await startEngine(stage, name);
+  const readings: Reading[] = [];
+  try {
+    for (const viewers of quick ? [100] : [60, 90, 120, 160]) {
+      progress(`${LINK_MBIT} Mbit/s, ${name}, ${viewers} viewers`);
+      readings.push(await read(stage, engine, { viewers, seconds, idle }));
+    }
+    return readings;
+  } finally {
+    await engine.stop();
+    await widen(stage.topology);
+  }
+}
+
+const VARIANTS = {
+  'deferral and rotation': OBJECTS,
+  'no deferral': OBJECTS_WITHOUT_DEFERRAL,
+  'no deferral, no rotation': OBJECTS_WITHOUT_ROTATION,
+} as const;
+
+export interface VariantReading {
+  readonly variant: keyof typeof VARIANTS;
+  readonly viewers: number;
+  /** Packets back to back. */
+  readonly burst: number;
+  readonly mbit: number;
+  readonly loss: number;
+  readonly deviation: number;
+  /** Of the viewer that lost least, and most, 0 to 1. */
+  readonly least: number;
+  readonly most: number;
+}
+
+async function variantReading(
+  path: Path,
+  variant: keyof typeof VARIANTS,
+  { viewers, burst, seconds }: { viewers: number; burst: number; seconds: number },
+): Promise<VariantReading> {
+  const fanout = await path.open('tc', viewers, VARIANTS[variant]);
+  const counter = await path.count();
+  const traffic = { pps: THESIS.packetsPerSecond, bytes: THESIS.bytes, burst };
+  const { sent, seconds: took } = await path.send(traffic, seconds);
+  await fanout.settled();
+  const { rows } = await finalCount(counter);
+  await fanout.close();
+  const losses = rows.map((row) => sent - (row.packets - row.duplicated - row.old));
+  const packets = rows.reduce((sum, row) => sum + row.packets, 0);
+  const got = {
+    packets,
+    losses,
+    lost: losses.reduce((sum, lost) => sum + lost, 0),
+    nothing: viewers - rows.length,
+  };
+  const shares = [...losses.map((lost) => lost / sent), ...(got.nothing > 0 ? [1] : [])];
+  return {
+    ...{ variant, viewers, burst, ...lossOf(got, viewers) },
+    mbit: (packets * (THESIS.bytes + HEADERS) * 8) / 1e6 / took,
+    least: Math.min(...shares),
+    most: Math.max(...shares),
+  };
+}
+
+/** Over the narrow link; one packet at a time and in bursts. */
+export async function measureVariants({ quick, progress, addresses }: Context): Promise<VariantReading[]> {
+  const seconds = quick ? 0.5 : 4;
+  const path = await Path.build(addresses);
+  const readings: VariantReading[] = [];
+  try {
+    await narrow(path.topology);
+    for (const [viewers, burst] of quick
+      ? ([[100, 30]] as const)
+      : ([
+          [60, 30],
+          [120, 1],
+        ] as const))
+      for (const variant of Object.keys(VARIANTS) as (keyof typeof VARIANTS)[]) {
+        progress(`${LINK_MBIT} Mbit/s, ${variant}, ${viewers} viewers, bursts of ${burst}`);
+        readings.push(await variantReading(path, variant, { viewers, burst, seconds }));
+      }
+    return readings;
+  } finally {
+    await path.close();
+  }
+}
