@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { Option } from 'commander';
 import { newProgram } from '../../src/command-line.js';
 import type { CrowdSummary } from '../load/crowd.js';
-import type { Child } from '../netns/child.js';
+import { run, type Child } from '../netns/child.js';
 import { canNetns } from '../netns/probe.js';
 import { createTopology, type Topology } from '../netns/topology.js';
 import { until } from '../netns/wait.js';
@@ -23,8 +23,6 @@ const LOAD_CORE = '1';
 const ADDRESSES = 50;
 const ENGINES = ['xdp', 'tc', 'userspace'] as const;
 const STAY_SECONDS = 0.2;
-/** Of as many seconds as are measured, at a quarter of the rate: programs that run have been compiled. */
-const WARM_UP = 0.25;
 const OUT = 'build/bench';
 const MAX = { rate: 5000, seconds: 600, repeats: 100 };
 
@@ -76,6 +74,7 @@ async function measure(options: Options): Promise<JoinsRun> {
 }
 
 async function measureIn(topology: Topology, { rate, seconds, engine }: Options): Promise<JoinsRun> {
+  await run('taskset', ['-pc', LOAD_CORE, `${process.pid}`]); // and with us what we start: only the proxy is on its core
   const { server, proxy, viewers, upstream, downstream } = topology;
   const { proxy: toViewers, addresses } = downstream[0]!;
   // Nobody has the viewers' ports: without this the kernel would answer each packet with an error, at the proxy's cost.
@@ -99,7 +98,7 @@ async function measureIn(topology: Topology, { rate, seconds, engine }: Options)
   await steady.output(/"joined":1,/);
   const crowd = await load(
     ...['--viewers', `${rate * seconds}`, '--rate', `${rate}`, '--stay', `${STAY_SECONDS}`],
-    ...['--from', addresses.join(','), '--warm-up', `${Math.ceil(WARM_UP * rate * seconds)}`],
+    ...['--from', addresses.join(','), '--warm-up', `${rate * seconds}`],
   );
   await crowd.output(/^warm$/m, (seconds + 60) * 1000);
   const [from, before] = [performance.now(), cpuNs(product.pid)];

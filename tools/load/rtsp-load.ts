@@ -70,9 +70,6 @@ function tellOnDemand(crowd: Crowd): void {
   });
 }
 
-/** At first programs are slow: their code has not been compiled. */
-const WARM_UP_SLOWER = 4;
-
 async function main(url: string, flags: Flags): Promise<void> {
   const { from, seconds, reports, timeout, stay, warmUp, ...rest } = flags;
   const options: CrowdOptions = {
@@ -84,12 +81,7 @@ async function main(url: string, flags: Flags): Promise<void> {
     stayMs: stay === undefined ? undefined : stay * 1000,
   };
   if (warmUp > 0) {
-    const first = new Crowd({
-      ...options,
-      count: undefined,
-      viewers: warmUp,
-      rate: rest.rate / WARM_UP_SLOWER,
-    });
+    const first = new Crowd({ ...options, count: undefined, viewers: warmUp });
     await first.join();
     await first.leave();
     console.error('warm');
@@ -150,7 +142,7 @@ await new Command('rtsp-load')
   .option('--stay <seconds>', 'each leaves so long after its PLAY was answered', number(0, 600, false))
   .option(
     '--warm-up <n>',
-    'so many join and leave before, slowly: they do not count',
+    'so many join and leave before: they do not count',
     number(0, 60_000, true),
     0,
   )
