@@ -43,6 +43,10 @@ export function packetLength(address: string, payload: number): number {
 
 /** The frames to one port of one address: what all of them have is made once. Both addresses are of one family. */
 export class FrameWriter {
+  /** Where the payload is put: what is left of the frame's memory behind the headers. */
+  readonly payload: Uint8Array;
+  readonly #frame: DataView;
+  readonly #bytes: Uint8Array;
   /** Ethernet, IP and UDP headers; what depends on the payload is zero. */
   readonly #headers: Uint8Array;
   readonly #family: Family;
@@ -52,7 +56,8 @@ export class FrameWriter {
   readonly #ipSum: number;
   readonly #udpSum: number;
 
-  constructor({ hop, source, sourcePort, address, port, ttl = Limit.TTL }: FrameAddresses) {
+  /** `frame`: the memory that the frames are written to, which writers may share. */
+  constructor(frame: DataView, { hop, source, sourcePort, address, port, ttl = Limit.TTL }: FrameAddresses) {
     const family = familyOf(address);
     const udp = ETHERNET + IP[family];
     const headers = new Uint8Array(udp + UDP);
@@ -66,6 +71,9 @@ export class FrameWriter {
     headers.set(addressBytes(address), from + bytes.length);
     view.setUint16(udp, sourcePort);
     view.setUint16(udp + 2, port);
+    this.#frame = frame;
+    this.#bytes = new Uint8Array(frame.buffer, frame.byteOffset, frame.byteLength);
+    this.payload = this.#bytes.subarray(headers.length);
     this.#headers = headers;
     this.#family = family;
     this.#udp = udp;
@@ -73,13 +81,12 @@ export class FrameWriter {
     this.#udpSum = sumWords(view, from, udp + UDP) + PROTOCOL_UDP;
   }
 
-  /** Writes the frame and returns its length, bytes. */
-  write(to: DataView, payload: Uint8Array): number {
+  /** Writes the headers before so many bytes of payload, which is in its place; returns the length of the frame, bytes. */
+  write(payload: number): number {
     const udp = this.#udp;
-    const bytes = new Uint8Array(to.buffer, to.byteOffset);
-    const length = udp + UDP + payload.length;
-    bytes.set(this.#headers, 0);
-    bytes.set(payload, udp + UDP);
+    const to = this.#frame;
+    const length = udp + UDP + payload;
+    this.#bytes.set(this.#headers, 0);
     if (this.#family === 4) {
       to.setUint16(ETHERNET + 2, length - ETHERNET);
       to.setUint16(ETHERNET + 10, checksum(this.#ipSum + length - ETHERNET));

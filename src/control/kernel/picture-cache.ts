@@ -13,19 +13,21 @@ export interface CacheWindow {
   readonly size: number;
 }
 
-export type CachedPacket =
-  | { readonly is: 'packet'; readonly bytes: Buffer }
+export type NoPacket =
   /** That ticket was no RTP packet's. */
-  | { readonly is: 'nothing' }
+  | 'nothing'
   /** The kernel is about to write it. */
-  | { readonly is: 'pending' }
+  | 'pending'
   /** A later packet has taken its place. */
-  | { readonly is: 'overwritten' };
+  | 'overwritten';
+
+export type CachedPacket = { readonly is: 'packet'; readonly bytes: Buffer } | { readonly is: NoPacket };
 
 export class PictureCache {
   readonly #memory: SharedMemory;
   /** Which unit is lent. */
   readonly #lent: boolean[];
+  readonly #room = Buffer.alloc(Limit.CACHED_BYTES);
 
   constructor(fd: number, entries: number) {
     this.#memory = shareMap(fd, Math.max(entries, 1) * Cached.SIZE);
@@ -55,19 +57,29 @@ export class PictureCache {
 
   /** The packet that had that ticket. The bytes are a copy. */
   read(window: CacheWindow, ticket: number): CachedPacket {
+    const length = this.copy(window, ticket, this.#room);
+    if (typeof length === 'string') return { is: length };
+    return { is: 'packet', bytes: Buffer.from(this.#room.subarray(0, length)) };
+  }
+
+  /**
+   * Copies the packet that had that ticket to the beginning of `to`, which has room for Limit.CACHED_BYTES, and returns its
+   * length, or why there is none: as read(), and leaves no garbage, for a viewer that joins may get hundreds of packets.
+   */
+  copy(window: CacheWindow, ticket: number, to: Uint8Array): number | NoPacket {
     const at = (window.first + ((ticket >>> 0) % window.size)) * Cached.SIZE;
     const { view } = this.#memory;
     const number = view.getUint32(at + Cached.number, true);
     const length = view.getUint32(at + Cached.length, true);
     const ahead = (number - ticket) | 0;
-    if (ahead > 0) return { is: 'overwritten' };
-    if (ahead < 0 || length === 0) return { is: 'pending' };
-    if (length === Limit.CACHED_NOTHING) return { is: 'nothing' };
-    const bytes = Buffer.from(Buffer.from(view.buffer, view.byteOffset + at + Cached.packet, length));
+    if (ahead > 0) return 'overwritten';
+    if (ahead < 0 || length === 0) return 'pending';
+    if (length === Limit.CACHED_NOTHING) return 'nothing';
+    to.set(new Uint8Array(view.buffer, view.byteOffset + at + Cached.packet, length));
     const unchanged =
       view.getUint32(at + Cached.number, true) === number &&
       view.getUint32(at + Cached.length, true) === length;
-    return unchanged ? { is: 'packet', bytes } : { is: 'overwritten' };
+    return unchanged ? length : 'overwritten';
   }
 
   close(): void {

@@ -7,7 +7,7 @@ import type { HopCommand } from './commands.js';
 import { FrameWriter, packetLength } from './frame.js';
 import type { Join } from './joins.js';
 import { KernelError } from './kernel-error.js';
-import type { CachedPacket, CacheWindow } from './picture-cache.js';
+import type { CacheWindow } from './picture-cache.js';
 import { destinationOf } from './next-hop.js';
 import type { TcDatapath } from './tc.js';
 
@@ -151,23 +151,25 @@ export class TcViewer implements ViewerHandle, Join {
       if (this.#goLive(ticket)) this.#endJoin();
       return 0; // or a packet came at that moment: it is in the cache
     }
-    const cached = this.#read(ticket);
-    if (cached.is === 'pending') return undefined;
-    if (cached.is === 'overwritten') {
+    this.#writer ??= this.#makeWriter();
+    const cached = this.#engine.state.cache.copy(this.#stream.window, ticket, this.#writer.payload);
+    if (cached === 'pending') return undefined;
+    if (cached === 'overwritten') {
       this.#goLive(); // too slow for this stream: go on when the next picture begins
       this.#endJoin();
       return undefined;
     }
-    if (cached.is === 'packet' && !this.#send(cached.bytes)) return undefined; // the same again, later
+    if (cached !== 'nothing' && !this.#send(this.#writer, cached)) return undefined; // the same again, later
     this.#ticket = (ticket + 1) >>> 0;
-    return cached.is === 'packet' ? 1 : 0;
+    return cached === 'nothing' ? 0 : 1;
   }
 
   /** Where the cache lets a viewer begin. From now on every packet is kept, whoever else leaves. */
   #beginJoin(): RtpHeader | undefined {
     this.#stream.joining(true);
-    const { begin } = this.#engine.state.tickets(this.#stream.index);
-    const cached = begin === undefined ? undefined : this.#read(begin);
+    const { state } = this.#engine;
+    const { begin } = state.tickets(this.#stream.index);
+    const cached = begin === undefined ? undefined : state.cache.read(this.#stream.window, begin);
     const header = cached?.is === 'packet' ? readRtpHeader(cached.bytes) : undefined;
     if (header) this.#ticket = begin;
     else this.#stream.joining(false);
@@ -180,27 +182,29 @@ export class TcViewer implements ViewerHandle, Join {
     this.#stream.joining(false);
   }
 
-  #read(ticket: number): CachedPacket {
-    return this.#engine.state.cache.read(this.#stream.window, ticket);
-  }
-
   /** False: the device's queue took nothing. */
-  #send(packet: Buffer): boolean {
-    if (packetLength(this.#spec.address, packet.length) > this.#frame.mtu) return this.#drop('too-big');
-    this.#writer ??= this.#makeWriter();
-    const bytes = this.#writer.write(this.#engine.sender.frame, packet);
-    const answer = this.#engine.sender.run(bytes, this.#frame.ifindex);
+  #send(writer: FrameWriter, payload: number): boolean {
+    if (packetLength(this.#spec.address, payload) > this.#frame.mtu) return this.#drop('too-big');
+    const answer = this.#engine.sender.run(writer.write(payload), this.#frame.ifindex);
     if (answer === REFUSED) return false;
     if (answer < 0) return this.#drop('egress-error');
     this.#fromCache.packets++;
-    this.#fromCache.bytes += packet.length;
+    this.#fromCache.bytes += payload;
     return true;
   }
 
   #makeWriter(): FrameWriter {
     const { localAddress: source, address, rtpPort: port, multicast } = this.#spec;
     const { rtpPort: sourcePort } = multicast?.pair ?? this.#stream.spec.downstream;
-    return new FrameWriter({ hop: this.#frame, source, sourcePort, address, port, ttl: multicast?.ttl });
+    const { frame } = this.#engine.sender;
+    return new FrameWriter(frame, {
+      hop: this.#frame,
+      source,
+      sourcePort,
+      address,
+      port,
+      ttl: multicast?.ttl,
+    });
   }
 
   #drop(reason: string): true {

@@ -33,9 +33,11 @@ t.test('both families: addresses, ports, payload, checksums', async (t) => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(0xffff), (payload, port) => {
         new Uint8Array(memory.buffer).fill(0xee); // what an earlier frame left
-        const writer = new FrameWriter({ ...ends, hop, sourcePort: 20_002, port });
-        writer.write(memory, Buffer.alloc(300, 0xff)); // a longer one before it
-        const length = writer.write(memory, payload);
+        const writer = new FrameWriter(memory, { ...ends, hop, sourcePort: 20_002, port });
+        writer.payload.fill(0xff);
+        writer.write(300); // a longer one before it
+        writer.payload.set(payload);
+        const length = writer.write(payload.length);
         const frame = new Uint8Array(memory.buffer, 0, length);
         const { udp, others, unreadable } = readCapture(capture(frame));
         t.same(
