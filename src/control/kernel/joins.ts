@@ -2,6 +2,7 @@
 // Viewers that join from the picture cache: what came since the last beginning of a picture is sent to them first, then
 // they go on with the live packets, without a gap and without a duplicate. One timer for all of them.
 import type { Timers } from '../path/ports.js';
+import { ChurnSet } from '../state/churn.js';
 
 /** A player's socket holds about 90 packets of 1200 bytes by default, and reads as fast as it decodes. */
 const BURST = 32;
@@ -14,7 +15,7 @@ export interface Join {
 }
 
 export class Joins {
-  readonly #under = new Set<Join>();
+  readonly #under = new ChurnSet<Join>();
   readonly #every: Timers['every'];
   #stop: (() => void) | undefined;
 

@@ -11,6 +11,7 @@ import type {
   ViewerSpec,
 } from '../path/ports.js';
 import { readRtpHeader } from '../rtp/header.js';
+import { ChurnSet } from '../state/churn.js';
 import { Codec } from './abi.gen.js';
 import { codecOf } from './codec.js';
 import type { HopCommand, SourceCommand } from './commands.js';
@@ -27,7 +28,7 @@ export class TcStream implements StreamHandle {
   readonly #index: number;
   readonly #window: CacheWindow;
   readonly #viewerStream: ViewerStream;
-  readonly #viewers = new Set<TcViewer>();
+  readonly #viewers = new ChurnSet<TcViewer>();
   /** Viewers that are being served from the picture cache. */
   #joins = 0;
   readonly #gone: () => void;

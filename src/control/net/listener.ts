@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import type { Endpoint, ListenAt, Listener, ListenerOptions, ViewerLink } from '../path/ports.js';
 import { beginsWithHttp } from '../rtsp/tunnel.js';
 import { holderOf } from '../state/address.js';
+import { ChurnSet } from '../state/churn.js';
 import { Holders } from '../state/tally.js';
 import type { HeldSockets } from './held-sockets.js';
 import { HttpTunnels } from './http-tunnels.js';
@@ -38,8 +39,8 @@ class TcpListener implements Listener {
   tlsAddress: Endpoint | undefined;
   readonly #servers = new Map<string, Server>();
   readonly #options: ListenerOptions;
-  readonly #sockets = new Set<Socket>();
-  readonly #connections = new Set<ViewerConnection>();
+  readonly #sockets = new ChurnSet<Socket>();
+  readonly #connections = new ChurnSet<ViewerConnection>();
   readonly #perAddress: Holders;
   readonly #tunnels: HttpTunnels;
   readonly #held: HeldSockets | undefined;

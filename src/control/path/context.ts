@@ -53,7 +53,7 @@ export interface Context {
   readonly refused: Tally;
   readonly sessions: SessionTable<Session>;
   /** The sessions that depend on each viewer's connection. */
-  readonly links: Map<ViewerLink, Set<Session>>;
+  readonly links: WeakMap<ViewerLink, Set<Session>>;
   readonly publications: Publications;
   readonly destinations: Destinations<ViewerTrack>;
   /** Whose packets are interleaved on which channels. */

@@ -243,7 +243,7 @@ function buildContext(options: ProxyOptions): Context {
     refused: new Tally(),
     sessions: new SessionTable(limits.sessions, random),
     publications: new Publications(limits.publications),
-    links: new Map(),
+    links: new WeakMap(),
     destinations: new Destinations(),
     channels: new Channels(),
     described: new ExpiringLru(limits.descriptions, limits.descriptionMs),

@@ -5,6 +5,7 @@
 import type { Route } from '../config/path-table.js';
 import { response } from '../rtsp/message.js';
 import { endpointText } from '../state/address.js';
+import { ChurnSet } from '../state/churn.js';
 import type { Deadline } from '../state/deadlines.js';
 import { isoTime, nowMs, type Context } from './context.js';
 import type { Described, Description, MediaDescription } from './description.js';
@@ -27,7 +28,7 @@ export class PublishedResource implements Watched, Recorded {
   readonly path: string;
   readonly since: string;
   readonly link = undefined;
-  readonly sessions = new Set<Session>();
+  readonly sessions = new ChurnSet<Session>();
   /** By the control URL of the description that the first publisher has announced. */
   readonly tracks = new Map<string, Track>();
   readonly #context: Context;

@@ -4,6 +4,7 @@
 
 import type { PulledRoute } from '../config/path-table.js';
 import { formatRtspUrl } from '../rtsp/url.js';
+import { ChurnSet } from '../state/churn.js';
 import type { Deadline } from '../state/deadlines.js';
 import { Shared } from '../state/shared.js';
 import { isoTime, nowMs, type Context } from './context.js';
@@ -35,7 +36,7 @@ export class Resource implements Watched {
   /** Path and query as viewers name it, for people. */
   readonly path: string;
   since: string;
-  readonly sessions = new Set<Session>();
+  readonly sessions = new ChurnSet<Session>();
   /** Set up upstream, by control URL. */
   readonly tracks = new Map<string, Track>();
   readonly #context: Context;

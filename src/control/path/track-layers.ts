@@ -6,6 +6,7 @@ import { ladderOf, type Ladder } from '../layers/ladder.js';
 import { OwnLink } from '../layers/own-link.js';
 import { TOP_LAYER } from '../layers/policy.js';
 import { typicalOf } from '../layers/tolerance.js';
+import type { ChurnSet } from '../state/churn.js';
 import type { Deadline } from '../state/deadlines.js';
 import { nowMs, type Context } from './context.js';
 import type { StreamHandle } from './ports.js';
@@ -20,7 +21,7 @@ const TYPICAL_LOOKS = 5;
 export class TrackLayers {
   readonly #context: Context;
   readonly #stream: StreamHandle;
-  readonly #viewers: ReadonlySet<ViewerTrack>;
+  readonly #viewers: ChurnSet<ViewerTrack>;
   readonly #link = new OwnLink();
   /** Of interleaved viewers, each its own connection. */
   readonly #connections = new Map<ViewerTrack, OwnLink>();
@@ -33,7 +34,7 @@ export class TrackLayers {
   #looks = 0;
   #typical: number | undefined;
 
-  constructor(context: Context, stream: StreamHandle, viewers: ReadonlySet<ViewerTrack>) {
+  constructor(context: Context, stream: StreamHandle, viewers: ChurnSet<ViewerTrack>) {
     this.#context = context;
     this.#stream = stream;
     this.#viewers = viewers;

@@ -3,6 +3,7 @@
 // aside and undoes on error: pairs, SETUP, datapath; closing goes the other way round.
 
 import { buildGoodbye } from '../rtcp/build.js';
+import { ChurnSet } from '../state/churn.js';
 import { nowMs, type Context } from './context.js';
 import type { MediaDescription } from './description.js';
 import { Groups } from './groups.js';
@@ -47,7 +48,7 @@ export class Track {
   /** It is served from another track's ports. */
   readonly borrows: boolean;
   readonly stream: StreamHandle;
-  readonly viewers = new Set<ViewerTrack>();
+  readonly viewers = new ChurnSet<ViewerTrack>();
   readonly groups: Groups;
   readonly #context: Context;
   #reports: SourceReports;

@@ -3,6 +3,7 @@
 // publisher that brings it (published.ts).
 
 import type { Route } from '../config/path-table.js';
+import type { ChurnSet } from '../state/churn.js';
 import type { Described, Description, MediaDescription } from './description.js';
 import type { Publication } from './publication.js';
 import type { Session } from './session.js';
@@ -17,7 +18,7 @@ export interface Watched {
   /** Path and query as viewers name it, for people. */
   readonly path: string;
   readonly since: string;
-  readonly sessions: Set<Session>;
+  readonly sessions: ChurnSet<Session>;
   /** By control URL. */
   readonly tracks: ReadonlyMap<string, Track>;
   readonly state: 'connecting' | 'ready' | 'playing' | 'reconnecting' | 'ending';

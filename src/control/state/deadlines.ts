@@ -6,9 +6,25 @@ export interface Deadline {
   cancel(): void;
 }
 
-interface Entry extends Deadline {
-  readonly tick: number;
-  readonly due: () => void;
+/** In a ring of those of its slot. When it is over it points to nothing, so that what it was about is garbage at once (churn.ts). */
+class Entry implements Deadline {
+  before: Entry = this;
+  after: Entry = this;
+
+  constructor(
+    readonly tick: number,
+    public due: (() => void) | undefined,
+    readonly over: () => void,
+  ) {}
+
+  cancel(): void {
+    if (!this.due) return;
+    this.due = undefined;
+    this.before.after = this.after;
+    this.after.before = this.before;
+    this.before = this.after = this;
+    this.over();
+  }
 }
 
 /** How long a slot is, and thus how late a deadline may come, milliseconds. */
@@ -16,10 +32,12 @@ export const TICK_MS = 100;
 const SLOTS = 1024;
 
 export class Deadlines {
-  readonly #slots: Set<Entry>[] = Array.from({ length: SLOTS }, () => new Set());
+  /** Of each slot its ring's ends. */
+  readonly #slots = Array.from({ length: SLOTS }, () => new Entry(0, undefined, () => undefined));
   readonly #nowMs: () => number;
   #reached: number;
   #size = 0;
+  readonly #over = () => void this.#size--;
 
   /** `nowMs` is a monotonic clock, milliseconds. */
   constructor(nowMs: () => number) {
@@ -30,15 +48,11 @@ export class Deadlines {
   /** Calls `due` once, not before `ms` from now and at most a tick (and what the caller of advance adds) later. */
   in(ms: number, due: () => void): Deadline {
     const tick = Math.max(Math.ceil((this.#nowMs() + ms) / TICK_MS), this.#reached + 1);
-    const slot = this.#slots[tick % SLOTS]!;
-    const entry: Entry = {
-      tick,
-      due,
-      cancel: () => {
-        if (slot.delete(entry)) this.#size--;
-      },
-    };
-    slot.add(entry);
+    const ends = this.#slots[tick % SLOTS]!;
+    const entry = new Entry(tick, due, this.#over);
+    entry.before = ends.before;
+    entry.after = ends;
+    ends.before = ends.before.after = entry;
     this.#size++;
     return entry;
   }
@@ -49,10 +63,14 @@ export class Deadlines {
     const first = Math.max(this.#reached + 1, now - SLOTS + 1);
     this.#reached = Math.max(this.#reached, now);
     for (let tick = first; tick <= now; tick++) {
-      for (const entry of this.#slots[tick % SLOTS]!) {
-        if (entry.tick > now) continue;
+      const ends = this.#slots[tick % SLOTS]!;
+      const entries: Entry[] = [];
+      for (let entry = ends.after; entry !== ends; entry = entry.after)
+        if (entry.tick <= now) entries.push(entry);
+      for (const entry of entries) {
+        const { due } = entry;
         entry.cancel();
-        entry.due();
+        due?.(); // unless one of the others has cancelled it
       }
     }
   }

@@ -2,8 +2,10 @@
 // The UDP ports that viewers have asked media to, so that no port of a viewer gets more than one stream: ten thousand
 // sessions to one port would be an attack on it, and its receiver reports could not be told apart.
 
+import { ChurnMap } from './churn.js';
+
 export class Destinations<T> {
-  readonly #owners = new Map<string, T>();
+  readonly #owners = new ChurnMap<string, T>();
 
   get size(): number {
     return this.#owners.size;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A bounded map that forgets: the least recently used entry when it is full, any entry after its time.
 
+import { ChurnMap } from './churn.js';
+
 export class ExpiringLru<V> {
-  readonly #entries = new Map<string, { value: V; untilMs: number }>();
+  readonly #entries = new ChurnMap<string, { value: V; untilMs: number }>();
   readonly #limit: number;
   readonly #lifeMs: number;
 

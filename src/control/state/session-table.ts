@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The viewers' sessions by their RTSP identifier (RFC 2326 3.4, 12.37) and by the small number that people use.
 
+import { ChurnMap } from './churn.js';
+
 interface Numbered {
   /** RTSP session identifier: 16 hexadecimal digits that cannot be guessed. */
   readonly id: string;
@@ -10,8 +12,8 @@ interface Numbered {
 const ID_BYTES = 8;
 
 export class SessionTable<S extends Numbered> {
-  readonly #byId = new Map<string, S>();
-  readonly #byNumber = new Map<number, S>();
+  readonly #byId = new ChurnMap<string, S>();
+  readonly #byNumber = new ChurnMap<number, S>();
   readonly #limit: number;
   readonly #random: (bytes: number) => Buffer;
   #last = 0;

@@ -3,6 +3,7 @@
 import t from 'tap';
 import fc from 'fast-check';
 import { randomBytes } from 'node:crypto';
+import { ChurnMap, ChurnSet } from '../../../src/control/state/churn.js';
 import { Deadlines, TICK_MS } from '../../../src/control/state/deadlines.js';
 import { Destinations } from '../../../src/control/state/destinations.js';
 import { ExpiringLru } from '../../../src/control/state/expiring-lru.js';
@@ -171,4 +172,45 @@ t.test('positions: across wraps of the timestamp, never before the start', async
       },
     ),
   );
+});
+
+t.test('for what comes and goes: as Map and Set, whatever is done', async (t) => {
+  const step = fc.tuple(fc.constantFrom('add', 'delete', 'clear'), fc.nat(7));
+  const members = Array.from({ length: 8 }, (_, index) => ({ index }));
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const [set, map] = [new ChurnSet<object>(), new ChurnMap<number, object>()];
+      const [wantedSet, wantedMap] = [new Set<object>(), new Map<number, object>()];
+      for (const [what, index] of steps) {
+        const member = members[index]!;
+        if (what === 'clear' && index > 0) continue; // seldom
+        if (what === 'clear') for (const each of [set, map, wantedSet, wantedMap]) each.clear();
+        else if (what === 'add') {
+          for (const each of [set, wantedSet]) each.add(member);
+          for (const each of [map, wantedMap]) each.set(index, member);
+        } else {
+          if (set.delete(member) !== wantedSet.delete(member)) return false;
+          if (map.delete(index) !== wantedMap.delete(index)) return false;
+        }
+      }
+      t.same([...set], [...wantedSet]);
+      t.same([...map.values()], [...wantedMap.values()]);
+      t.same([...map.keys()], [...wantedMap.keys()]);
+      t.same([set.size, map.size], [wantedSet.size, wantedMap.size]);
+      return members.every(
+        (member, i) => set.has(member) === wantedSet.has(member) && map.get(i) === wantedMap.get(i),
+      );
+    }),
+  );
+});
+
+t.test('who is deleted while the others are visited is left out', async (t) => {
+  const [a, b, c] = [{ is: 'a' }, { is: 'b' }, { is: 'c' }];
+  const [set, seen] = [new ChurnSet<typeof a>().add(a).add(b).add(c), [] as string[]];
+  for (const member of set) {
+    seen.push(member.is);
+    set.delete(a);
+    set.delete(b);
+  }
+  t.same(seen, ['a', 'c']);
 });
