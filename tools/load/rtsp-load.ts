@@ -140,12 +140,7 @@ await new Command('rtsp-load')
   )
   .option('--timeout <seconds>', 'for the answer to a request', number(0.1, 600, false), 10)
   .option('--stay <seconds>', 'each leaves so long after its PLAY was answered', number(0, 600, false))
-  .option(
-    '--warm-up <n>',
-    'so many join and leave before: they do not count',
-    number(0, 60_000, true),
-    0,
-  )
+  .option('--warm-up <n>', 'so many join and leave before: they do not count', number(0, 60_000, true), 0)
   .option('--seconds <n>', 'how long to stay (else until standard input ends)', number(0.1, 86_400, false))
   .addHelpText('after', EXAMPLES)
   .action(main)
