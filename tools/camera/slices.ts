@@ -34,6 +34,11 @@ export function slicesTrack(options: SlicesOptions): { track: Track; seconds: nu
   const pictures = Math.max(1, Math.round(packetsPerSecond / perPicture));
   const count = pictures * perPicture;
   const seconds = count / packetsPerSecond;
+  const length = bytes - RTP_HEADER;
+  const first = opening(length);
+  const key = slice(true, false, length);
+  const begin = slice(false, true, length);
+  const more = slice(false, false, length);
   const packets = Array.from({ length: count }, (_, i): MediaPacket => {
     const picture = Math.floor(i / perPicture);
     const within = i % perPicture;
@@ -41,7 +46,7 @@ export function slicesTrack(options: SlicesOptions): { track: Track; seconds: nu
       due: (i - (i % burst)) / packetsPerSecond,
       timestamp: Math.round((picture * perPicture * CLOCK_RATE) / packetsPerSecond),
       marker: within === perPicture - 1,
-      payload: i === 0 ? opening(bytes - RTP_HEADER) : slice(picture === 0, within, bytes - RTP_HEADER),
+      payload: i === 0 ? first : picture === 0 ? key : within === 0 ? begin : more, // whose noise is the same
     };
   });
   const sets = [SPS, PPS].map((set) => set.toString('base64')).join(',');
@@ -59,12 +64,12 @@ function opening(length: number): Buffer {
   const room = length - 1 - before.reduce((sum, part) => sum + part.length, 0) - 2;
   const size = Buffer.alloc(2);
   size.writeUInt16BE(room);
-  return Buffer.concat([Buffer.from([0x60 | STAP_A]), ...before, size, slice(true, 0, room)]);
+  return Buffer.concat([Buffer.from([0x60 | STAP_A]), ...before, size, slice(true, true, room)]);
 }
 
 /** Begins with first_mb_in_slice, ue(v), which tells where a picture begins; odd bytes only, so that no start code appears. */
-function slice(isIdr: boolean, within: number, length: number): Buffer {
-  const header = [0x60 | (isIdr ? NAL_IDR : NAL_SLICE), within === 0 ? 0x88 : 0x48];
+function slice(isIdr: boolean, isFirst: boolean, length: number): Buffer {
+  const header = [0x60 | (isIdr ? NAL_IDR : NAL_SLICE), isFirst ? 0x88 : 0x48];
   const noise = randomFillSync(Buffer.alloc(length - header.length)).map((byte) => byte | 1);
   return Buffer.concat([Buffer.from(header), noise]);
 }

@@ -28,7 +28,8 @@ export const mediamtx: Relay = {
   async start({ namespace, address, source, folder }) {
     const file = join(folder, 'settings.yml');
     writeFileSync(file, settings(source));
-    const child = await namespace.spawn('mediamtx', [file]);
+    // Newer ones have this on, older ones refuse a setting that they do not know.
+    const child = await namespace.spawn('mediamtx', [file], { env: { MTX_MOQ: 'false' } });
     await tcpListening(child.pid, PORT, 20_000);
     return { child, url: `rtsp://${address}:${PORT}/camera` };
   },
