@@ -20,35 +20,48 @@ export interface PeersResult {
 }
 
 interface Plan {
-  readonly udp: readonly number[];
-  readonly bursty: readonly number[];
-  readonly tcp: readonly number[];
+  readonly udp: Counts;
+  readonly bursty: Counts;
+  readonly tcp: Counts;
   readonly seconds: number;
-  readonly relays: readonly Relay[];
 }
+
+/** Viewers, and who of ours is measured with so many, beside all the others. */
+type Counts = readonly { readonly viewers: number; readonly ours: readonly Relay[] }[];
 
 /** Packets back to back of the bursty source: three pictures' worth. */
 const BURST = 30;
 const WHOLE: Plan = {
-  udp: [90, 500, 2000],
-  bursty: [500, 2000],
-  tcp: [90, 500],
-  seconds: 1.5,
-  relays: [XDP, TC, USERSPACE, ...PEERS],
+  udp: [
+    { viewers: 90, ours: [XDP, TC] },
+    { viewers: 500, ours: [XDP, TC, USERSPACE] },
+    { viewers: 2000, ours: [XDP, TC] },
+  ],
+  bursty: [{ viewers: 2000, ours: [XDP, TC] }],
+  tcp: [
+    { viewers: 90, ours: [XDP, USERSPACE] },
+    { viewers: 500, ours: [XDP, USERSPACE] },
+  ],
+  seconds: 1,
 };
-const QUICK: Plan = { udp: [5], bursty: [5], tcp: [3], seconds: 0.2, relays: [XDP, ...PEERS] };
+const QUICK: Plan = {
+  udp: [{ viewers: 5, ours: [XDP] }],
+  bursty: [{ viewers: 5, ours: [XDP] }],
+  tcp: [{ viewers: 3, ours: [XDP] }],
+  seconds: 0.2,
+};
 /** Beside the windows: start, joining, leaving. */
 const AROUND_SECONDS = 6;
 
 const planOf = ({ quick }: Context) => (quick ? QUICK : WHOLE);
-const present = ({ relays }: Plan) => relays.filter(canRun);
 
 /** In the order in which they are measured. */
 function runsOf(plan: Plan, repeats: number): { relay: Relay; options: RunOptions }[] {
   const common = { windows: repeats, seconds: plan.seconds };
-  const each = (transport: Transport, counts: readonly number[], more: Partial<RunOptions> = {}) =>
-    counts.flatMap((viewers) =>
-      present(plan)
+  const others = PEERS.filter(canRun);
+  const each = (transport: Transport, counts: Counts, more: Partial<RunOptions> = {}) =>
+    counts.flatMap(({ viewers, ours }) =>
+      [...ours, ...others]
         .filter(({ transports }) => transports.includes(transport))
         .map((relay) => ({ relay, options: { transport, viewers, stream: THESIS, ...common, ...more } })),
     );
@@ -85,7 +98,7 @@ async function measure(context: Context): Promise<PeersResult> {
       burst = options.stream.burst;
       runs.push(await measureRun(stage, relay, options));
     }
-    const missing = plan.relays.filter((relay) => !canRun(relay)).map(({ name }) => name);
+    const missing = PEERS.filter((relay) => !canRun(relay)).map(({ name }) => name);
     return { seconds: plan.seconds, origin, missing, runs };
   } finally {
     await stage.close();
