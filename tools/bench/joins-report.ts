@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `make bench-joins` has measured, as Markdown.
 import type { Machine } from './machine.js';
-import { figure, table, verdict } from './markdown.js';
+import { figure, range, table, verdict } from './markdown.js';
+import { spread } from './statistics.js';
 
 const MOST_MS = 50;
 
@@ -14,6 +15,8 @@ export interface JoinsRun {
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
+  /** How late the viewers' process was itself, p99, milliseconds: so much of the figures may be its own. */
+  readonly ownDelayMs: number;
   /** How often, by reason. */
   readonly failures: Readonly<Record<string, number>>;
   /** Processor time of the proxy per second, in cores. */
@@ -40,11 +43,11 @@ export function isMet({ rate, seconds }: JoinsResults, run: JoinsRun): boolean {
 
 export function renderJoins(r: JoinsResults): string[] {
   const { machine: m } = r;
-  const best = r.runs.reduce((a, b) => (b.p99 < a.p99 ? b : a));
+  const met = r.runs.filter((run) => isMet(r, run)).length;
   return [
     `${figure(r.rate)} viewers per second join a path that plays, for ${r.seconds} s, from ${r.addresses} addresses: each connects, asks ` +
       `DESCRIBE (which is relayed to the source), SETUP and PLAY, and leaves with TEARDOWN ${r.stayMs} ms later. Before that as many ` +
-      `seconds at a quarter of the rate, for programs that have just been started are slow. The proxy has one core to ` +
+      `seconds of the same that do not count, for programs that have just been started are slow. The proxy has one core to ` +
       'itself, the viewers and the source share another; media is thrown away where it arrives. Milliseconds from connect() to the answer to PLAY, as the viewer sees it. ' +
       `Measured ${r.measured} by \`make bench-joins\`, commit ${m.commit}, ${m.cores} cores of ${m.processor}, kernel ${m.kernel}, Node ${m.node}.`,
     table(
@@ -56,6 +59,7 @@ export function renderJoins(r: JoinsResults): string[] {
         'p50',
         'p99',
         'most',
+        'viewers late themselves, p99',
         'failed',
         'proxy, % of a core',
         'ms of it per viewer',
@@ -68,12 +72,13 @@ export function renderJoins(r: JoinsResults): string[] {
         figure(run.p50, 1),
         figure(run.p99, 1),
         figure(run.max, 1),
+        figure(run.ownDelayMs, 1),
         figure(Object.values(run.failures).reduce((sum, count) => sum + count, 0)),
         figure(100 * run.cores),
         figure(run.cpuMs, 2),
       ]),
     ),
-    `Best of ${r.runs.length} runs: p99 ${figure(best.p99, 1)} ms: ${verdict(isMet(r, best), `all join at that rate, p99 below ${MOST_MS} ms`)}; ` +
-      `in ${r.runs.filter((run) => isMet(r, run)).length} of ${r.runs.length} runs.`,
+    `p99, median of ${r.runs.length} runs: ${range(spread(r.runs.map(({ p99 }) => p99)), 1)} ms; in ${met} of ${r.runs.length} runs all ` +
+      `join at that rate and in time: ${verdict(met > r.runs.length / 2, `p99 below ${MOST_MS} ms, in most runs`)}.`,
   ];
 }

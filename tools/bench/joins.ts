@@ -106,12 +106,21 @@ async function measureIn(topology: Topology, { rate, seconds, engine }: Options)
   await crowd.finish(30_000);
   const cpuMs = (cpuNs(product.pid) - before) / 1e6;
   const cores = cpuMs / (performance.now() - from);
-  const { joined, perSecond, joinMs, failures } = JSON.parse(line) as CrowdSummary;
+  const { joined, perSecond, joinMs, failures, ownDelayMs } = JSON.parse(line) as CrowdSummary;
   await until('the viewers to be gone', () => !crowd.running);
   await steady.finish();
   await product.stop();
   if (!joinMs) throw new Error(`nobody has joined: ${JSON.stringify(failures)}`);
-  return { engine, joined, perSecond, ...joinMs, failures, cores, cpuMs: cpuMs / joined };
+  return {
+    engine,
+    joined,
+    perSecond,
+    ...joinMs,
+    failures,
+    ownDelayMs: ownDelayMs.p99,
+    cores,
+    cpuMs: cpuMs / joined,
+  };
 }
 
 const options = parse();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Many viewers of one URL: they join at a given rate, stay, and leave; what happened is summed up.
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CountedMedia, keyOf, Reporter, type Got } from './counted.js';
 import { Receiver } from './receiver.js';
@@ -39,6 +40,8 @@ export class Crowd {
   readonly #failures = new Map<string, number>();
   readonly #leaving: Promise<void>[] = [];
   #perSecond = NaN;
+  /** How late this process itself was while they joined. */
+  readonly #ownDelay = monitorEventLoopDelay({ resolution: 1 });
   #reports: NodeJS.Timeout | undefined;
   #counted: CountedMedia | undefined;
 
@@ -49,6 +52,7 @@ export class Crowd {
     const { viewers, rate, count, ports, reportMs } = this.options;
     if (count !== undefined) this.#counted = await CountedMedia.start(count, ports);
     const start = performance.now();
+    this.#ownDelay.enable();
     const joins: Promise<void>[] = [];
     for (let i = 0; i < viewers; i++) {
       const due = start + (i * 1000) / rate - performance.now();
@@ -57,6 +61,7 @@ export class Crowd {
     }
     this.#perSecond = ((viewers - 1) * 1000) / (performance.now() - start);
     await Promise.all(joins);
+    this.#ownDelay.disable();
     if (reportMs !== undefined) this.#reports = setInterval(() => void this.#report(), reportMs);
   }
 
@@ -155,9 +160,15 @@ export class Crowd {
       failures: Object.fromEntries(this.#failures),
       perSecond: Math.round(this.#perSecond),
       joinMs: sorted.length > 0 ? { p50: at(0.5), p99: at(0.99), max: at(1) } : null,
+      ownDelayMs: { p99: ms(this.#ownDelay.percentile(99)), max: ms(this.#ownDelay.max) },
       ...(this.options.receive && { received: this.#members.map(received) }),
     };
   }
+}
+
+/** From nanoseconds, to a tenth. */
+function ms(ns: number): number {
+  return Math.round(ns / 1e5) / 10;
 }
 
 export type CrowdSummary = ReturnType<Crowd['summary']>;
