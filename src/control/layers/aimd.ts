@@ -121,14 +121,14 @@ export class AimdPolicy implements LayerPolicy {
     this.#stepDown(ladder, at);
   }
 
-  #increase(interval: Interval, ladder: Ladder, at: number, isProbe: boolean, typical = 0): void {
+  #increase(interval: Interval, ladder: Ladder, at: number, isProbe: boolean, typical?: number): void {
     const { nowMs, seconds, limited } = interval;
     const { layer, rate } = ladder[at]!;
     const next = ladder[at + 1];
     if (!isProbe) this.#probes.succeeded(layer); // a queue may have hidden the first report's loss
     this.#share = Math.max(this.#share ?? 0, rate);
-    if (!next || limited) return;
-    const isBehind = next.rate <= typical;
+    if (!next || limited || rate > (typical ?? Infinity)) return; // what is still free is for who has less
+    const isBehind = next.rate <= (typical ?? 0);
     if (!isBehind && nowMs < this.#holdUntilMs) return;
     this.#share = isBehind ? next.rate : Math.min(next.rate, this.#share + AIMD.increase * seconds);
     if (this.#share < next.rate || !this.#probes.mayTry(next.layer, nowMs)) return;
