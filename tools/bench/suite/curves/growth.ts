@@ -24,7 +24,9 @@ export interface GrowthPoint {
   readonly cpuMs: number;
 }
 
-const RATE = 200;
+const RATE = 100;
+/** Before those that count: a program that has just been started is slow. */
+const WARM_UP = 50;
 /** Beyond those of the audience. */
 const PORTS = '50000-59999';
 
@@ -46,17 +48,20 @@ export async function measureGrowth(stage: Stage, { quick, progress }: Context):
       progress(`joins beside ${viewers} viewers`);
       const audience = await openAudience(stage, engine.url, viewers, { transport: 'udp' });
       await flowing(audience);
-      const before = usage(engine.pid);
+      const { rssMiB } = usage(engine.pid);
       const load = await stage.viewers.spawn(process.execPath, [
         ...[compiled('tools/load/rtsp-load.js'), engine.url, '--viewers', `${joins}`, '--rate', `${RATE}`],
         ...['--from', stage.addresses.join(','), '--ports', PORTS, '--stay', '0.2'],
+        ...['--warm-up', `${WARM_UP}`],
       ]);
+      await load.output(/^warm$/m, 60_000);
+      const before = usage(engine.pid);
       const [line] = await load.output(/^\{.*\}$/m, 60_000);
       const { joinMs, perSecond, joined } = JSON.parse(line) as CrowdSummary;
       const cpuMs = (usage(engine.pid).cpuNs - before.cpuNs) / 1e6 / joined;
       await load.finish(20_000);
       points.push({
-        ...{ viewers, joined: audience.joined, rssMiB: before.rssMiB, mapsMiB: mapsMiB(engine.pid) },
+        ...{ viewers, joined: audience.joined, rssMiB, mapsMiB: mapsMiB(engine.pid) },
         ...{ joins: joined, perSecond, joinMs, cpuMs },
       });
       await audience.leave();
