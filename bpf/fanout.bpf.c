@@ -22,6 +22,7 @@
 #include "cache.h"
 #include "clone.h"
 #include "continuity.h"
+#include "lane.h"
 #include "layer_rate.h"
 #include "layering.h"
 #include "maps.h"
@@ -38,15 +39,21 @@ char LICENSE[] SEC("license") = "GPL";
 
 /* ---- a pass ------------------------------------------------------------------------------------------------- */
 
+/* The position that is served next. */
+static __always_inline __u32 next_position(const struct pass *p)
+{
+	__u32 position = p->start + p->offset;
+
+	return position < p->span ? position : position - p->span;
+}
+
 static long serve_next(__u32 i, void *context)
 {
 	struct pass *p = context;
-	__u32 position = p->start + p->offset;
+	__u32 position = next_position(p);
 	struct fanout_viewer *v;
 	__s32 slot;
 
-	if (position >= p->span)
-		position -= p->span;
 	slot = slot_of(p->s, position);
 	v = slot < 0 ? NULL : bpf_map_lookup_elem(&viewers, &slot);
 	p->last = v ? serve(v, p) : SERVED;
@@ -58,32 +65,60 @@ static long serve_next(__u32 i, void *context)
 	return p->copies >= FANOUT_PASS_COPIES;
 }
 
-/* Serves as many viewers as it may. True when none is left. */
-static __always_inline bool serve_some(struct pass *p)
+/* Viewers left for this pass: other lanes are served on other CPUs. */
+static __always_inline __u32 left(const struct pass *p, const struct fanout_global *g)
 {
-	__u32 before = p->copies;
+	__u32 all = p->span - p->offset, position = next_position(p), lane;
 
-	if (p->t->start == FANOUT_NO_START)
-		p->t->start = p->s->rotation < p->t->span ? p->s->rotation : 0;
+	if (!has_lanes(g))
+		return all;
+	lane = rest_of_lane(position);
+	if (lane > p->span - position)
+		lane = p->span - position; /* what follows is position 0 */
+	return lane < all ? lane : all;
+}
+
+/* Who is served first. False: not on this CPU. Asked once, so that a template that cannot get there is served all the same. */
+static __always_inline bool choose_first(struct pass *p, const struct fanout_global *g, __u32 cpu)
+{
+	p->t->start = p->s->rotation < p->t->span ? p->s->rotation : 0;
+	return !has_lanes(g) || lane_cpu(p->s, g, p->stream, p->t->start) == cpu;
+}
+
+/* Serves as many viewers as it may. True when none is left. */
+static __always_inline bool serve_some(struct pass *p, const struct fanout_global *g)
+{
+	__u32 before = p->copies, cpu = bpf_get_smp_processor_id();
+
+	if (p->t->start == FANOUT_NO_START && !choose_first(p, g, cpu))
+		return false;
 	p->start = p->t->start;
 	p->span = p->t->span;
 	p->offset = p->t->offset;
+	p->skb->queue_mapping = cpu % TX_QUEUES + 1;
 	p->kind = p->t->kind;
 	p->thinned = p->t->layer.flags & (FANOUT_LAYER_COUNTS | FANOUT_LAYER_REPORT);
 	p->summed = summed(p->skb, CHECK_AT(p->skb->protocol == bpf_htons(ETH_P_IPV6)));
 	COUNT(p->s->passes, 1);
 	if (p->offset < p->span)
-		bpf_loop(p->span - p->offset, serve_next, p, 0);
+		bpf_loop(left(p, g), serve_next, p, 0);
 	if (p->last == WAIT && p->copies == before)
 		COUNT(p->s->waits, 1);
 	p->t->offset = p->offset;
 	return p->offset >= p->span;
 }
 
-/* The template goes round, or dies. */
+/* The template goes round, to where its next viewer is served, or dies. */
 static __always_inline void go_round(struct pass *p, struct fanout_global *g)
 {
-	if (!send_round(p->skb, g, p->stream, p->number) &&
+	__u32 position = p->t->start, cpu;
+
+	if (position == FANOUT_NO_START)
+		position = p->s->rotation;
+	else if ((position += p->t->offset) >= p->t->span)
+		position -= p->t->span;
+	cpu = lane_cpu(p->s, g, p->stream, position);
+	if (!send_round(p->skb, g, p->stream, p->number, cpu) &&
 	    end_ticket(p->s, p->stream, p->t, FANOUT_TICKET_DEAD))
 		count_drop(FANOUT_DROP_TEMPLATE_DIED);
 }
@@ -94,14 +129,14 @@ static __always_inline void wake(struct pass *p, struct fanout_global *g)
 	if (!is_head_parked(p->s, p->stream) || (__s64)(p->now - p->s->woken_ns) < (__s64)FANOUT_WAKE_NS)
 		return;
 	p->s->woken_ns = p->now;
-	send_round(p->skb, g, p->stream | IDLE_TEMPLATE, 0);
+	send_round(p->skb, g, p->stream | IDLE_TEMPLATE, 0, p->s->home);
 }
 
 /* One pass. False: its packet has been served to all, and the ticket has ended. Else the template is under way to the next
  * pass. */
 static __always_inline bool pass(struct pass *p, struct fanout_global *g)
 {
-	if (serve_some(p)) {
+	if (serve_some(p, g)) {
 		end_ticket(p->s, p->stream, p->t, FANOUT_TICKET_DONE);
 		return false;
 	}
@@ -193,7 +228,7 @@ static __always_inline void serve_arrived(struct pass *p, struct fanout_global *
 		return;
 	}
 	if (!pass(p, g) && is_head_parked(p->s, p->stream))
-		send_round(p->skb, g, p->stream | IDLE_TEMPLATE, 0); /* came meanwhile, on another CPU */
+		send_round(p->skb, g, p->stream | IDLE_TEMPLATE, 0, p->s->home); /* came meanwhile, on another CPU */
 }
 
 /* Nobody gets it, but whoever comes next may begin with it. */
@@ -234,6 +269,7 @@ static __always_inline int fan_out(struct __sk_buff *skb, struct fanout_stream *
 	if (g->heartbeat_limit_ns && now - g->heartbeat_ns > g->heartbeat_limit_ns)
 		return drop(FANOUT_DROP_STALE);
 	reap(s, in->stream, g, now);
+	note_home(s);
 	if (up)
 		bpf_skb_load_bytes(skb, 0, addresses, sizeof(addresses));
 	arrived = receive(&p, in, g);

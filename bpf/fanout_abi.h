@@ -15,7 +15,7 @@
 #include <linux/types.h>
 
 enum fanout_version {
-	FANOUT_ABI_VERSION = 3,
+	FANOUT_ABI_VERSION = 4,
 };
 
 /* A ticket whose first pass has not come yet: who is served first is decided then. */
@@ -30,7 +30,7 @@ enum fanout_limit {
 	FANOUT_TICKETS = 256,               /* ring of tickets per stream, a power of two */
 	FANOUT_STREAM_IN_FLIGHT = 200,      /* tickets of one stream that may be unfinished at once */
 	FANOUT_BASE_TICKETS = 50,           /* of these, the last, which only packets of layer 0 get */
-	FANOUT_CARRIED = 2,                 /* of these, the oldest, that templates are under way for; the others are parked */
+	FANOUT_CARRIED = 3,                 /* of these, the oldest, that templates are under way for; the others are parked */
 	FANOUT_CARRIED_XDP = 1,             /* the same with XDP, which serves the oldest only */
 	FANOUT_TOTAL_IN_FLIGHT = 240,       /* templates of all streams: less than the 256 entries of the private veth's ring */
 	FANOUT_PARKED = 1024,               /* parked packets of all streams */
@@ -39,6 +39,7 @@ enum fanout_limit {
 	FANOUT_OVERDUE_PASSES = 2048,       /* passes of others in the same queue after which a template is lost: it holds no
 	                                     * more than FANOUT_TOTAL_IN_FLIGHT, and is served in turn but for departure times */
 	FANOUT_ROOMS = 2,                   /* queues that templates wait in: TC's and XDP's */
+	FANOUT_LANE_SLOTS = 512,            /* positions of a stream that are served on the same CPU (lane.h), a power of two */
 	FANOUT_PASS_COPIES = 192,           /* copies per pass, less than the 256 entries of a veth's ring */
 	FANOUT_SLOW_COPIES = 16,            /* a pass that was stopped with fewer has found little room: its template slows down */
 	FANOUT_SR_HISTORY = 8,              /* sender reports whose local send time is remembered */
@@ -148,6 +149,7 @@ struct fanout_stream {
 	__u32 tail;                         /* the next ticket's number; wraps */
 	__u32 head;                         /* the oldest ticket that is still out (== tail: none is) */
 	__u32 rotation;                     /* position to serve first */
+	__u32 home;                         /* the CPU that its packets arrive on */
 	__u32 cached;                       /* 1: the cache holds a beginning ... */
 	__u32 cache_begin;                  /* ... with this ticket, and what came after it */
 	__u64 packets;                      /* RTP from the source, counted by gso segments */
@@ -355,7 +357,8 @@ struct fanout_global {
 	__u32 owner_pid;                    /* control plane */
 	__u32 recirculate_ifindex;          /* command program: the sending end of the private veth */
 	__u8 template_mac[6];               /* command program: destination that marks a template */
-	__u16 pad;
+	__u16 cpus;                         /* control plane: templates are received on CPU 0 .. cpus-1, as their hash says; 0: where they
+	                                     * were sent. Datapath: 0 once one has been lost */
 	__u32 in_flight;                    /* datapath, atomic: tickets OUT, of all streams */
 	__u32 agreed;                       /* command program: the ABI version of the handshake that held; 0: none */
 	__u32 page_hint;                    /* command program: no free page below this one */
@@ -373,7 +376,7 @@ struct fanout_global {
 #define FANOUT_ASSERT_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type)
 FANOUT_ASSERT_SIZE(fanout_listen_key, 20);
 FANOUT_ASSERT_SIZE(fanout_listen, 8);
-FANOUT_ASSERT_SIZE(fanout_stream, 1360);
+FANOUT_ASSERT_SIZE(fanout_stream, 1368);
 FANOUT_ASSERT_SIZE(fanout_viewer, 224);
 FANOUT_ASSERT_SIZE(fanout_ticket, 104);
 FANOUT_ASSERT_SIZE(fanout_packet_layer, 36);

@@ -8,6 +8,7 @@
 #ifndef FANOUT_TEMPLATE_H
 #define FANOUT_TEMPLATE_H
 
+#include "lane.h"
 #include "packet.h"
 
 /* Handle 1:1 of the private veth's queue (private-veth.ts). */
@@ -58,16 +59,9 @@ static __always_inline void slow_down(struct __sk_buff *skb, __u64 now)
 	bpf_skb_set_tstamp(skb, now + FANOUT_RETRY_NS, BPF_SKB_TSTAMP_DELIVERY_MONO);
 }
 
-/* Which CPU it is received on, where packets are steered (receive-steering.ts) by the upper bits of their hash: neighbouring
- * tickets on different ones, so that the copies of two packets are made at the same time, the streams over all of them. */
-static __always_inline __u32 steering_hash(__u32 stream, __u32 number)
-{
-	return ((number & 1) << 31 ^ (stream & 7) << 28) | 1; /* 0 is not steered */
-}
-
-/* Sends a clone of the packet round through a private veth. False: it could not be queued. */
+/* Sends a clone of the packet round through a private veth, to be received on `cpu`. False: it could not be queued. */
 static __always_inline bool send_round(struct __sk_buff *skb, const struct fanout_global *g, __u32 stream,
-				       __u32 number)
+				       __u32 number, __u32 cpu)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct template_address a = { .stream = stream, .number = number };
@@ -76,7 +70,7 @@ static __always_inline bool send_round(struct __sk_buff *skb, const struct fanou
 		return false;
 	__builtin_memcpy(a.destination, g->template_mac, sizeof(a.destination));
 	__builtin_memcpy(data, &a, sizeof(a));
-	bpf_set_hash(skb, steering_hash(stream, number));
+	bpf_set_hash(skb, steering_hash(g, cpu));
 	return !bpf_clone_redirect(skb, waiting_room(skb, g), 0);
 }
 

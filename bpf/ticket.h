@@ -141,8 +141,10 @@ static __always_inline void reap(struct fanout_stream *s, __u32 stream, struct f
 	if ((overtaken < FANOUT_OVERDUE_PASSES || unseen < (__s64)FANOUT_OVERDUE_NS) &&
 	    (unseen < (__s64)FANOUT_LOST_NS || (__s64)(now - g->pass_ns) < (__s64)FANOUT_LOST_NS))
 		return;
-	if (end_ticket(s, stream, t, FANOUT_TICKET_DEAD))
-		count_drop(FANOUT_DROP_TICKET_LOST);
+	if (!end_ticket(s, stream, t, FANOUT_TICKET_DEAD))
+		return;
+	count_drop(FANOUT_DROP_TICKET_LOST);
+	g->cpus = 0; /* on its way to another CPU, most likely, whose backlog was full (lane.h) */
 }
 
 /* The packet's last copies may be made while its template is on its way: then that has nothing left to do. */

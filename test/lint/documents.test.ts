@@ -43,6 +43,13 @@ t.test('links between documents lead somewhere', async (t) => {
       if (!/^[a-z]+:/.test(target)) t.ok(existsSync(join(dirname(file), target)), `${file}: ${target}`);
 });
 
+t.test('every decision is in the index', async (t) => {
+  const index = readFileSync('docs/adr/README.md', 'utf8');
+  const records = documents.filter((file) => /^docs\/adr\/\d{4}-/.test(file));
+  t.ok(records.length > 0, 'there are records');
+  for (const record of records) t.ok(index.includes(`](${record.slice('docs/adr/'.length)})`), record);
+});
+
 /** Help of the program, and of the command among `words` where it has commands. Throws when it fails. */
 function helpFor(program: string, words: readonly string[]): string {
   const help = (...more: string[]) => execFileSync(program, [...more, '--help'], { encoding: 'utf8' });

@@ -67,7 +67,7 @@ frozen?.catch(() => {}); // told below
 t.test('90 viewers of 1 Mbit/s: no loss, and the process hardly notices', { skip }, async (t) => {
   const VIEWERS = 90;
   const SECONDS = 20;
-  const WINDOWS = 4;
+  const SETTLE_SECONDS = 5; // what is left of joining is no part of it
   const path = await LoadPath.build({ addresses: VIEWERS });
   try {
     const { crowd, result } = await path.join(VIEWERS, 90);
@@ -76,18 +76,15 @@ t.test('90 viewers of 1 Mbit/s: no loss, and the process hardly notices', { skip
     const sending = path.send([
       ...['--pps', String(PPS), '--bytes', String(BYTES), '--burst', '1', '--seconds', String(SECONDS)],
     ]);
-    const shares: number[] = [];
-    for (let i = 0; i < WINDOWS; i++) {
-      const [before, began] = [cpuSeconds(pid), performance.now()];
-      await sleep((SECONDS * 900) / WINDOWS);
-      shares.push((cpuSeconds(pid) - before) / ((performance.now() - began) / 1000));
-    }
+    await sleep(1000 * SETTLE_SECONDS);
+    const [before, began] = [cpuSeconds(pid), performance.now()];
+    await sleep(1000 * (SECONDS - SETTLE_SECONDS) - 1000);
+    const share = (cpuSeconds(pid) - before) / ((performance.now() - began) / 1000);
     const sent = await sending;
     exact(t, await path.counter.settled(), VIEWERS, sent.sent);
-    // What is left of joining (90 of them, just before), or runs beside us, falls into some; what packets cost, into all.
-    const percent = shares.map((share) => (100 * share).toFixed(2));
-    t.comment(`the proxy process used ${percent.join(', ')} % of a core in turn`);
-    t.ok(Math.min(...shares) < 0.01, `${percent.join(', ')} % of a core: under 1 %`);
+    const percent = (100 * share).toFixed(2);
+    t.comment(`the proxy process used ${percent} % of a core`);
+    t.ok(share < 0.01, `${percent} % of a core: under 1 %`);
 
     const turns = (await path.counter.read()).rows.map((row) => row.first);
     const even = sent.sent / VIEWERS;
@@ -108,13 +105,15 @@ t.test('90 viewers of 1 Mbit/s: no loss, and the process hardly notices', { skip
   }
 });
 
-t.test('500 viewers, bursts of 1, 10 and 30 packets back to back', { skip }, async (t) => {
-  const VIEWERS = 500;
+// As containers are connected: without GRO a veth has no NAPI, and what comes waits in the backlog of the CPU that sent it.
+// Two CPUs make the copies of so many viewers, each viewer's always the same, or they would come in another order.
+t.test('600 viewers, bursts of 1, 10 and 30 packets back to back', { skip }, async (t) => {
+  const VIEWERS = 600;
   const SECONDS = 5;
-  const path = await LoadPath.build({ addresses: 50 });
+  const path = await LoadPath.build({ addresses: 50, offloads: { gro: false } });
   try {
     for (const burst of [1, 10, 30]) {
-      const { crowd, result } = await path.join(VIEWERS, 500, `/burst${burst}`);
+      const { crowd, result } = await path.join(VIEWERS, VIEWERS, `/burst${burst}`);
       t.equal(result.joined, VIEWERS, JSON.stringify(result));
       const ssrc = 1000 + burst;
       const sent = await path.send([

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The path that is measured: source -> proxy -> viewers in network namespaces joined by veth pairs, GRO on at the
-// receivers (so that they poll, as a NIC does). One engine or program at a time stands in the proxy's.
+// receivers (so that they poll, as a NIC does), the viewers' link with a queue for each CPU (as a NIC has). One engine or program at a time stands in the proxy's.
+import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Child } from '../netns/child.js';
 import { type Topology, createTopology } from '../netns/topology.js';
@@ -10,6 +11,7 @@ import { Fanout } from './fanout.js';
 import { OBJECTS, askLine, benchTool } from './programs.js';
 import { type Crowd, viewerAt } from './protocol.js';
 
+const MOST_QUEUES = 16;
 const SOURCE_PORT = 5000;
 const VIEWER_PORTS = { first: 30_000, last: 39_999 };
 /** The first that the engine's port allocator gives. */
@@ -42,7 +44,8 @@ export class Path {
   readonly crowd: Crowd;
 
   static async build(addresses: number): Promise<Path> {
-    return new Path(await createTopology({ addresses }));
+    const queues = Math.min(cpus().length, MOST_QUEUES);
+    return new Path(await createTopology({ addresses, queues }));
   }
 
   private constructor(readonly topology: Topology) {

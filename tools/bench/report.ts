@@ -38,7 +38,7 @@ export function report(r: Results): string {
   const parts = [
     '# Benchmarks: the datapath',
     'Written by `make bench-datapath` from [benchmarks/datapath.json](benchmarks/datapath.json); not edited by hand. ' +
-      `Engine, unless said otherwise: ${r.engines[0]}. Source, proxy and viewers are network namespaces joined by veth pairs on one machine, GRO on at the ` +
+      `Engine, unless said otherwise: ${r.engines[0]}. Source, proxy and viewers are network namespaces joined by veth pairs on one machine, a queue for each core on the viewers' link and GRO on at the ` +
       'receivers, so all three share its cores. Read the figures as ratios within this one run. A figure is the median ' +
       `of ${r.repeats} repeats with the range behind it, unless said otherwise.`,
   ];

@@ -14,6 +14,8 @@ export interface TopologyOptions {
   readonly viewers?: number;
   /** Addresses in each viewer namespace (default 1, at most 60000). */
   readonly addresses?: number;
+  /** Queues of each link to viewers, in both directions (default 1). */
+  readonly queues?: number;
   /** For both ends of every link; GRO on (veth then polls with NAPI, as a NIC does) unless said otherwise. */
   readonly offloads?: Offloads;
 }
@@ -115,9 +117,16 @@ function downstreamAddress(link: number, n: number): string {
   return `10.${78 + link}.${n >> 8}.${n & 255}`;
 }
 
-async function connect(a: Namespace, deviceA: string, b: Namespace, deviceB: string): Promise<void> {
-  const peer = ['peer', 'name', deviceB, 'netns', b.name];
-  await run('ip', ['-n', a.name, 'link', 'add', deviceA, 'type', 'veth', ...peer]);
+async function connect(
+  a: Namespace,
+  deviceA: string,
+  b: Namespace,
+  deviceB: string,
+  queues = 1,
+): Promise<void> {
+  const own = ['numtxqueues', `${queues}`, 'numrxqueues', `${queues}`];
+  const peer = ['peer', 'name', deviceB, ...own, 'netns', b.name];
+  await run('ip', ['-n', a.name, 'link', 'add', deviceA, ...own, 'type', 'veth', ...peer]);
 }
 
 async function setUp(namespace: Namespace, device: string, cidrs: readonly string[], offloads: Offloads) {
@@ -158,7 +167,7 @@ async function build(namespaces: Namespace[], options: TopologyOptions): Promise
     const addresses = Array.from({ length: options.addresses ?? 1 }, (_, i) =>
       downstreamAddress(link, i + 2),
     );
-    await connect(viewer, 'eth0', proxy, device);
+    await connect(viewer, 'eth0', proxy, device, options.queues);
     await setUp(proxy, device, [`${address}/16`], offloads);
     await setUp(
       viewer,

@@ -65,7 +65,7 @@ export const Limit = {
   TICKETS: 256,
   STREAM_IN_FLIGHT: 200,
   BASE_TICKETS: 50,
-  CARRIED: 2,
+  CARRIED: 3,
   CARRIED_XDP: 1,
   TOTAL_IN_FLIGHT: 240,
   PARKED: 1024,
@@ -73,6 +73,7 @@ export const Limit = {
   DATAGRAM_SEGMENTS: 64,
   OVERDUE_PASSES: 2048,
   ROOMS: 2,
+  LANE_SLOTS: 512,
   PASS_COPIES: 192,
   SLOW_COPIES: 16,
   SR_HISTORY: 8,
@@ -133,7 +134,7 @@ export const TicketState = {
 
 /** enum fanout_version */
 export const Version = {
-  ABI_VERSION: 3,
+  ABI_VERSION: 4,
 } as const;
 
 /** enum fanout_viewer_state */
@@ -204,7 +205,7 @@ export const Global = {
   ownerPid: 16,
   recirculateIfindex: 20,
   templateMac: 24,
-  pad: 30,
+  cpus: 30,
   inFlight: 32,
   agreed: 36,
   pageHint: 40,
@@ -337,7 +338,7 @@ export const Reception = {
 
 /** struct fanout_stream: byte offsets, and its size. */
 export const Stream = {
-  SIZE: 1360,
+  SIZE: 1368,
   state: 0,
   generation: 4,
   source: 8,
@@ -359,23 +360,24 @@ export const Stream = {
   tail: 1116,
   head: 1120,
   rotation: 1124,
-  cached: 1128,
-  cacheBegin: 1132,
-  packets: 1136,
-  bytes: 1144,
-  rtcpPackets: 1152,
-  refused: 1160,
-  passes: 1168,
-  waits: 1176,
-  parked: 1184,
-  wokenNs: 1192,
-  beginByNs: 1200,
-  egressFull: 1208,
-  thinned: 1216,
-  notion: 1220,
-  layerWindowNs: 1224,
-  layerBytes: 1232,
-  layerAverage: 1296,
+  home: 1128,
+  cached: 1132,
+  cacheBegin: 1136,
+  packets: 1144,
+  bytes: 1152,
+  rtcpPackets: 1160,
+  refused: 1168,
+  passes: 1176,
+  waits: 1184,
+  parked: 1192,
+  wokenNs: 1200,
+  beginByNs: 1208,
+  egressFull: 1216,
+  thinned: 1224,
+  notion: 1228,
+  layerWindowNs: 1232,
+  layerBytes: 1240,
+  layerAverage: 1304,
 } as const;
 
 /** struct fanout_ticket: byte offsets, and its size. */

@@ -172,6 +172,16 @@ export class KernelState {
     this.#global.view.setUint32(Global.xdpIfindex, ifindex, true);
   }
 
+  /** Templates are received on any of CPU 0 .. cpus-1, as their hash says, from now on; 0: where they were sent. */
+  steerOver(cpus: number): void {
+    this.#global.view.setUint16(Global.cpus, cpus, true);
+  }
+
+  /** 0 too once a template has been lost on its way. */
+  get steeredOver(): number {
+    return this.#global.view.getUint16(Global.cpus, true);
+  }
+
   /** Packets that are not over: being served, going round as templates, or parked. */
   ticketsOut(): number {
     let sum = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which CPUs a private veth's receiving end is served by. A veth is received from on the CPU that sent to it, so templates,
 // once on a CPU, would stay there for ever, and so would the copies that they make. With receive packet steering
-// (Documentation/networking/scaling.rst) the hash that template.h gives them decides.
+// (Documentation/networking/scaling.rst) the hash that lane.h gives them decides.
 import { readFile, writeFile } from 'node:fs/promises';
 import { KernelError } from './kernel-error.js';
 import { command } from './private-veth.js';
@@ -28,16 +28,26 @@ export function cpuMask(cpus: readonly number[]): string {
   return whole.match(/.{8}/g)!.join(',');
 }
 
-/** Every CPU takes part. Returns what came of it, for people: it is slower without, not wrong. */
-export async function steerReceived({ name, ifindex }: { name: string; ifindex: number }): Promise<string> {
+export interface Steering {
+  /** Templates can be sent to CPU 0 .. cpus - 1; 0: they stay where they are. */
+  readonly cpus: number;
+  /** For people: it is slower without, not wrong. */
+  readonly told: string;
+}
+
+/** Every CPU takes part. The kernel spreads hashes over the CPUs of the mask in their order, so the program can name one
+ * only where they are numbered without a gap. */
+export async function steerReceived({ name, ifindex }: { name: string; ifindex: number }): Promise<Steering> {
   try {
     const online = (await readFile(ONLINE, 'utf8')).trim();
     const cpus = parseCpuList(online);
-    if (cpus.length < 2) return 'one CPU: there is no other';
+    if (cpus.length < 2) return { cpus: 0, told: 'one CPU: there is no other' };
+    if (cpus.at(-1) !== cpus.length - 1)
+      return { cpus: 0, told: `one CPU: of those online, ${online}, some are missing` };
     await write(name, ifindex, cpuMask(cpus));
-    return `CPUs ${online}`;
+    return { cpus: cpus.length, told: `CPUs ${online}` };
   } catch (error) {
-    return `one CPU: ${(error as Error).message}`;
+    return { cpus: 0, told: `one CPU: ${(error as Error).message}` };
   }
 }
 

@@ -13,7 +13,7 @@ import { BpfObject, FrameProgram } from './libbpf.js';
 import { removeLeftovers } from './leftovers.js';
 import { NextHops, type NextHop } from './next-hop.js';
 import { findPredecessor, type Predecessor } from './predecessor.js';
-import { steerReceived } from './receive-steering.js';
+import { steerReceived, type Steering } from './receive-steering.js';
 import { DEFAULT_PICTURES, type PictureOptions } from './picture-options.js';
 import {
   makeVeth,
@@ -30,6 +30,9 @@ import { Tally } from '../state/tally.js';
 import { UserspaceDatapath } from './userspace.js';
 import type { StreamPictures } from './userspace-pictures.js';
 import { retireXdp, XdpStage } from './xdp.js';
+
+const LOST_ON_ITS_WAY =
+  'a packet was lost on its way to another (net.core.netdev_max_backlog is small for that much traffic)';
 
 export interface TcOptions {
   /** The proxy's listen port: the engine's name in this network namespace. */
@@ -61,7 +64,7 @@ export class TcDatapath implements Datapath {
   readonly #program: BpfObject;
   readonly #queue: VethPair;
   readonly #pacing: QueuePacing;
-  readonly #steering: string;
+  readonly #steering: Steering;
   readonly #local: VethPair;
   readonly #filters: TcFilters;
   readonly #port: number;
@@ -85,7 +88,7 @@ export class TcDatapath implements Datapath {
     options: TcOptions;
     pictures: PictureOptions;
     pacing: QueuePacing;
-    steering: string;
+    steering: Steering;
   }) {
     this.state = parts.state;
     this.#program = parts.program;
@@ -146,6 +149,7 @@ export class TcDatapath implements Datapath {
       const inheritance = predecessor && new Inheritance(state);
       const pacing = await pacingOf(queue.send);
       const steering = await steerReceived(queue.receive);
+      state.steerOver(steering.cpus);
       return new TcDatapath({
         state,
         program,
@@ -245,7 +249,7 @@ export class TcDatapath implements Datapath {
     return {
       devices: this.#filters.devices.join(' '),
       queue: `${this.#queue.send.name} (${this.#pacing})`,
-      'queue served by': this.#steering,
+      'queue served by': this.#servedBy(),
       'tickets out': this.state.ticketsOut(),
       'templates out': this.state.templatesOut(),
       'kernel streams': this.#streams.size,
@@ -256,6 +260,11 @@ export class TcDatapath implements Datapath {
       'packets parked': parked,
       ...(typeof this.#xdp === 'string' ? { XDP: this.#xdp } : this.#xdp.facts()),
     };
+  }
+
+  #servedBy(): string {
+    const { cpus, told } = this.#steering;
+    return cpus && !this.state.steeredOver ? `one CPU: ${LOST_ON_ITS_WAY}` : told;
   }
 
   async close(): Promise<void> {

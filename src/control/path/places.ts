@@ -4,6 +4,7 @@
 
 import type { Route } from '../config/path-table.js';
 import { placeOf, placeOfText } from '../rtsp/url.js';
+import type { ExpiringLru } from '../state/expiring-lru.js';
 import type { Described, Description, MediaDescription } from './description.js';
 
 /** Places (url.ts, placeOf) as viewers name them. */
@@ -44,6 +45,22 @@ export function* placesOf(route: Route, description: Description): Iterable<[str
     if (media[index] === aggregate && media.length > 1) continue;
     yield [media[index]!, { route, description, media: section }];
   }
+}
+
+/** A viewer that has been told of these may name them for a while. */
+export function remember(
+  described: ExpiringLru<Described>,
+  route: Route,
+  description: Description,
+  nowMs: number,
+): Description {
+  for (const [place, means] of placesOf(route, description)) described.set(place, means, nowMs);
+  return description;
+}
+
+/** What a place means by the description; undefined: nothing. */
+export function meaningOf(route: Route, description: Description, place: string): Described | undefined {
+  return new Map(placesOf(route, description)).get(place);
 }
 
 /** Of an absolute control URL in the description's text. */

@@ -9,7 +9,7 @@ import { ChurnSet } from '../state/churn.js';
 import type { Deadline } from '../state/deadlines.js';
 import { isoTime, nowMs, type Context } from './context.js';
 import type { Described, Description, MediaDescription } from './description.js';
-import { placesOf } from './places.js';
+import { meaningOf, remember } from './places.js';
 import type { Publication, Recorded } from './publication.js';
 import type { Arranged } from './publisher-transport.js';
 import { Refusal } from './refusal.js';
@@ -191,15 +191,12 @@ export class PublishedResource implements Watched, Recorded {
   async describe(): Promise<Description> {
     const { description } = this.#play;
     if (!description) throw new Refusal(404, 'nobody publishes there yet');
-    const now = nowMs(this.#context.clock);
-    for (const [place, described] of placesOf(this.route, description))
-      this.#context.described.set(place, described, now);
-    return description;
+    return remember(this.#context.described, this.route, description, nowMs(this.#context.clock));
   }
 
   meaning(place: string): Described | undefined {
     const { description } = this.#play;
-    return description && new Map(placesOf(this.route, description)).get(place);
+    return description && meaningOf(this.route, description, place);
   }
 
   async setUp(_description: Description, { control }: MediaDescription): Promise<Track> {

@@ -10,7 +10,7 @@ import { Shared } from '../state/shared.js';
 import { isoTime, nowMs, type Context } from './context.js';
 import type { Described, Description, MediaDescription } from './description.js';
 import { LastingSource } from './lasting-source.js';
-import { placesOf } from './places.js';
+import { meaningOf, remember } from './places.js';
 import { openBeside } from './own-track.js';
 import { Recording } from './recording.js';
 import type { ResourceRecord } from './records.js';
@@ -180,16 +180,13 @@ export class Resource implements Watched {
       throw error;
     });
     this.#describeFailed = false;
-    const now = nowMs(this.#context.clock);
-    for (const [place, described] of placesOf(this.route, description))
-      this.#context.described.set(place, described, now);
-    return description;
+    return remember(this.#context.described, this.route, description, nowMs(this.#context.clock));
   }
 
   /** What a place (places.ts) means by the description that the tracks were set up from. */
   meaning(place: string): Described | undefined {
     const { description } = this.#play;
-    return description && new Map(placesOf(this.route, description)).get(place);
+    return description && meaningOf(this.route, description, place);
   }
 
   /**
