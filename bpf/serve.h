@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* One service of a packet for TC: as many of the viewers whose turn it is as may be served at once, on this CPU. */
+#ifndef FANOUT_SERVE_H
+#define FANOUT_SERVE_H
+
+#include "clone.h"
+#include "lane.h"
+#include "maps.h"
+#include "ticket.h"
+
+/* The position that is served next. */
+static __always_inline __u32 next_position(const struct pass *p)
+{
+	__u32 position = p->start + p->offset;
+
+	return position < p->span ? position : position - p->span;
+}
+
+static long serve_next(__u32 i, void *context)
+{
+	struct pass *p = context;
+	__u32 position = next_position(p);
+	struct fanout_viewer *v;
+	__s32 slot;
+
+	slot = slot_of(p->s, position);
+	v = slot < 0 ? NULL : bpf_map_lookup_elem(&viewers, &slot);
+	p->last = v ? serve(v, p) : SERVED;
+	if (p->last == WAIT || p->last == FULL)
+		return 1;
+	if (p->last == SERVED_FIRST)
+		p->s->rotation = position + 1; /* the next packet begins with the next viewer */
+	p->offset++;
+	return p->copies >= FANOUT_PASS_COPIES;
+}
+
+/* Viewers left for this pass: other lanes are served on other CPUs. */
+static __always_inline __u32 left(const struct pass *p, const struct fanout_global *g)
+{
+	__u32 all = p->span - p->offset, position = next_position(p), lane;
+
+	if (!has_lanes(g))
+		return all;
+	lane = rest_of_lane(position);
+	if (lane > p->span - position)
+		lane = p->span - position; /* what follows is position 0 */
+	return lane < all ? lane : all;
+}
+
+/* Who is served first. False: not on this CPU. Asked once, so that a template that cannot get there is served all the same. */
+static __always_inline bool choose_first(struct pass *p, const struct fanout_global *g, __u32 cpu)
+{
+	p->t->start = p->s->rotation < p->t->span ? p->s->rotation : 0;
+	return !has_lanes(g) || lane_cpu(p->s, g, p->stream, p->t->start) == cpu;
+}
+
+/* Serves as many viewers as it may. True when none is left. */
+static __always_inline bool serve_some(struct pass *p, const struct fanout_global *g)
+{
+	__u32 before = p->copies, cpu = bpf_get_smp_processor_id();
+
+	if (p->t->start == FANOUT_NO_START && !choose_first(p, g, cpu))
+		return false;
+	p->start = p->t->start;
+	p->span = p->t->span;
+	p->offset = p->t->offset;
+	p->skb->queue_mapping = cpu % TX_QUEUES + 1;
+	p->kind = p->t->kind;
+	p->thinned = p->t->layer.flags & (FANOUT_LAYER_COUNTS | FANOUT_LAYER_REPORT);
+	p->summed = summed(p->skb, CHECK_AT(p->skb->protocol == bpf_htons(ETH_P_IPV6)));
+	COUNT(p->s->passes, 1);
+	if (p->offset < p->span)
+		bpf_loop(left(p, g), serve_next, p, 0);
+	if (p->last == WAIT && p->copies == before)
+		COUNT(p->s->waits, 1);
+	p->t->offset = p->offset;
+	return p->offset >= p->span;
+}
+
+#endif
