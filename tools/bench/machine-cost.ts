@@ -56,3 +56,33 @@ export async function machineCost(seconds: number, start: () => Promise<Load>): 
     drift: after.iterationsPerSecond / before.iterationsPerSecond,
   };
 }
+
+/** From turning a load on or off to the next reading, milliseconds. */
+const TURN_MS = 200;
+
+/**
+ * A load that is turned on and off again and again: cores that it kept busy in each round, against the readings of the idle
+ * machine just before and after. Whatever else changes slowly, as a shared host does, then does not matter, and how far the
+ * rounds lie apart tells what the mean is worth.
+ */
+export async function costOfRounds(
+  rounds: number,
+  seconds: number,
+  start: () => Promise<Load>,
+): Promise<number[]> {
+  const idle = [await spin(seconds)];
+  const loaded: Spun[] = [];
+  for (let i = 0; i < rounds; i++) {
+    const load = await start();
+    await sleep(TURN_MS);
+    await load.mark();
+    loaded.push(await spin(seconds));
+    await load.mark();
+    await load.stop();
+    await sleep(TURN_MS);
+    idle.push(await spin(seconds));
+  }
+  return loaded.map((spun, i) =>
+    busyCores(spun, (idle[i]!.iterationsPerSecond + idle[i + 1]!.iterationsPerSecond) / 2),
+  );
+}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Figures as text, and tables of them.
-import type { Spread } from './statistics.js';
+import type { Estimate, Spread } from './statistics.js';
 
 /** Right-aligned but for the first column. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -21,6 +21,11 @@ export function range(spread: Spread, digits = 0, scale = 1): string {
   const of = (value: number) => figure(value * scale, digits);
   const { median, least, most } = spread;
   return least === most ? of(median) : `${of(median)} (${of(least)} to ${of(most)})`;
+}
+
+/** Mean, and its standard error. */
+export function plusMinus({ mean, error }: Estimate, digits = 0, scale = 1): string {
+  return `${figure(mean * scale, digits)} ± ${figure(error * scale, digits)}`;
 }
 
 /** A target beside its figure, said plainly; undefined: the readings are too unsteady for either. */

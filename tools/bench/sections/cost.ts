@@ -2,34 +2,33 @@
 // What a delivered copy costs the machine: the engines against plain C programs with sendto() and sendmmsg(). Twice: up to
 // where it arrives, and with the link and the receiver taken off.
 import type { EngineName } from '../engines.js';
-import { figure, range, table, verdict } from '../markdown.js';
-import { machineCost } from '../machine-cost.js';
+import { figure, plusMinus, table, verdict } from '../markdown.js';
+import { costOfRounds } from '../machine-cost.js';
 import { Path, type Arrived, type SinkPlace } from '../path.js';
 import { type ProgramTime, timePrograms } from '../program-time.js';
 import type { Context, Section } from '../section.js';
-import { type Spread, spread } from '../statistics.js';
+import { type Estimate, estimate, isAtMost, minus, ratio, times } from '../statistics.js';
 
 /** Of sendto's. */
 const TARGETS: Readonly<Record<EngineName, number>> = { tc: 1 / 5, xdp: 1 / 9 };
-/** Idle readings further apart than this: something else ran, and what was lost to it cannot be told. */
-const STEADY = 0.05;
 
 type WayName = EngineName | 'sendto' | 'sendmmsg';
 
+/** What was seen at one place, the origin included. */
 interface Reading {
-  readonly cores: number;
-  readonly drift: number;
-  readonly copiesPerSecond: number;
+  /** One a round. */
+  readonly cores: readonly number[];
+  readonly copies: number;
+  readonly seconds: number;
 }
 
 /** What a copy costs up to some place. */
 interface Cost {
-  /** One a repeat, origin included. */
-  readonly readings: readonly Reading[];
+  readonly cores: Estimate;
+  readonly copiesPerSecond: number;
   /** The origin taken off, us. */
-  readonly microseconds: Spread;
-  /** Of sendto's in the same repeat. */
-  readonly ofSendto: Spread;
+  readonly microseconds: Estimate;
+  readonly ofSendto: Estimate;
 }
 
 interface Way {
@@ -39,13 +38,10 @@ interface Way {
   readonly programs?: ProgramTime;
 }
 
-export interface CostResult {
-  readonly viewers: number;
-  readonly pps: number;
-  readonly bytes: number;
-  readonly seconds: number;
-  /** Nobody watching. */
-  readonly origin: readonly Reading[];
+export interface CostResult extends Load {
+  readonly repeats: number;
+  /** Cores, nobody watching. */
+  readonly origin: Estimate;
   readonly ways: readonly Way[];
 }
 
@@ -53,6 +49,8 @@ interface Load {
   readonly viewers: number;
   readonly pps: number;
   readonly bytes: number;
+  /** Times that the load is turned on, and how long each time and in between, for each repeat. */
+  readonly rounds: number;
   readonly seconds: number;
 }
 
@@ -66,21 +64,23 @@ async function read(
   open: () => Promise<() => Promise<unknown>>,
 ): Promise<Reading> {
   const sink = await path.sink(at);
+  const close = await open();
   const marks: Arrived[] = [];
-  const { cores, drift } = await machineCost(load.seconds, async () => {
-    const stop = await open();
+  const cores = await costOfRounds(load.rounds, load.seconds, async () => {
     const source = await path.startSource({ ...load, burst: 1 }, ['--seconds', '3600']);
     return {
       mark: async () => void marks.push(await sink.read()),
-      stop: async () => {
-        await source.stop();
-        await stop();
-      },
+      stop: async () => void (await source.stop()),
     };
   });
+  await close();
   await sink.close();
-  const [from, to] = marks as [Arrived, Arrived];
-  return { cores, drift, copiesPerSecond: ((to.copies - from.copies) / (to.ns - from.ns)) * 1e9 };
+  let [copies, ns] = [0, 0];
+  for (let i = 0; i < marks.length; i += 2) {
+    copies += marks[i + 1]!.copies - marks[i]!.copies;
+    ns += marks[i + 1]!.ns - marks[i]!.ns;
+  }
+  return { cores, copies, seconds: ns / 1e9 };
 }
 
 async function openWay(path: Path, way: WayName, viewers: number): Promise<() => Promise<unknown>> {
@@ -100,18 +100,18 @@ interface Readings {
 
 async function measure(context: Context): Promise<CostResult> {
   const load: Load = context.quick
-    ? { viewers: 50, pps: 100, bytes: 1200, seconds: 0.5 }
-    : { viewers: 500, pps: 400, bytes: 1200, seconds: 5 };
+    ? { viewers: 50, pps: 100, bytes: 1200, rounds: 2, seconds: 0.2 }
+    : { viewers: 500, pps: 400, bytes: 1200, rounds: 8, seconds: 1 };
   const names: WayName[] = [...context.engines, 'sendto', 'sendmmsg'];
   const ways: Readings[] = names.map((name) => ({ name, delivered: [], made: [] }));
-  const origin: Reading[] = [];
+  const origins: Reading[] = [];
   const path = await Path.build(context.addresses);
   const note = (what: string, repeat: number) =>
     context.progress(`cost per copy: ${what}, repeat ${repeat + 1} of ${context.repeats}`);
   try {
     for (let repeat = 0; repeat < context.repeats; repeat++) {
       note('origin', repeat);
-      origin.push(await read(path, load, 'ingress', () => openWay(path, context.engines[0], 0)));
+      origins.push(await read(path, load, 'ingress', () => openWay(path, context.engines[0], 0)));
       for (const { name, delivered, made } of ways) {
         const open = () => openWay(path, name, load.viewers);
         note(`${name}, delivered`, repeat);
@@ -121,25 +121,35 @@ async function measure(context: Context): Promise<CostResult> {
       }
     }
     const programs = new Map<WayName, ProgramTime>();
-    for (const engine of context.engines) programs.set(engine, await timePrograms(path, engine, load));
-    return { ...load, origin, ways: summarise(origin, ways, programs) };
+    for (const engine of context.engines)
+      programs.set(engine, await timePrograms(path, engine, { ...load, seconds: 5 * load.seconds }));
+    const origin = coresOf(origins);
+    return { ...load, repeats: context.repeats, origin, ways: summarise(origin, ways, programs) };
   } finally {
     await path.close();
   }
 }
 
+const coresOf = (readings: readonly Reading[]) => estimate(readings.flatMap(({ cores }) => cores));
+const sum = (values: readonly number[]) => values.reduce((all, value) => all + value, 0);
+
+function perSecond(readings: readonly Reading[]): number {
+  return sum(readings.map(({ copies }) => copies)) / sum(readings.map(({ seconds }) => seconds));
+}
+
 function summarise(
-  origin: readonly Reading[],
+  origin: Estimate,
   ways: readonly Readings[],
   programs: ReadonlyMap<WayName, ProgramTime>,
 ): Way[] {
-  const us = ({ cores, copiesPerSecond }: Reading, i: number) =>
-    ((cores - origin[i]!.cores) / copiesPerSecond) * 1e6;
+  const us = (readings: readonly Reading[]) =>
+    times(minus(coresOf(readings), origin), 1e6 / perSecond(readings));
   const sendto = ways.find(({ name }) => name === 'sendto')!;
   const cost = (way: Readings, kind: 'delivered' | 'made'): Cost => ({
-    readings: way[kind],
-    microseconds: spread(way[kind].map(us)),
-    ofSendto: spread(way[kind].map((reading, i) => us(reading, i) / us(sendto[kind][i]!, i))),
+    cores: coresOf(way[kind]),
+    copiesPerSecond: perSecond(way[kind]),
+    microseconds: us(way[kind]),
+    ofSendto: way === sendto ? { mean: 1, error: 0 } : ratio(us(way[kind]), us(sendto[kind])),
   });
   return ways.map((way) => {
     const time = programs.get(way.name);
@@ -148,42 +158,33 @@ function summarise(
   });
 }
 
-const percent = (readings: readonly Reading[]) => range(spread(readings.map(({ cores }) => cores)), 1, 100);
-
 function row({ name, delivered, made }: Way): string[] {
-  const three = (cost: Cost) => [
-    percent(cost.readings),
-    range(cost.microseconds, 3),
-    range(cost.ofSendto, 3),
+  const three = ({ cores, microseconds, ofSendto }: Cost) => [
+    plusMinus(cores, 1, 100),
+    plusMinus(microseconds, 3),
+    ofSendto.error === 0 ? figure(ofSendto.mean, 3) : plusMinus(ofSendto, 3),
   ];
-  return [
-    name,
-    ...three(delivered),
-    ...three(made),
-    range(spread(delivered.readings.map(({ copiesPerSecond }) => copiesPerSecond))),
-  ];
+  return [name, ...three(delivered), ...three(made), figure(delivered.copiesPerSecond)];
 }
 
-function judge({ name, delivered, made, programs }: Way, steady: boolean): string[] {
+function judge({ name, delivered, made, programs }: Way): string[] {
   const target = TARGETS[name as EngineName];
   if (!programs) return [];
   return [
-    `${name} against sendto, origin and receiver taken off, median: ${figure(made.ofSendto.median, 3)}: ` +
-      `${verdict(steady ? made.ofSendto.median <= target : undefined, `at most 1/${Math.round(1 / target)}`)}; ` +
-      `with link and receiver ${figure(delivered.ofSendto.median, 3)}. The kernel counts ${figure(programs.nsPerCopy)} ns per ` +
+    `${name} against sendto, origin and receiver taken off: ${plusMinus(made.ofSendto, 3)}: ` +
+      `${verdict(isAtMost(made.ofSendto, target), `at most 1/${Math.round(1 / target)} = ${figure(target, 3)}`)}; ` +
+      `with link and receiver ${plusMinus(delivered.ofSendto, 3)}. The kernel counts ${figure(programs.nsPerCopy)} ns per ` +
       `copy inside the engine's programs (in TC cloning and queueing to the egress included), which run ` +
       `${figure(programs.runsPerPacket, 2)} times per packet.`,
   ];
 }
 
 function render(r: CostResult): string[] {
-  const readings = r.ways.flatMap(({ delivered, made }) => [...delivered.readings, ...made.readings]);
-  const drift = spread([...r.origin, ...readings].map((one) => one.drift));
-  const steady = drift.least > 1 - STEADY && drift.most < 1 + STEADY;
   return [
-    `${r.viewers} viewers x ${r.pps} packets/s x ${r.bytes} B. The load is what one SCHED_IDLE spinner per core loses in ` +
-      `${r.seconds} s, in % of one core; the cost of a copy has the origin taken off, which costs ${percent(r.origin)} % of a core ` +
-      `with no viewer there. Idle readings after and before a run differ by a factor of ${range(drift, 3)}.`,
+    `${r.viewers} viewers x ${r.pps} packets/s x ${r.bytes} B. The load is what one SCHED_IDLE spinner per core loses, in % of one ` +
+      `core. It is turned on ${r.rounds * r.repeats} times for ${figure(r.seconds, 1)} s, each time against readings of the idle machine just before and ` +
+      `after, of ${figure(r.seconds, 1)} s too; told are the mean and its standard error. The cost of a copy has the origin taken off, which costs ` +
+      `${plusMinus(r.origin, 1, 100)} % of a core with no viewer there. A target counts as met or missed when one in twenty such means at most would say so by chance.`,
     'Delivered: copies go over the link and are counted and dropped at TC ingress with the viewers. Made: they are counted and ' +
       'thrown away as soon as they have been made, which takes the link and the receiver off, whose cost is the same for ' +
       'all: socket buffers as they leave the IP stack or the engine (TC egress), frames of XDP in the driver at the other end.',
@@ -200,7 +201,7 @@ function render(r: CostResult): string[] {
       ],
       r.ways.map(row),
     ),
-    ...r.ways.flatMap((way) => judge(way, steady)),
+    ...r.ways.flatMap(judge),
   ];
 }
 
