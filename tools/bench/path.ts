@@ -11,7 +11,8 @@ import { Fanout } from './fanout.js';
 import { OBJECTS, askLine, benchTool } from './programs.js';
 import { type Crowd, viewerAt } from './protocol.js';
 
-const MOST_QUEUES = 16;
+/** Of the link to viewers: one for each CPU, as a NIC has. */
+export const LINK_QUEUES = Math.min(cpus().length, 16);
 const SOURCE_PORT = 5000;
 const VIEWER_PORTS = { first: 30_000, last: 39_999 };
 /** The first that the engine's port allocator gives. */
@@ -44,8 +45,7 @@ export class Path {
   readonly crowd: Crowd;
 
   static async build(addresses: number): Promise<Path> {
-    const queues = Math.min(cpus().length, MOST_QUEUES);
-    return new Path(await createTopology({ addresses, queues }));
+    return new Path(await createTopology({ addresses, queues: LINK_QUEUES }));
   }
 
   private constructor(readonly topology: Topology) {

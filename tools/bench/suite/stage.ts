@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where everything of the suite is played: origin, relay and viewers in network namespaces joined by veth pairs, GRO on at the receivers
-// (so that they poll, as a NIC does). One relay at a time stands in the proxy's place.
+// (so that they poll, as a NIC does), a queue for each CPU on the viewers' link. One relay at a time stands in the proxy's place.
 import { mkdirSync } from 'node:fs';
 import { temporaryFolder } from '../../../test/netns/product.js';
 import type { Child } from '../../netns/child.js';
 import { createTopology, type Topology } from '../../netns/topology.js';
+import { LINK_QUEUES } from '../path.js';
 import { compiled } from '../programs.js';
 import type { Relay, RunningRelay } from './relays/relay.js';
 
@@ -30,7 +31,7 @@ export class Stage {
 
   /** `addresses` are the viewers', shared by them in turn. */
   static async build(addresses: number): Promise<Stage> {
-    return new Stage(await createTopology({ addresses }));
+    return new Stage(await createTopology({ addresses, queues: LINK_QUEUES }));
   }
 
   private constructor(topology: Topology) {

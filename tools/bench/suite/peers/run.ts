@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One relay with so many viewers: what it delivers and what that costs, or how it failed.
 import type { Got } from '../../../load/counted.js';
-import { busyCores, spin } from '../../machine-cost.js';
+import { busyCores, spin, type Spun } from '../../machine-cost.js';
 import type { Arrived } from '../../path.js';
 import { askLine, benchTool } from '../../programs.js';
 import { flowing, openAudience, PORTS, type Audience } from '../audience.js';
@@ -45,20 +45,42 @@ export interface RunOptions {
   readonly lossOnly?: boolean;
 }
 
+/** What the spinners did in a window; what that says comes with the idle readings of before and after the run. */
+interface Seen {
+  readonly spun: Spun;
+  readonly copiesPerSecond: number;
+}
+
 /** Never fails because of the relay: what happened is told. */
 export async function measureRun(stage: Stage, relay: Relay, options: RunOptions): Promise<Run> {
   const { transport, viewers, stream } = options;
   const run = { relay: relay.name, transport, viewers, stream, delivered: [], made: [] };
-  const idle = options.lossOnly ? 0 : (await spin(options.seconds)).iterationsPerSecond;
+  const idle = async () => (options.lossOnly ? 0 : (await spin(options.seconds)).iterationsPerSecond);
+  const before = await idle();
+  const played = await play(stage, relay, options);
+  const { seen, ...told } = played;
+  if (!seen) return { ...run, ...told };
+  const mean = (before + (await idle())) / 2;
+  const windows = (all: readonly Seen[]) =>
+    all.map(({ spun, copiesPerSecond }) => ({ cores: busyCores(spun, mean), copiesPerSecond }));
+  return { ...run, ...told, delivered: windows(seen.delivered), made: windows(seen.made) };
+}
+
+type Told = Pick<Run, 'joined' | 'failure' | 'got' | 'rates' | 'rssMiB'>;
+interface Played extends Told {
+  readonly seen?: { readonly delivered: readonly Seen[]; readonly made: readonly Seen[] };
+}
+
+async function play(stage: Stage, relay: Relay, options: RunOptions): Promise<Played> {
   let running: RunningRelay | undefined;
   let audience: Audience | undefined;
   try {
     running = await stage.start(relay);
-    audience = await openAudience(stage, running.url, viewers, { transport });
-    const measured = await measureWith(stage, relay, { running, audience }, idle, options);
-    return { ...run, joined: audience.joined, ...measured, ...failureOf(audience, running) };
+    audience = await openAudience(stage, running.url, options.viewers, { transport: options.transport });
+    const measured = await measureWith(stage, relay, { running, audience }, options);
+    return { joined: audience.joined, ...measured, ...failureOf(audience, running) };
   } catch (error) {
-    return { ...run, joined: audience?.joined ?? 0, failure: shortly((error as Error).message) };
+    return { joined: audience?.joined ?? 0, failure: shortly((error as Error).message) };
   } finally {
     await audience?.leave();
     if (running) await stopRelay(running);
@@ -85,12 +107,10 @@ async function measureWith(
   stage: Stage,
   relay: Relay,
   { running, audience }: Playing,
-  idle: number,
   { windows, seconds, lossOnly = false, transport }: RunOptions,
 ) {
   const { pid } = running.child;
-  const delivered: Window[] = [];
-  const made: Window[] = [];
+  const delivered: Seen[] = [];
   const all: Got[] = [];
   await flowing(audience); // what came while others joined is not judged
   let before = performance.now();
@@ -100,21 +120,17 @@ async function measureWith(
     const got = await audience.got();
     const now = performance.now();
     all.push(got);
-    if (!lossOnly)
-      delivered.push({
-        cores: busyCores(spun, idle),
-        copiesPerSecond: (got.packets / (now - before)) * 1000,
-      });
+    if (!lossOnly) delivered.push({ spun, copiesPerSecond: (got.packets / (now - before)) * 1000 });
     before = now;
   }
   const to = usage(pid);
-  if (transport === 'udp' && !lossOnly)
-    made.push(...(await makeWithout(stage, relay, idle, windows, seconds)));
-  return { delivered, made, got: all.reduce(together), rates: rates(from, to), rssMiB: to.rssMiB };
+  const made = transport === 'udp' && !lossOnly ? await makeWithout(stage, relay, windows, seconds) : [];
+  const seen = { delivered, made };
+  return { seen, got: all.reduce(together), rates: rates(from, to), rssMiB: to.rssMiB };
 }
 
 /** With copies counted and thrown away as soon as whoever made them has got rid of them (sections/cost.ts). */
-async function makeWithout(stage: Stage, relay: Relay, idle: number, windows: number, seconds: number) {
+async function makeWithout(stage: Stage, relay: Relay, windows: number, seconds: number): Promise<Seen[]> {
   const { proxy, downstream } = stage.topology;
   const inDriver = relay.copies === 'xdp';
   const [where, device] = inDriver
@@ -122,13 +138,12 @@ async function makeWithout(stage: Stage, relay: Relay, idle: number, windows: nu
     : ([proxy, downstream[0]!.proxy.device] as const);
   const sink = await where.spawn(benchTool('sink'), [device, PORTS, inDriver ? 'driver' : 'egress']);
   await sink.output(/^ready$/m);
-  const made: Window[] = [];
+  const made: Seen[] = [];
   for (let i = 0; i < windows; i++) {
     const from = await askLine<Arrived>(sink);
     const spun = await spin(seconds);
     const to = await askLine<Arrived>(sink);
-    const copiesPerSecond = ((to.copies - from.copies) / (to.ns - from.ns)) * 1e9;
-    made.push({ cores: busyCores(spun, idle), copiesPerSecond });
+    made.push({ spun, copiesPerSecond: ((to.copies - from.copies) / (to.ns - from.ns)) * 1e9 });
   }
   await sink.finish();
   return made;
