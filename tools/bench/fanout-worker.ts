@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One engine with one stream, in a process of its own inside the proxy's network namespace. Told what to do on standard
+// One engine with its streams, in a process of its own inside the proxy's network namespace. Told what to do on standard
 // input (protocol.ts), ends with it. Usage: node fanout-worker.js ENGINE OBJECTS-FOLDER
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,14 +20,14 @@ const [engine = '', objects = ''] = process.argv.slice(2);
 const datapath = await openEngine(engine as EngineName, { port: NAME, objects, log });
 const pairs = new PortPairs();
 const viewers: ViewerHandle[] = [];
-let stream: StreamHandle;
+const streams: StreamHandle[] = [];
 let viewersLocal = '';
 let lastId = 0;
 
 async function join(crowd: Crowd, i: number): Promise<ViewerHandle> {
   const { address, rtpPort } = viewerAt(crowd, i);
   const spec = { id: ++lastId, localAddress: viewersLocal, address, rtpPort, rtcpPort: rtpPort + 1 };
-  const viewer = await stream.add(spec);
+  const viewer = await streams[i % streams.length]!.add(spec);
   if (viewer.servedBy !== 'kernel') throw new Error(`viewer ${address} is not served by the kernel`);
   return viewer;
 }
@@ -45,18 +45,24 @@ async function timed(times: number, run: (i: number) => unknown, pauseMs = 0): P
 }
 
 const operations: { [K in Operation]: (request: Asked<K>) => Promise<Told<K>> } = {
-  async open({ source, sourcePort, local, ...to }) {
+  async open({ source, sourcePort, local, streams: count, ...to }) {
     viewersLocal = to.viewersLocal;
-    const upstream = await bindUdpPair(pairs);
-    stream = await datapath.open({
-      name: 'bench',
-      localAddress: local,
-      source: { address: source, rtpPort: sourcePort, rtcpPort: sourcePort + 1 },
-      upstream,
-      downstream: await bindUdpPair(pairs),
-      clockRate: CLOCK_RATE,
-    });
-    return { rtpPort: upstream.rtpPort };
+    const rtpPorts: number[] = [];
+    for (let i = 0; i < count; i++) {
+      const upstream = await bindUdpPair(pairs);
+      rtpPorts.push(upstream.rtpPort);
+      streams.push(
+        await datapath.open({
+          name: `bench ${i}`,
+          localAddress: local,
+          source: { address: source, rtpPort: sourcePort, rtcpPort: sourcePort + 1 },
+          upstream,
+          downstream: await bindUdpPair(pairs),
+          clockRate: CLOCK_RATE,
+        }),
+      );
+    }
+    return { rtpPorts };
   },
 
   async add({ crowd, count }) {
@@ -70,7 +76,7 @@ const operations: { [K in Operation]: (request: Asked<K>) => Promise<Told<K>> } 
     const each = viewers.map((viewer) => viewer.counters());
     const packets = each.map((counters) => counters.packets);
     return {
-      stream: stream.counters(),
+      stream: streams[0]!.counters(),
       drops: datapath.drops().filter(({ count }) => count > 0),
       facts,
       viewers: {

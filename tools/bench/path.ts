@@ -17,12 +17,16 @@ const SOURCE_PORT = 5000;
 const VIEWER_PORTS = { first: 30_000, last: 39_999 };
 /** The first that the engine's port allocator gives. */
 const PROXY_PORT = 20_000;
+/** Each stream has a pair towards the source and one towards viewers. */
+const STREAM_STRIDE = 4;
 
 export interface Traffic {
   readonly pps: number;
   readonly bytes: number;
   /** Packets back to back. */
   readonly burst: number;
+  /** Of that rate each; one, unless said otherwise. */
+  readonly streams?: number;
 }
 
 export interface Sent {
@@ -60,17 +64,21 @@ export class Path {
     return this.topology.viewers[0]!;
   }
 
-  /** The engine with one stream and so many viewers. */
-  async open(engine: EngineName, viewers: number, objects = OBJECTS): Promise<Fanout> {
+  /** The engine with so many viewers, of one stream or of several in turn. */
+  async open(engine: EngineName, viewers: number, objects = OBJECTS, streams = 1): Promise<Fanout> {
     const { proxy, upstream } = this.topology;
     const fanout = await Fanout.start(proxy, engine, objects);
-    const { rtpPort } = await fanout.ask('open', {
+    const { rtpPorts } = await fanout.ask('open', {
+      streams,
       source: upstream.server.address,
       sourcePort: SOURCE_PORT,
       local: upstream.proxy.address,
       viewersLocal: this.down.proxy.address,
     });
-    if (rtpPort !== PROXY_PORT) throw new Error(`the engine listens on port ${rtpPort}, not ${PROXY_PORT}`);
+    if (rtpPorts.some((port, i) => port !== PROXY_PORT + STREAM_STRIDE * i))
+      throw new Error(
+        `the engine listens on ports ${rtpPorts}, not ${PROXY_PORT} and every ${STREAM_STRIDE} on`,
+      );
     await fanout.ask('add', { crowd: this.crowd, count: viewers });
     return fanout;
   }
@@ -96,6 +104,7 @@ export class Path {
       ...['--to', `${upstream.proxy.address}:${PROXY_PORT}`],
       ...['--from', `${upstream.server.address}:${SOURCE_PORT}`],
       ...['--pps', `${traffic.pps}`, '--bytes', `${traffic.bytes}`, '--burst', `${traffic.burst}`],
+      ...['--streams', `${traffic.streams ?? 1}`, '--stride', `${STREAM_STRIDE}`],
       ...amount,
     ]);
   }

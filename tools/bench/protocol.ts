@@ -16,6 +16,7 @@ export function viewerAt(crowd: Crowd, i: number): { address: string; rtpPort: n
 }
 
 export interface Counters {
+  /** The first. */
   readonly stream: StreamCounters;
   /** Reasons with a count only. */
   readonly drops: readonly DropCount[];
@@ -37,10 +38,15 @@ export interface Churned {
 
 /** What the worker does: name -> what it is told and what it answers. */
 export interface Operations {
-  open: (at: { source: string; sourcePort: number; local: string; viewersLocal: string }) => {
-    rtpPort: number;
-  };
-  /** Adds so many more viewers. */
+  /** So many streams; the RTP port of each. */
+  open: (at: {
+    source: string;
+    sourcePort: number;
+    local: string;
+    viewersLocal: string;
+    streams: number;
+  }) => { rtpPorts: readonly number[] };
+  /** Adds so many more viewers, to the streams in turn. */
   add: (request: { crowd: Crowd; count: number }) => { viewers: number };
   counters: (request: object) => Counters;
   /** Reads every viewer's counters, so many times: milliseconds each. */

@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,6 +25,7 @@ enum {
 	MAX_BYTES = 65507, /* of UDP payload over IPv4 */
 	MAX_BURST = 1024,  /* the kernel's UIO_MAXIOV: one sendmmsg */
 	MAX_GSO = 64,      /* the kernel's UDP_MAX_SEGMENTS */
+	MAX_STREAMS = 4096,
 	CLOCK_RATE = 90000,
 	SEND_BUFFER = 8 << 20,
 	PAGE_BYTES = 4096,
@@ -33,16 +35,19 @@ enum {
 static const char USAGE[] =
 	"usage: burst --to ADDRESS:PORT --pps RATE --bytes N --burst N (--seconds S | --count N)\n"
 	"             [--from [ADDRESS:]PORT] [--ssrc N] [--first-seq N] [--payload-type N] [--gso N | --paged]\n"
+	"             [--streams N --stride PORTS]\n"
 	"Sends RTP packets of N bytes (header included), RATE a second on average, back to back in bursts.\n"
 	"With --gso the kernel gets so many of a burst at once (UDP_SEGMENT), to be cut apart by the device.\n"
 	"With --paged all behind the UDP header stays in a page of its own, as many network cards leave it, and is shared\n"
 	"by copies of the packet instead of being copied with them.\n"
+	"With --streams so many are sent to PORT, PORT + PORTS and so on, RATE each, one after the other; their SSRCs follow N.\n"
 	"IPv6 addresses stand in brackets. Prints one JSON object when done.";
 
 struct plan {
 	struct sockaddr_storage to, from;
 	double packets_per_second;
 	unsigned bytes, burst, gso; /* gso: packets per message */
+	unsigned streams, stride;   /* stride: ports from one stream's to the next */
 	uint64_t count;
 	uint32_t ssrc;
 	uint16_t first_seq;
@@ -87,17 +92,26 @@ static void parse_endpoint(const char *option, const char *text, int family, str
 		v6->sin6_port = be_port;
 }
 
+_Static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port), "port");
+
+/* Of either family: it stands at the same place. */
+static unsigned port_of(const struct sockaddr_storage *address)
+{
+	return ntohs(((const struct sockaddr_in *)address)->sin_port);
+}
+
 static struct plan parse(int argc, char **argv)
 {
-	enum { TO, FROM, PPS, BYTES, BURST, SECONDS, COUNT, SSRC, FIRST_SEQ, PAYLOAD_TYPE, GSO, PAGED, HELP };
+	enum { TO, FROM, PPS, BYTES, BURST, SECONDS, COUNT, SSRC, FIRST_SEQ, PAYLOAD_TYPE, GSO, PAGED, STREAMS, STRIDE, HELP };
 	static const struct option options[] = {
 		{ "to", 1, 0, TO }, { "from", 1, 0, FROM }, { "pps", 1, 0, PPS }, { "bytes", 1, 0, BYTES },
 		{ "burst", 1, 0, BURST }, { "seconds", 1, 0, SECONDS }, { "count", 1, 0, COUNT },
 		{ "ssrc", 1, 0, SSRC }, { "first-seq", 1, 0, FIRST_SEQ }, { "payload-type", 1, 0, PAYLOAD_TYPE },
 		{ "gso", 1, 0, GSO }, { "paged", 0, 0, PAGED },
+		{ "streams", 1, 0, STREAMS }, { "stride", 1, 0, STRIDE },
 		{ "help", 0, 0, HELP }, { 0 },
 	};
-	struct plan plan = { .ssrc = 0x52464f31, .payload_type = 96, .gso = 1 };
+	struct plan plan = { .ssrc = 0x52464f31, .payload_type = 96, .gso = 1, .streams = 1, .stride = 2 };
 	const char *to = NULL, *from = NULL;
 	double seconds = 0;
 	int option, at;
@@ -116,6 +130,8 @@ static struct plan parse(int argc, char **argv)
 		case PAYLOAD_TYPE: plan.payload_type = whole_number("--payload-type", optarg, 0, 127); break;
 		case GSO: plan.gso = whole_number("--gso", optarg, 1, MAX_GSO); break;
 		case PAGED: plan.paged = true; break;
+		case STREAMS: plan.streams = whole_number("--streams", optarg, 1, MAX_STREAMS); break;
+		case STRIDE: plan.stride = whole_number("--stride", optarg, 1, 1024); break;
 		case HELP: puts(USAGE); exit(0);
 		default: exit(2);
 		}
@@ -125,9 +141,11 @@ static struct plan parse(int argc, char **argv)
 		usage_error("%s", USAGE);
 	if (plan.gso * plan.bytes > MAX_BYTES)
 		usage_error("--gso: more than %d bytes at once", MAX_BYTES);
-	if (plan.paged && (plan.gso > 1 || plan.bytes > PAGE_BYTES || plan.burst > PAGED_SLOTS / 2))
-		usage_error("--paged: not with --gso, nor more than %d bytes or %d packets at once", PAGE_BYTES, PAGED_SLOTS / 2);
+	if (plan.paged && (plan.streams > 1 || plan.gso > 1 || plan.bytes > PAGE_BYTES || plan.burst > PAGED_SLOTS / 2))
+		usage_error("--paged: not with --gso or --streams, nor more than %d bytes or %d packets at once", PAGE_BYTES, PAGED_SLOTS / 2);
 	parse_endpoint("--to", to, AF_UNSPEC, &plan.to);
+	if (port_of(&plan.to) + (plan.streams - 1) * plan.stride > 65535)
+		usage_error("--streams: the last one's port would be above 65535");
 	if (from)
 		parse_endpoint("--from", from, plan.to.ss_family, &plan.from);
 	if (from && plan.from.ss_family != plan.to.ss_family)
@@ -159,7 +177,7 @@ static int open_socket(const struct plan *plan)
 		fail("UDP_SEGMENT");
 	if (plan->from.ss_family && bind(fd, (const void *)&plan->from, sizeof plan->from))
 		fail("bind");
-	if (connect(fd, (const void *)&plan->to, sizeof plan->to))
+	if (plan->streams == 1 && connect(fd, (const void *)&plan->to, sizeof plan->to))
 		fail("connect");
 	return fd;
 }
@@ -180,10 +198,11 @@ static void sleep_until(int64_t ns)
 		;
 }
 
-static void write_header(uint8_t *packet, const struct plan *plan, uint64_t n, uint32_t timestamp, bool marker)
+static void write_header(uint8_t *packet, const struct plan *plan, unsigned stream, uint64_t n, uint32_t timestamp,
+			 bool marker)
 {
 	uint16_t seq = htons((uint16_t)(plan->first_seq + n));
-	uint32_t be_timestamp = htonl(timestamp), ssrc = htonl(plan->ssrc);
+	uint32_t be_timestamp = htonl(timestamp), ssrc = htonl(plan->ssrc + stream);
 
 	packet[0] = 0x80; /* version 2 */
 	packet[1] = (marker ? 0x80 : 0) | plan->payload_type;
@@ -267,29 +286,38 @@ static struct outcome send_all(int fd, const struct plan *plan)
 		fail("calloc");
 	for (unsigned i = 0; i < plan->burst; i++)
 		messages[i].msg_hdr = (struct msghdr){ .msg_iov = &parts[i], .msg_iovlen = 1 };
-	for (uint64_t n = 0; n < plan->count; n += plan->burst) {
-		unsigned size = plan->count - n < plan->burst ? (unsigned)(plan->count - n) : plan->burst;
-		double seconds = n / plan->packets_per_second;
-		int64_t due = start + (int64_t)(seconds * 1e9), late;
+	for (uint64_t n = 0; n < plan->count; n += plan->burst)
+		for (unsigned stream = 0; stream < plan->streams; stream++) {
+			unsigned size = plan->count - n < plan->burst ? (unsigned)(plan->count - n) : plan->burst;
+			double before = (double)stream / plan->streams * plan->burst; /* of this burst's time, the others' part */
+			double seconds = (n + before) / plan->packets_per_second;
+			int64_t due = start + (int64_t)(seconds * 1e9), late;
+			struct sockaddr_storage to = plan->to;
 
-		for (unsigned i = 0; i < size; i++)
-			write_header(slot(&store, n + i), plan, n + i, (uint32_t)(uint64_t)(seconds * CLOCK_RATE),
-				     i == size - 1);
-		sleep_until(due);
-		late = now_ns() - due;
-		if (late > outcome.latest_ns)
-			outcome.latest_ns = late;
-		if (plan->paged) {
-			send_paged(fd, &store, n, size, plan->bytes, &outcome);
-			continue;
+			((struct sockaddr_in *)&to)->sin_port = htons(port_of(&plan->to) + stream * plan->stride);
+			for (unsigned i = 0; i < size; i++)
+				write_header(slot(&store, n + i), plan, stream, n + i,
+					     (uint32_t)(uint64_t)(seconds * CLOCK_RATE), i == size - 1);
+			sleep_until(due);
+			late = now_ns() - due;
+			if (late > outcome.latest_ns)
+				outcome.latest_ns = late;
+			if (plan->paged) {
+				send_paged(fd, &store, n, size, plan->bytes, &outcome);
+				continue;
+			}
+			for (unsigned i = 0; i < size; i += plan->gso) {
+				parts[i / plan->gso] = (struct iovec){
+					slot(&store, n + i),
+					(size_t)(size - i < plan->gso ? size - i : plan->gso) * plan->bytes,
+				};
+				if (plan->streams > 1) {
+					messages[i / plan->gso].msg_hdr.msg_name = &to;
+					messages[i / plan->gso].msg_hdr.msg_namelen = sizeof to;
+				}
+			}
+			send_burst(fd, messages, (size + plan->gso - 1) / plan->gso, plan->bytes, &outcome);
 		}
-		for (unsigned i = 0; i < size; i += plan->gso)
-			parts[i / plan->gso] = (struct iovec){
-				slot(&store, n + i),
-				(size_t)(size - i < plan->gso ? size - i : plan->gso) * plan->bytes,
-			};
-		send_burst(fd, messages, (size + plan->gso - 1) / plan->gso, plan->bytes, &outcome);
-	}
 	free(store.start);
 	free(messages);
 	free(parts);

@@ -15,12 +15,19 @@ const result: CurvesResult = {
   latency: [10, 100].map((viewers) => ({
     ...{ engine: 'tc' as const, viewers, packets: 1000, incomplete: 0, first: times, last: times },
   })),
+  streams: [
+    {
+      ...{ engine: 'tc', streams: 10, viewersEach: 100, copiesPerSecond: 271_000 },
+      ...{ origin: { mean: 0.02, error: 0.001 }, microseconds: { mean: 1.2, error: 0.05 } },
+    },
+  ],
   growth: [point(10, 100), point(1034, 120)],
   idle: { ...idle, goneSeconds: 61 },
 };
 
 t.test('what is told', async (t) => {
   const text = renderCurves(result).join('\n');
+  t.match(text, /\| 10 \| 100 \| 271 000 \| 2\.0 ± 0\.1 \| 1\.200 ± 0\.050 \|/);
   t.match(text, /Each further viewer takes 20\.0 KiB/);
   t.match(text, /\(10\.0 KiB each\).* 61\.0 s .*: met/s);
   t.match(renderCurves({ ...result, idle: { ...idle, goneSeconds: 80 } }).join('\n'), /\*\*missed\*\*/);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The curves told.
-import { figure, table, verdict } from '../../markdown.js';
+import { figure, plusMinus, table, verdict } from '../../markdown.js';
 import { type Figure, image, lines } from '../../plot.js';
 import { THESIS } from '../stage.js';
 import type { IdleResult } from './idle.js';
 import type { Times } from './latency.js';
 import type { CurvesResult } from './section.js';
+import { STREAMS_LOAD } from './streams.js';
 
 /** After the promised time. */
 const REAPED_WITHIN_S = 15;
@@ -45,6 +46,16 @@ export function renderCurves(r: CurvesResult): string[] {
       ]),
     ),
     ...curvesFigures(r).map(image),
+    '### Streams',
+    `The same copies from one stream and from many (${r.streams[0]?.engine}): ${STREAMS_LOAD.packetsPerSecond} packets/s of ${STREAMS_LOAD.bytes} B in each. Mean and standard error of rounds ` +
+      'in which the source is turned on and off again; its own cost, with nobody watching, is taken off. Counted where they arrive.',
+    table(
+      ['streams', 'viewers of each', 'copies/s', 'source: % of a core', 'us per copy'],
+      r.streams.map((one) => [
+        ...[figure(one.streams), figure(one.viewersEach), figure(one.copiesPerSecond)],
+        ...[plusMinus(one.origin, 1, 100), plusMinus(one.microseconds, 3)],
+      ]),
+    ),
     '### Joining, and memory',
     'Viewers that join one after the other, stay 0.2 s and leave, beside others who watch (TC). Milliseconds from connecting to the answer to PLAY. ' +
       'The kernel’s maps are made when the proxy starts, for as many viewers as there may be.',
