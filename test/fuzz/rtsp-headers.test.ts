@@ -83,7 +83,7 @@ const RULES: Readonly<Record<Parser, (text: string) => string | undefined>> = {
   },
   url: (text) => {
     const url = parseRtspUrl(text);
-    if (!(url.port > 0 && url.port <= 65_535) || /[\s\0-\x1f]/.test(formatRtspUrl(url))) return 'no URL';
+    if (!(url.port > 0 && url.port <= 65_535) || /[\0-\x20\x7f]/.test(formatRtspUrl(url))) return 'no URL';
     return isDeepStrictEqual(parseRtspUrl(formatRtspUrl(url)), url) ? undefined : 'reads otherwise';
   },
   tunnel: (text) => {
