@@ -39,7 +39,7 @@ static __always_inline __u32 left(const struct pass *p, const struct fanout_glob
 {
 	__u32 all = p->span - p->offset, position = next_position(p), lane;
 
-	if (!has_lanes(g))
+	if (!has_lanes(g) || p->span <= FANOUT_LANE_SLOTS)
 		return all;
 	lane = rest_of_lane(position);
 	if (lane > p->span - position)
