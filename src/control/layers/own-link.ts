@@ -48,6 +48,8 @@ export class OwnLink {
   #budget = Infinity;
   /** It has been tried since the last cut whether there is more. */
   #hasGrown = false;
+  /** What each had last. */
+  #given: readonly number[] = [];
   #turnMs = -Infinity;
   #turn = 0;
   /** What was sent in about the last second. */
@@ -73,14 +75,27 @@ export class OwnLink {
     this.#sent.push(reading);
     while (this.#sent.length > 2 && nowMs - this.#sent[1]!.nowMs >= OWN_LINK.standing.ms) this.#sent.shift();
     if (this.#isFull(reading)) this.#cut(reading, ladder);
-    else this.#grow(reading, demands, ladder);
+    else {
+      this.#grow(reading, demands, ladder);
+      if (this.#isCoarse(ladder)) this.#keepGiven(demands, ladder);
+    }
     this.#before = reading;
     if (this.#budget === Infinity) return undefined;
     if (nowMs - this.#turnMs >= OWN_LINK.turn) {
       this.#turnMs = nowMs;
       this.#turn++;
     }
-    return divide(this.#budget, demands, ladder, this.#turn);
+    return (this.#given = divide(this.#budget, demands, ladder, this.#turn));
+  }
+
+  /** The rates of layers go up and down by some percent: that alone takes nothing away, for a step down costs pictures. */
+  #keepGiven(demands: readonly Demand[], ladder: Ladder): void {
+    if (this.#given.length !== demands.length) return; // others
+    const rates = this.#given.map((given, i) => ladder[Math.min(given, demands[i]!.rung)]?.rate ?? 0);
+    this.#budget = Math.max(
+      this.#budget,
+      rates.reduce((sum, rate) => sum + rate, 0),
+    );
   }
 
   #isFull({ nowMs, waitingSeconds, refused }: LinkReading): boolean {

@@ -119,3 +119,30 @@ t.test('our own interface: one viewer, 2, 0.4, 2 Mbit/s', async (t) => {
   own.run(110);
   t.same(own.rungs, [7], 'all again within two minutes');
 });
+
+t.test('our own interface: what has been given is not taken again because a rate has risen', async (t) => {
+  const ladders = [1, 1.06].map((factor) => ladderOf([150, 300, 550].map((rate) => rate * KBIT * factor)));
+  const link = new OwnLink();
+  const bytesPerLook = 400 * KBIT * 0.2;
+  const given: number[] = [];
+  for (let i = 0; i < 500; i++) {
+    const isFull = i < 10; // then there is room for everything, found in steps
+    const waitingSeconds = isFull ? 0.3 : 0;
+    const reading = {
+      nowMs: 1000 + 200 * i,
+      waitingSeconds,
+      refused: isFull ? i : 10,
+      bytes: bytesPerLook * i,
+    };
+    const rung =
+      (link.rest(waitingSeconds) ? undefined : link.look(reading, [{ rung: 2 }], ladders[i % 2]!))?.[0] ?? 2;
+    if (!isFull) given.push(rung);
+  }
+  t.equal(given[0], 0);
+  t.equal(given.at(-1), 2);
+  t.ok(given.includes(1));
+  t.ok(
+    given.every((rung, i) => rung >= (given[i - 1] ?? 0)),
+    `${given.filter((rung, i) => rung !== given[i - 1])}`,
+  );
+});
