@@ -41,7 +41,9 @@ static __always_inline __u32 rest_of_lane(__u32 position)
  * hashes it falls. */
 static __always_inline __u32 steering_hash(const struct fanout_global *g, __u32 cpu)
 {
-	return g->cpus > 1 ? (((__u64)cpu * 2 + 1) << 31) / g->cpus : 0; /* 0 is not steered */
+	__u32 cpus = g->cpus;
+
+	return cpus > 1 ? (((__u64)cpu * 2 + 1) << 31) / cpus : 0; /* 0 is not steered */
 }
 
 /* Packets of the stream arrive here. While some are out, what follows goes where they went. */

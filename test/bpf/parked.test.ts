@@ -4,8 +4,10 @@
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
+import { Limit } from '../../src/control/kernel/abi.gen.js';
 import { tcAttach, tcDetach } from '../../src/control/kernel/libbpf.js';
 import { placeOn } from '../../src/control/kernel/tc-filters.js';
 import { run } from '../../tools/netns/child.js';
@@ -177,3 +179,33 @@ t.test('a stream that is closed takes its parked packets with it', { skip }, asy
   t.equal(bench.state.viewer(next.slot).packets, 3, 'the next one there gets its own only');
   await bench.close();
 });
+
+t.test(
+  'a template that is lost is given up, and from then on none is sent to another CPU',
+  { skip },
+  async (t) => {
+    const bench = await KernelBench.create();
+    const stream = bench.open();
+    const viewers = Array.from({ length: Limit.PASS_COPIES + 8 }, (_, n) => bench.add(stream, n));
+    t.equal(bench.state.steeredOver, cpus().length > 1 ? cpus().length : 0);
+    bench.losingTemplates(() => {
+      bench.ingress(udpFrame(rtp({ seq: 0 })));
+      t.equal(bench.state.ticketsOut(), 1, 'not all were served in one pass');
+      execFileSync('sleep', ['0.2']); // it is on its way
+    });
+    bench.ingress(udpFrame(rtp({ seq: 1 })));
+    t.same(bench.drops(), {}, 'it may still come');
+    await new Promise((resolve) => setTimeout(resolve, 2500)); // FANOUT_LOST_NS
+    bench.ingress(udpFrame(rtp({ seq: 2 })));
+    await drained(bench);
+    t.same(bench.drops(), { 'ticket-lost': 1 });
+    t.equal(bench.state.steeredOver, 0);
+    const packets = viewers.map(({ slot }) => bench.state.viewer(slot).packets);
+    t.same(
+      [Math.min(...packets), Math.max(...packets)],
+      [2, 3],
+      'only what was left of that packet is missing',
+    );
+    await bench.close();
+  },
+);
