@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Many viewers through the kernel engine, counted by a BPF program at their side: nothing lost, duplicated or reordered,
 // in bursts as a key frame makes them; what the proxy process itself needs for it; a viewer that falls silent.
+import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { cpuSeconds } from '../../tools/netns/child.js';
@@ -110,7 +111,11 @@ t.test('90 viewers of 1 Mbit/s: no loss, and the process hardly notices', { skip
 t.test('600 viewers, bursts of 1, 10 and 30 packets back to back', { skip }, async (t) => {
   const VIEWERS = 600;
   const SECONDS = 5;
-  const path = await LoadPath.build({ addresses: 50, offloads: { gro: false } });
+  const device = 'down0';
+  const path = await LoadPath.build({
+    ...{ addresses: 50, offloads: { gro: false }, queues: 2 },
+    prepare: async ({ proxy }) => void (await proxy.run('tc', ['qdisc', 'add', 'dev', device, 'root', 'mq'])),
+  });
   try {
     for (const burst of [1, 10, 30]) {
       const { crowd, result } = await path.join(VIEWERS, VIEWERS, `/burst${burst}`);
@@ -127,6 +132,10 @@ t.test('600 viewers, bursts of 1, 10 and 30 packets back to back', { skip }, asy
       exact(t, { ...all, rows, rtp }, VIEWERS, sent.sent);
       t.strictSame((await path.leave(crowd)).failures, {});
     }
+    const classes = await path.topology.proxy.run('tc', ['-s', 'class', 'show', 'dev', device]);
+    const queues = [...classes.matchAll(/ (\d+) pkt /g)].map(([, packets]) => Number(packets));
+    t.equal(queues.length, 2);
+    if (cpus().length > 1) t.ok(Math.min(...queues) > 10_000, `each CPU has a queue of its own: ${queues}`);
   } finally {
     await path.close();
   }
