@@ -1,28 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole product as a test sees it: bin/rtsp-fanout running somewhere, asked through bin/proxyctl.
-import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ClientRow, PathRow, StatusRow, StreamRow } from '../../src/control/api/types.js';
 import { Child, run, tcpListening } from '../../tools/netns/child.js';
-import { onProcessExit } from '../../tools/netns/on-exit.js';
+import { temporaryFolder } from '../../tools/netns/temporary-folder.js';
 import type { Namespace } from '../../tools/netns/topology.js';
+import { unprivileged } from '../../tools/netns/unprivileged.js';
 import { until } from '../../tools/netns/wait.js';
+
+export { temporaryFolder, unprivileged };
 
 export type Engine = 'tc' | 'xdp' | 'userspace';
 
 /** Path of a compiled program of this project, wherever the compiler's output went. */
 export const compiled = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
-
-/** A new folder that anybody may write to, removed with the process. */
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'rfo-test-'));
-  chmodSync(folder, 0o777);
-  onProcessExit(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 /** A TCP port of this host that nobody listens on now. */
 export async function freePort(): Promise<number> {
@@ -40,12 +34,6 @@ export function startIn(
   args: readonly string[],
 ): Promise<Child> {
   return where ? where.spawn(command, args) : Child.start(command, args);
-}
-
-/** Prefix of a command line that gives root away; empty for who has none to give. */
-export function unprivileged(): string[] {
-  if (process.getuid?.() !== 0) return [];
-  return ['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups', '--bounding-set=-all'];
 }
 
 export interface ProductOptions {

@@ -3,9 +3,10 @@
 // many sockets, one after the other in the same run. On a quiet machine; processor time is that of all threads.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { Child, run, tcpListening } from '../netns/child.js';
 import { describeMachine } from './machine.js';
+import { wholeNumber } from './options.js';
 import { cpuNs } from './process-time.js';
 import { askLine, benchTool, compiled } from './programs.js';
 import type { Reading } from './tcp-readers.js';
@@ -102,17 +103,10 @@ async function measureWriter(options: Options, chunks: readonly number[]): Promi
   return cost;
 }
 
-const whole = (low: number, high: number) => (text: string) => {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < low || value > high)
-    throw new InvalidArgumentError(`Give a whole number from ${low} to ${high}.`);
-  return value;
-};
-
 const options = new Command('bench-interleaved')
-  .option('--viewers <n>', 'interleaved viewers of one stream', whole(1, 4000), 500)
-  .option('--seconds <n>', 'of each measurement', whole(1, 600), 20)
-  .option('--kbits <n>', 'of the stream, per second', whole(100, 20_000), 1000)
+  .option('--viewers <n>', 'interleaved viewers of one stream', wholeNumber(1, 4000), 500)
+  .option('--seconds <n>', 'of each measurement', wholeNumber(1, 600), 20)
+  .option('--kbits <n>', 'of the stream, per second', wholeNumber(100, 20_000), 1000)
   .allowExcessArguments(false)
   .parse()
   .opts<Options>();

@@ -14,6 +14,7 @@ import { writeDocument } from './document.js';
 import { renderJoins, type JoinsResults, type JoinsRun } from './joins-report.js';
 import { describeMachine } from './machine.js';
 import { cpuNs } from './process-time.js';
+import { REPEATS, wholeNumber } from './options.js';
 import { benchTool, compiled } from './programs.js';
 
 const PORT = 8554;
@@ -24,7 +25,6 @@ const ADDRESSES = 50;
 const ENGINES = ['xdp', 'tc', 'userspace'] as const;
 const STAY_SECONDS = 0.2;
 const OUT = 'build/bench';
-const MAX = { rate: 5000, seconds: 600, repeats: 100 };
 
 interface Options {
   readonly rate: number;
@@ -37,21 +37,13 @@ interface Options {
 function parse(): Options {
   const program = newProgram('bench-joins')
     .description('500 joins per second for 10 s, several times; writes docs/benchmarks.md.')
-    .option('--rate <n>', 'joins per second', '500')
-    .option('--seconds <n>', 'of each run', '10')
-    .option('--repeats <n>', 'runs, each with a proxy of its own', '5')
+    .option('--rate <n>', 'joins per second', wholeNumber(1, 5000), 500)
+    .option('--seconds <n>', 'of each run', wholeNumber(1, 600), 10)
+    .option('--repeats <n>', 'runs, each with a proxy of its own', REPEATS, 5)
     .addOption(new Option('--engine <name>', 'who copies the packets').choices(ENGINES).default('xdp'))
     .option('--no-save', 'print only; docs/ stays as it is');
   program.parse();
-  const given = program.opts<Record<keyof typeof MAX, string> & Pick<Options, 'engine' | 'save'>>();
-  const whole = (name: keyof typeof MAX) => {
-    const value = Number(given[name]);
-    if (!Number.isInteger(value) || value < 1 || value > MAX[name])
-      program.error(`error: --${name}: '${given[name]}' is not a whole number from 1 to ${MAX[name]}`);
-    return value;
-  };
-  const { engine, save } = given;
-  return { rate: whole('rate'), seconds: whole('seconds'), repeats: whole('repeats'), engine, save };
+  return program.opts<Options>();
 }
 
 /** A program in its namespace, bound to a core. */

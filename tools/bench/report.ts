@@ -1,37 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The document: from the raw results and nothing else, so that no figure in it is typed by hand.
-import type { Machine } from './machine.js';
-import { table } from './markdown.js';
+import { conditionsTable, type Conditions } from './conditions.js';
 import { SECTIONS } from './sections/all.js';
 
-export interface Results {
-  /** ISO 8601, UTC. */
-  readonly measured: string;
-  readonly command: string;
-  readonly minutes: number;
+export interface Results extends Conditions {
   readonly engines: readonly string[];
   readonly quick: boolean;
   readonly repeats: number;
-  readonly machine: Machine;
   /** Section name -> what it measured. */
   readonly sections: Readonly<Record<string, unknown>>;
-}
-
-function machineTable(r: Results): string {
-  const m = r.machine;
-  const settings = Object.entries(m.settings).map(([name, value]) => `${name} ${value}`);
-  return table(
-    ['measured', r.measured],
-    [
-      ['command', `\`${r.command}\``],
-      ['took', `${r.minutes.toFixed(1)} minutes`],
-      ['commit', m.commit],
-      ['processor', `${m.cores} cores of ${m.processor}, ${m.memoryGiB} GiB, ${m.virtual}`],
-      ['kernel', m.kernel],
-      ['settings', settings.join(', ')],
-      ['versions', `Node ${m.node}, libbpf ${m.libbpf}, ${m.compiler}`],
-    ],
-  );
 }
 
 export function report(r: Results): string {
@@ -43,7 +20,8 @@ export function report(r: Results): string {
       `of ${r.repeats} repeats with the range behind it, unless said otherwise.`,
   ];
   if (r.quick) parts.push('**A quick run: it shows that everything works, the figures mean nothing.**');
-  parts.push(machineTable(r));
+  const settings = Object.entries(r.machine.settings).map(([name, value]) => `${name} ${value}`);
+  parts.push(conditionsTable(r, [['settings', settings.join(', ')]]));
   for (const section of SECTIONS) {
     const result = r.sections[section.name];
     if (result !== undefined) parts.push(`## ${section.title}`, ...section.render(result as never));

@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `make bench` has measured, as Markdown: from the raw results and nothing else.
-import type { Machine } from './machine.js';
+import { conditionsTable, type Conditions } from './conditions.js';
 import { table } from './markdown.js';
 import type { Figure } from './plot.js';
 import type { RelayFacts } from './suite/relays/relay.js';
 import { SUITE } from './suite/sections.js';
 
-export interface SuiteResults {
-  /** ISO 8601, UTC. */
-  readonly measured: string;
-  readonly command: string;
-  readonly minutes: number;
+export interface SuiteResults extends Conditions {
   readonly quick: boolean;
   readonly repeats: number;
-  readonly machine: Machine;
   /** Processes that wanted a core before the run, mean of a minute: above 0.5 the machine was not quiet. */
   readonly loadBefore: number;
   /** Who stood in the proxy's place, who could not, and how each was called. */
@@ -41,22 +36,6 @@ function measured(r: SuiteResults) {
   });
 }
 
-function conditions(r: SuiteResults): string {
-  const m = r.machine;
-  return table(
-    ['measured', r.measured],
-    [
-      ['command', `\`${r.command}\``],
-      ['took', `${r.minutes.toFixed(1)} minutes`],
-      ['commit', m.commit],
-      ['processor', `${m.cores} cores of ${m.processor}, ${m.memoryGiB} GiB, ${m.virtual}`],
-      ['load before the run', r.loadBefore.toFixed(1)],
-      ['kernel', m.kernel],
-      ['versions', `Node ${m.node}, libbpf ${m.libbpf}, ${m.compiler}`],
-    ],
-  );
-}
-
 function relayTable(relays: readonly RelayFacts[]): string {
   return table(
     ['relay', 'version', 'command'],
@@ -76,7 +55,7 @@ export function renderSuite(r: SuiteResults): string {
       'A figure is the median, with the range behind it where there is one. How to measure another machine or another server: ' +
       '[measuring.md](measuring.md).',
     ...(r.quick ? ['**A quick run: it shows that everything works, the figures mean nothing.**'] : []),
-    conditions(r),
+    conditionsTable(r, [['load before the run', r.loadBefore.toFixed(1)]]),
     relayTable(r.relays),
     ...measured(r).flatMap(({ section, result }) => [`## ${section.title}`, ...section.render(result)]),
   ];

@@ -3,7 +3,7 @@
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Authority } from '../../test/fixtures/tls.js';
-import { temporaryFolder } from '../../test/netns/product.js';
+import { temporaryFolder } from '../netns/temporary-folder.js';
 import { type Cell, ENGINES } from './cell.js';
 import { newClip } from './clip.js';
 import { Proxy } from './proxy.js';

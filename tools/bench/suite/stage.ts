@@ -2,7 +2,7 @@
 // Where everything of the suite is played: origin, relay and viewers in network namespaces joined by veth pairs, GRO on at the receivers
 // (so that they poll, as a NIC does), a queue for each CPU on the viewers' link. One relay at a time stands in the proxy's place.
 import { mkdirSync } from 'node:fs';
-import { temporaryFolder } from '../../../test/netns/product.js';
+import { temporaryFolder } from '../../netns/temporary-folder.js';
 import type { Child } from '../../netns/child.js';
 import { createTopology, type Topology } from '../../netns/topology.js';
 import { LINK_QUEUES } from '../path.js';

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { finished, hashes } from '../../../test/netns/players.js';
-import { temporaryFolder } from '../../../test/netns/product.js';
+import { temporaryFolder } from '../../netns/temporary-folder.js';
 import type { Transport } from '../cell.js';
 import { urlOf, type ViewerPeer } from '../peer.js';
 import { says } from './says.js';

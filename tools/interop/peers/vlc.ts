@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // VLC as a viewer and as a source. It refuses to run as root, so it runs as nobody.
 import { finished } from '../../../test/netns/players.js';
-import { temporaryFolder, unprivileged } from '../../../test/netns/product.js';
+import { temporaryFolder } from '../../netns/temporary-folder.js';
+import { unprivileged } from '../../netns/unprivileged.js';
 import { type Child, tcpListening } from '../../netns/child.js';
 import type { Namespace } from '../../netns/topology.js';
 import { PASSWORD, urlOf, USER, type SourcePeer, type ViewerPeer } from '../peer.js';

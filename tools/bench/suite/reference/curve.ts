@@ -14,26 +14,32 @@ export const LIMIT_LOSS = 0.01;
 
 export const atLimit = ({ loss, joined, viewers }: Reading) => loss > LIMIT_LOSS || joined < viewers;
 
-export async function measureCurve(
+/** One engine with so many viewers, and so many, until one reading is `enough`. */
+export async function measureCounts(
   stage: Stage,
   name: Datapath,
+  counts: readonly number[],
   { quick, progress }: Context,
+  enough: (reading: Reading) => boolean = () => false,
 ): Promise<Reading[]> {
   const seconds = quick ? 0.3 : 2;
   const idle = await idleRate(seconds);
   const engine = await startEngine(stage, name);
   const readings: Reading[] = [];
   try {
-    for (const viewers of quick ? [10] : COUNTS) {
+    for (const viewers of counts) {
       progress(`${name}, ${viewers} viewers`);
       readings.push(await read(stage, engine, { viewers, seconds, idle }));
-      if (atLimit(readings.at(-1)!)) break;
+      if (enough(readings.at(-1)!)) break;
     }
     return readings;
   } finally {
     await engine.stop();
   }
 }
+
+export const measureCurve = (stage: Stage, name: Datapath, context: Context): Promise<Reading[]> =>
+  measureCounts(stage, name, context.quick ? [10] : COUNTS, context, atLimit);
 
 export interface Line {
   /** Cores with nobody watching, and for each viewer more. */

@@ -7,8 +7,8 @@ import type { Context } from '../../section.js';
 import type { Topology } from '../../../netns/topology.js';
 import type { Datapath } from '../relays/ours.js';
 import { THESIS, type Stage } from '../stage.js';
-import { startEngine } from './engine.js';
-import { HEADERS, idleRate, lossOf, read, type Reading } from './reading.js';
+import { measureCounts } from './curve.js';
+import { HEADERS, lossOf, type Reading } from './reading.js';
 
 export const LINK_MBIT = 100;
 const BUCKET_BYTES = 32_768;
@@ -30,24 +30,15 @@ export async function widen({ proxy, downstream }: Topology): Promise<void> {
   await proxy.run('tc', ['qdisc', 'del', 'dev', downstream[0]!.proxy.device, 'root']);
 }
 
-export async function measureNarrow(
-  stage: Stage,
-  name: Datapath,
-  { quick, progress }: Context,
-): Promise<Reading[]> {
-  const seconds = quick ? 0.3 : 2;
-  const idle = await idleRate(seconds);
+export async function measureNarrow(stage: Stage, name: Datapath, context: Context): Promise<Reading[]> {
+  const progress = (text: string) => context.progress(`${LINK_MBIT} Mbit/s, ${text}`);
   await narrow(stage.topology);
-  const engine = await startEngine(stage, name);
-  const readings: Reading[] = [];
   try {
-    for (const viewers of quick ? [100] : [60, 90, 120, 160]) {
-      progress(`${LINK_MBIT} Mbit/s, ${name}, ${viewers} viewers`);
-      readings.push(await read(stage, engine, { viewers, seconds, idle }));
-    }
-    return readings;
+    return await measureCounts(stage, name, context.quick ? [100] : [60, 90, 120, 160], {
+      ...context,
+      progress,
+    });
   } finally {
-    await engine.stop();
     await widen(stage.topology);
   }
 }

@@ -50,8 +50,17 @@ export const PORT = 8554;
 export const onPath = (version: string | undefined): Probe =>
   version === undefined ? { notRun: 'not on PATH' } : { version };
 
-export const canRun = (relay: Relay): boolean => 'version' in relay.probe();
+const probes = new Map<Relay, Probe>();
+
+/** Each is asked once. */
+function probed(relay: Relay): Probe {
+  const known = probes.get(relay) ?? relay.probe();
+  probes.set(relay, known);
+  return known;
+}
+
+export const canRun = (relay: Relay): boolean => 'version' in probed(relay);
 
 export function factsOf(relay: Relay): RelayFacts {
-  return { name: relay.name, command: relay.command, ...relay.probe() };
+  return { name: relay.name, command: relay.command, ...probed(relay) };
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // VLC taking a stream and giving it on by RTSP, nothing decoded. It refuses to run as root, so it runs as nobody.
 import { spawnSync } from 'node:child_process';
-import { tmpdir } from 'node:os';
-import { unprivileged } from '../../../../test/netns/product.js';
+import { temporaryFolder } from '../../../netns/temporary-folder.js';
+import { unprivileged } from '../../../netns/unprivileged.js';
 import { says } from '../../../interop/peers/says.js';
 import { tcpListening } from '../../../netns/child.js';
 import { onPath, PORT, type Relay } from './relay.js';
@@ -16,7 +16,7 @@ export const vlc: Relay = {
   transports: ['udp'],
   command: `cvlc SOURCE '--sout=#rtp{sdp=rtsp://PROXY:${PORT}/camera}' --sout-keep`,
   probe() {
-    const [program = '', ...args] = words(tmpdir());
+    const [program = '', ...args] = words(temporaryFolder());
     const version = says(program, [...args, '--version'], /VLC version (\S+)/);
     if (version === undefined) return onPath(undefined);
     const modules = spawnSync(program, [...args, '--list'], { encoding: 'utf8', timeout: 60_000 }).stdout;
