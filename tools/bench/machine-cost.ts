@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a load costs the whole machine: what idle-priority spinners lose while it runs, against readings of the idle
+// What a load costs the whole machine: the time that idle-priority spinners lose while it runs, less what they lose on the idle
 // machine just before and just after (tick accounting misses or doubles softirq work).
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from '../netns/child.js';
@@ -8,8 +8,8 @@ import { wireTool } from '../wire/counter.js';
 export interface Cost {
   /** Cores that the load kept busy on average. */
   readonly cores: number;
-  /** Idle reading after, over the one before: how quiet the machine was meanwhile. */
-  readonly drift: number;
+  /** That something kept busy just before and after: how quiet the machine was meanwhile. */
+  readonly idle: number;
 }
 
 /** A load that is running. */
@@ -22,21 +22,17 @@ export interface Load {
 export interface Spun {
   /** That the machine has. */
   readonly cores: number;
-  readonly iterationsPerSecond: number;
+  /** Cores that something else than the spinners kept busy. */
+  readonly lost: number;
 }
 
 /** From the start of a load to the measured time, milliseconds. */
 const SETTLE_MS = 500;
 
-/** What the spinners get done in so long. */
+/** What the spinners lose in so long. */
 export async function spin(seconds: number): Promise<Spun> {
   const options = { timeoutMs: seconds * 1000 + 30_000 };
   return JSON.parse(await run(wireTool('spin'), ['--seconds', `${seconds}`], options)) as Spun;
-}
-
-/** Cores that something else kept busy; `idle`: iterations per second on the idle machine. */
-export function busyCores({ cores, iterationsPerSecond }: Spun, idle: number): number {
-  return cores * (1 - iterationsPerSecond / idle);
 }
 
 /** Measures for so long, with half as long of idleness before and after. */
@@ -50,11 +46,8 @@ export async function machineCost(seconds: number, start: () => Promise<Load>): 
   await load.stop();
   await sleep(SETTLE_MS);
   const after = await spin(seconds / 2);
-  const idle = (before.iterationsPerSecond + after.iterationsPerSecond) / 2;
-  return {
-    cores: busyCores(loaded, idle),
-    drift: after.iterationsPerSecond / before.iterationsPerSecond,
-  };
+  const idle = (before.lost + after.lost) / 2;
+  return { cores: loaded.lost - idle, idle };
 }
 
 /** From turning a load on or off to the next reading, milliseconds. */
@@ -82,7 +75,5 @@ export async function costOfRounds(
     await sleep(TURN_MS);
     idle.push(await spin(seconds));
   }
-  return loaded.map((spun, i) =>
-    busyCores(spun, (idle[i]!.iterationsPerSecond + idle[i + 1]!.iterationsPerSecond) / 2),
-  );
+  return loaded.map(({ lost }, i) => lost - (idle[i]!.lost + idle[i + 1]!.lost) / 2);
 }

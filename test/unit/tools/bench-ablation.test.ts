@@ -48,7 +48,7 @@ t.test('what is told', async (t) => {
   });
   const none: AblationResult = {
     ...{ viewers: 10, pps: 100, bytes: 1200, seconds: 1 },
-    drift: { median: 1, least: 1, most: 1 },
+    idle: { median: 0.01, least: 0.01, most: 0.01 },
     ways: [way('first', 4), way('second', 2)],
   };
   t.match(renderAblation(none).join('\n'), /by the spinners: second 2\.00; .* not shown/s);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copies per second when the source sends as fast as it can, counted where they arrive, and what stands in the way of more.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { run } from '../../netns/child.js';
-import { wireTool } from '../../wire/counter.js';
 import type { EngineName } from '../engines.js';
+import { spin } from '../machine-cost.js';
 import { figure, range, table } from '../markdown.js';
 import { Path } from '../path.js';
 import type { Counters } from '../protocol.js';
@@ -43,14 +42,6 @@ interface Reading {
   readonly busy: number;
 }
 
-interface Spun {
-  readonly cores: number;
-  readonly iterationsPerSecond: number;
-}
-
-const spin = async (seconds: number) =>
-  JSON.parse(await run(wireTool('spin'), ['--seconds', `${seconds}`])) as Spun;
-
 async function read(
   path: Path,
   engine: EngineName,
@@ -81,7 +72,7 @@ async function read(
     refused: refused / seconds,
     passes: delta(({ facts }) => Number(facts['passes'])) / (offered - refused),
     full: delta(({ facts }) => Number(facts['passes that met a full egress'])) / (offered - refused),
-    busy: idle.cores * (1 - loaded.iterationsPerSecond / idle.iterationsPerSecond),
+    busy: loaded.lost - idle.lost,
   };
 }
 

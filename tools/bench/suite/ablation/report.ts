@@ -67,7 +67,7 @@ export function renderAblation(r: AblationResult): string[] {
     `${r.viewers} viewers x ${r.pps} packets/s x ${r.bytes} B of RTP. The cost is what one SCHED_IDLE spinner per core loses, the origin taken off, ` +
       'over the link to where the viewers’ device counts and drops the copy. Linear: the source’s packet is one piece of ' +
       'memory, which each copy gets of its own. Paged: its payload stays in a page (as many network cards leave it), which ' +
-      `all copies share. Idle readings after and before a run differ by a factor of ${range(r.drift, 3)}.`,
+      `all copies share. The idle machine, taken off, kept ${range(r.idle, 3)} cores busy.`,
     table(
       ['', 'us per copy', 'copies/s', 'ns per copy in our programs, by the kernel’s count'],
       r.ways.map(({ name, microseconds, copiesPerSecond, programNs }) => [

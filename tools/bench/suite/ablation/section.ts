@@ -56,13 +56,12 @@ export interface AblationWay {
 export interface AblationResult extends Load {
   readonly event?: Sampler['event'];
   readonly ways: readonly AblationWay[];
-  /** Idle readings after and before a run, one over the other. */
-  readonly drift: Spread;
+  /** Cores that the idle machine kept busy, around each run. */
+  readonly idle: Spread;
 }
 
 interface Reading {
   readonly cores: number;
-  readonly drift: number;
   readonly copiesPerSecond: number;
 }
 
@@ -71,7 +70,7 @@ type Busy = Readonly<Record<Part, number>>;
 
 class Ablation {
   readonly origins = new Map<boolean, { cores: number; busy: Busy | undefined }>();
-  readonly drifts: number[] = [];
+  readonly idle: number[] = [];
 
   constructor(
     readonly path: Path,
@@ -96,7 +95,7 @@ class Ablation {
   async read(plan: Plan, viewers: number): Promise<Reading> {
     const sink = await this.path.sink();
     const marks: Arrived[] = [];
-    const { cores, drift } = await machineCost(this.load.seconds, async () => {
+    const { cores, idle } = await machineCost(this.load.seconds, async () => {
       const close = await this.#open(plan, viewers);
       const source = await this.#source(plan);
       return {
@@ -105,9 +104,9 @@ class Ablation {
       };
     });
     await sink.close();
-    this.drifts.push(drift);
+    this.idle.push(idle);
     const [from, to] = marks as [Arrived, Arrived];
-    return { cores, drift, copiesPerSecond: ((to.copies - from.copies) / (to.ns - from.ns)) * 1e9 };
+    return { cores, copiesPerSecond: ((to.copies - from.copies) / (to.ns - from.ns)) * 1e9 };
   }
 
   async sampled(plan: Plan, viewers: number): Promise<Busy | undefined> {
@@ -177,7 +176,7 @@ async function measure(context: Context): Promise<AblationResult> {
       context.progress(plan.name);
       ways.push(await ablation.way(plan, Math.min(context.repeats, REPEATS)));
     }
-    return { ...load, ways, drift: spread(ablation.drifts), ...(sampler && { event: sampler.event }) };
+    return { ...load, ways, idle: spread(ablation.idle), ...(sampler && { event: sampler.event }) };
   } finally {
     await path.close();
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the origin costs by itself, with its link: one viewer where the relay would stand, whose packets are counted and dropped.
 import type { CrowdSummary } from '../../../load/crowd.js';
-import { busyCores, spin } from '../../machine-cost.js';
+import { spin } from '../../machine-cost.js';
 import { compiled } from '../../programs.js';
 import type { Stage } from '../stage.js';
 
@@ -12,14 +12,14 @@ export interface Origin {
 
 export async function measureOrigin(stage: Stage, windows: number, seconds: number): Promise<Origin> {
   const { proxy, upstream } = stage.topology;
-  const idle = (await spin(seconds)).iterationsPerSecond;
+  const idle = (await spin(seconds)).lost;
   const viewer = await proxy.spawn(process.execPath, [
     ...[compiled('tools/load/rtsp-load.js'), stage.source, '--count', upstream.proxy.device],
   ]);
   const [line] = await viewer.output(/^\{"viewers".*\}$/m, 20_000);
   if ((JSON.parse(line) as CrowdSummary).joined !== 1) throw new Error(`the origin: ${viewer.describe()}`);
   const cores: number[] = [];
-  for (let i = 0; i < windows; i++) cores.push(busyCores(await spin(seconds), idle));
+  for (let i = 0; i < windows; i++) cores.push((await spin(seconds)).lost - idle);
   await viewer.finish(20_000);
   return { cores };
 }

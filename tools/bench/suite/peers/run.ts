@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One relay with so many viewers: what it delivers and what that costs, or how it failed.
 import type { Got } from '../../../load/counted.js';
-import { busyCores, spin, type Spun } from '../../machine-cost.js';
+import { spin, type Spun } from '../../machine-cost.js';
 import type { Arrived } from '../../path.js';
 import { askLine, benchTool } from '../../programs.js';
 import { flowing, openAudience, PORTS, type Audience } from '../audience.js';
@@ -55,14 +55,14 @@ interface Seen {
 export async function measureRun(stage: Stage, relay: Relay, options: RunOptions): Promise<Run> {
   const { transport, viewers, stream } = options;
   const run = { relay: relay.name, transport, viewers, stream, delivered: [], made: [] };
-  const idle = async () => (options.lossOnly ? 0 : (await spin(options.seconds)).iterationsPerSecond);
+  const idle = async () => (options.lossOnly ? 0 : (await spin(options.seconds)).lost);
   const before = await idle();
   const played = await play(stage, relay, options);
   const { seen, ...told } = played;
   if (!seen) return { ...run, ...told };
   const mean = (before + (await idle())) / 2;
   const windows = (all: readonly Seen[]) =>
-    all.map(({ spun, copiesPerSecond }) => ({ cores: busyCores(spun, mean), copiesPerSecond }));
+    all.map(({ spun, copiesPerSecond }) => ({ cores: spun.lost - mean, copiesPerSecond }));
   return { ...run, ...told, delivered: windows(seen.delivered), made: windows(seen.made) };
 }
 

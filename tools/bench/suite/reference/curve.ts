@@ -5,7 +5,7 @@ import type { Context } from '../../section.js';
 import type { Datapath } from '../relays/ours.js';
 import type { Stage } from '../stage.js';
 import { startEngine } from './engine.js';
-import { idleRate, read, type Reading } from './reading.js';
+import { idleLoad, read, type Reading } from './reading.js';
 
 /** The thesis's range first. */
 const COUNTS = [10, 50, 100, 250, 500, 1000, 2000, 4000];
@@ -23,7 +23,7 @@ export async function measureCounts(
   enough: (reading: Reading) => boolean = () => false,
 ): Promise<Reading[]> {
   const seconds = quick ? 0.3 : 2;
-  const idle = await idleRate(seconds);
+  const idle = await idleLoad(seconds);
   const engine = await startEngine(stage, name);
   const readings: Reading[] = [];
   try {

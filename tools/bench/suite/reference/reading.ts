@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientRow } from '../../../../src/control/api/types.js';
 import { ask } from '../../../../src/proxyctl/api-client.js';
 import type { Got } from '../../../load/counted.js';
-import { busyCores, spin } from '../../machine-cost.js';
+import { spin } from '../../machine-cost.js';
 import { flowing, openAudience } from '../audience.js';
 import { rates, usage } from '../process.js';
 import type { Stage } from '../stage.js';
@@ -33,18 +33,18 @@ export interface Reading {
 export interface ReadingOptions {
   readonly viewers: number;
   readonly seconds: number;
-  /** Of the spinners on the idle machine. */
+  /** Cores that the idle machine keeps busy. */
   readonly idle: number;
 }
 
 /** Between the receiver reports of each: short, so that they tell of the seconds that are measured. */
 const REPORT_S = 1;
 
-/** The best of three: whatever else runs only takes from it. */
-export async function idleRate(seconds: number): Promise<number> {
-  const rates: number[] = [];
-  for (let i = 0; i < 3; i++) rates.push((await spin(seconds / 2)).iterationsPerSecond);
-  return Math.max(...rates);
+/** The best of three, in cores: whatever else runs only adds to it. */
+export async function idleLoad(seconds: number): Promise<number> {
+  const lost: number[] = [];
+  for (let i = 0; i < 3; i++) lost.push((await spin(seconds / 2)).lost);
+  return Math.min(...lost);
 }
 
 export async function read(
@@ -56,7 +56,7 @@ export async function read(
   try {
     await flowing(audience);
     const [before, reported] = [usage(engine.pid), await reportedLost(engine.socket)];
-    const cores = busyCores(await spin(seconds), idle);
+    const cores = (await spin(seconds)).lost - idle;
     const [got, after] = [await audience.got(), usage(engine.pid)];
     const took = (after.ms - before.ms) / 1000;
     await sleep(REPORT_S * 1000); // until the last of it has been reported
