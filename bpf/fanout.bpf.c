@@ -22,6 +22,7 @@
 #include "cache.h"
 #include "clone.h"
 #include "continuity.h"
+#include "descriptor.h"
 #include "lane.h"
 #include "layer_rate.h"
 #include "layering.h"
@@ -261,6 +262,8 @@ int tc_ingress(struct __sk_buff *skb)
 		receive_rtp(skb, s, &p, now);
 		p.layer = NULL; /* for the verifier: begins_picture might have written there */
 		if (s->codec) {
+			if (s->descriptor)
+				read_descriptor(skb, s, &p);
 			find_packet_layer(skb, &p);
 			placing = the_placing();
 			p.layer = placing ? &placing->to : NULL;

@@ -15,7 +15,7 @@
 #include <linux/types.h>
 
 enum fanout_version {
-	FANOUT_ABI_VERSION = 4,
+	FANOUT_ABI_VERSION = 5,
 };
 
 /* A ticket whose first pass has not come yet: who is served first is decided then. */
@@ -136,6 +136,7 @@ struct fanout_stream {
 	__u32 clock_rate;                   /* RTP timestamp units per second; 0: unknown, no jitter kept */
 	__u32 codec;                        /* enum fanout_codec */
 	__u32 payload_type;                 /* of that codec */
+	__u32 descriptor;                   /* id of its dependency descriptors among the RTP header extensions; 0: none */
 	__u32 cache_first;                  /* the stream's window in `cache`: first entry ... */
 	__u32 cache_size;                   /* ... and how many; 0: it has none */
 	__u32 pass_up;                      /* not 0: RTP also goes up to the socket that holds the port */

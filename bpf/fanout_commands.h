@@ -46,6 +46,7 @@ struct fanout_open {
 	__u32 clock_rate;
 	__u32 codec;
 	__u32 payload_type;
+	__u32 descriptor;
 	__u32 cache_first;
 	__u32 cache_size;
 	__u32 begin_within_ms;              /* of retarget: drop what comes before a picture begins, at most this long */

@@ -15,6 +15,7 @@
 #ifndef FANOUT_LAYERING_H
 #define FANOUT_LAYERING_H
 
+#include "descriptor.h"
 #include "layer.h"
 #include "reception.h"
 #include "thin.h"
@@ -29,6 +30,7 @@ struct placing {
 	__u16 seq;
 	bool marked;
 	bool foreign;
+	bool described; /* the_descriptor() is its own */
 	__u32 ssrc; /* as viewers see it */
 	__u32 segments;
 	__u32 extended; /* out: of one that is late */
@@ -96,6 +98,40 @@ static __always_inline __u8 enters_h265(struct locked_layering *l, const struct 
 		return ENTERS_ALL;
 	}
 	return c->told.enters;
+}
+
+/* Under the lock. A structure that comes late has been followed by another one. */
+static __always_inline void learn_templates(struct locked_layering *l, const struct placing *c, const struct descriptor *d)
+{
+	__u16 behind = (__u16)l->highest - c->seq;
+
+	if (!d->structured || (l->placed && l->ssrc == c->ssrc && (__u16)(behind - 1) < LATE_AT_MOST))
+		return;
+	l->template_offset = d->offset;
+	l->template_count = d->count;
+	l->several = d->several;
+	__builtin_memcpy(l->templates, d->templates, sizeof(l->templates));
+}
+
+/* Under the lock. What the descriptor tells counts, not what the payload tells; of a template that is not known it tells nothing. */
+static __always_inline void apply_descriptor(const struct locked_layering *l, struct told *t, const struct descriptor *d)
+{
+	__u32 index = (d->template - l->template_offset) & (TEMPLATES - 1);
+	__u8 template;
+
+	if (index >= l->template_count)
+		return;
+	template = l->templates[index];
+	t->notion = FANOUT_NOTION_TEMPORAL + (l->several & 1);
+	t->spatial = template & TEMPLATE_SPATIAL;
+	t->temporal = template >> TEMPLATE_TEMPORAL_SHIFT & TEMPLATE_TEMPORAL;
+	t->rest = t->open = 0;
+	if (!d->start)
+		return;
+	if (d->structured)
+		t->enters = t->enters_spatial = ENTERS_ALL;
+	else if (t->enters == ENTERS_NONE && template & TEMPLATE_SWITCH && !d->custom)
+		t->enters = t->enters_spatial = ENTERS_ABOVE;
 }
 
 /* Under the lock. */
@@ -283,7 +319,8 @@ static __always_inline void read_header(struct placing *c, const struct packet *
 }
 
 /* The stream's part. Returns its notion. */
-static __always_inline __u32 place_in_stream(struct locked_layering *l, const struct fanout_stream *s, struct placing *c)
+static __always_inline __u32 place_in_stream(struct locked_layering *l, const struct fanout_stream *s, struct placing *c,
+					     const struct descriptor *d)
 {
 	bool ends = can_end(s, &c->told);
 	__u32 notion;
@@ -292,9 +329,15 @@ static __always_inline __u32 place_in_stream(struct locked_layering *l, const st
 	if (l->generation != s->generation)
 		l->placed = 0;
 	if (l->generation != s->generation || l->source_epoch != s->source_epoch)
-		l->open = l->cra = l->notion = 0;
+		l->open = l->cra = l->notion = l->template_count = 0;
 	l->generation = s->generation;
 	l->source_epoch = s->source_epoch;
+	if (l->ssrc != c->ssrc)
+		l->template_count = 0;
+	if (c->described) {
+		learn_templates(l, c, d);
+		apply_descriptor(l, &c->told, d);
+	}
 	find_layer(l, c);
 	notion = l->notion;
 	place(l, c, ends);
@@ -307,12 +350,13 @@ static __always_inline __u32 place_in_stream(struct locked_layering *l, const st
 __noinline int find_packet_layer(struct __sk_buff *skb, const struct packet *p)
 {
 	struct placing *c = the_placing();
+	struct descriptor *d = the_descriptor();
 	struct late late = { .c = c };
 	struct fanout_stream *s;
 	struct rtp_header rtp;
 	__u32 stream, notion;
 
-	if (!p || !c)
+	if (!p || !c || !d)
 		return 0; /* for the verifier */
 	stream = p->stream;
 	s = stream_at(stream);
@@ -321,9 +365,10 @@ __noinline int find_packet_layer(struct __sk_buff *skb, const struct packet *p)
 		return 0;
 	__builtin_memset(c, 0, sizeof(*c));
 	c->to.octets = tell_packet(skb, s, p, rtp.mpt, &c->told);
+	c->described = s->descriptor && c->to.octets && d->present;
 	read_header(c, p, &rtp);
 	if (!c->foreign) {
-		notion = place_in_stream(late.l, s, c);
+		notion = place_in_stream(late.l, s, c, d);
 		if (notion != s->notion)
 			s->notion = notion;
 		if (c->to.flags & FANOUT_LAYER_LATE)

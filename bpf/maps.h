@@ -73,6 +73,11 @@ struct {
 } reception SEC(".maps");
 
 #define LAYERING_RECENT 128 /* a power of two */
+#define TEMPLATES 64	     /* of dependency descriptors: as many as there are ids */
+#define TEMPLATE_SPATIAL 3   /* what is kept of one (descriptor.h): its spatial id ... */
+#define TEMPLATE_TEMPORAL 7  /* ... temporal id, shifted ... */
+#define TEMPLATE_TEMPORAL_SHIFT 2
+#define TEMPLATE_SWITCH 0x20 /* ... and whether its frames let more layers begin */
 
 /* What `above` was (layering.h) before the packet with that extended sequence number. */
 struct numbered {
@@ -100,6 +105,11 @@ struct locked_layering {
 	__u8 epoch;
 	__u8 lowest; /* layer that has come of the picture */
 	__u8 notion;
+	__u8 template_offset; /* of AV1's structure: the first template's id ... */
+	__u8 template_count;  /* ... and how many there are; 0: it is not known */
+	__u8 several;         /* it has more than one spatial layer */
+	__u8 pad[5];
+	__u8 templates[TEMPLATES] __attribute__((aligned(8)));
 	__u16 above[FANOUT_LAYERS];
 	struct numbered recent[LAYERING_RECENT];
 };

@@ -71,6 +71,7 @@ static __always_inline void describe(struct fanout_stream *s, const struct fanou
 	s->clock_rate = o->clock_rate;
 	s->codec = o->codec;
 	s->payload_type = o->payload_type;
+	s->descriptor = o->descriptor;
 }
 
 static __always_inline int listen_on_both(const struct fanout_stream *s, __u32 stream)

@@ -6,6 +6,7 @@ import { codecOf } from '../../src/control/kernel/codec.js';
 import { readRtpHeader } from '../../src/control/rtp/header.js';
 import { Layering } from '../../src/control/rtp/layering.js';
 import { KernelBench } from '../fixtures/kernel-bench.js';
+import { DESCRIPTOR_CASES, DESCRIPTOR_ID, extendedRtp, rawExtension } from '../fixtures/descriptors.js';
 import { LAYER_CASES, payloadsOf } from '../fixtures/layer-cases.js';
 import { layerSeen } from '../fixtures/layer-seen.js';
 import { layeredRtp } from '../fixtures/layered.js';
@@ -46,3 +47,43 @@ t.test('each payload of the table, and cut at every length', { skip }, async (t)
   }
   await bench.close();
 });
+
+t.test(
+  'each dependency descriptor of the table, and the extension cut at every length',
+  { skip },
+  async (t) => {
+    const bench = await KernelBench.create();
+    const encoding = { name: 'AV1', payloadType: PAYLOAD_TYPE, descriptorId: DESCRIPTOR_ID };
+    bench.codec = { codec: codecOf(encoding), ...encoding, cache: { first: 0, size: 0 } };
+    for (const { name, packets, layer } of DESCRIPTOR_CASES) {
+      const last = packets.at(-1)!.extension;
+      for (let cut = 0; cut <= last.length - 4; cut++) {
+        const stream = bench.open();
+        const twin = new Layering(encoding);
+        const come = (seq: number, timestamp: number, header?: Buffer): number | undefined => {
+          const { extension, payload } = packets[seq % packets.length]!;
+          const packet = extendedRtp(payload, header ?? extension, { seq, timestamp });
+          const wanted = twin.place(packet, readRtpHeader(packet)!).layer;
+          const seen = layerSeen(bench.state, stream, packet.length, () => bench.ingress(udpFrame(packet)));
+          if (seen !== wanted) t.fail(`${name}, ${cut} bytes cut: ${seen}, not ${wanted}`);
+          return seen;
+        };
+        const layers = packets.map((_, seq) =>
+          come(
+            seq,
+            seq,
+            seq === packets.length - 1 && cut > 0
+              ? rawExtension(last.readUInt16BE(0), last.subarray(4, last.length - cut))
+              : undefined,
+          ),
+        );
+        if (cut === 0) t.equal(layers.at(-1), layer, name);
+        packets.forEach((_, i) => come(packets.length + i, packets.length + i)); // what it has left behind
+        const { notion = 'none' } = bench.state.layers(stream);
+        if (notion !== twin.notion) t.fail(`${name}, ${cut} bytes cut: ${notion}, not ${twin.notion}`);
+        bench.state.commands.close(stream);
+      }
+    }
+    await bench.close();
+  },
+);

@@ -10,6 +10,17 @@ import { pictureEnd } from '../../src/control/rtp/picture-end.js';
 import { Thinning } from '../../src/control/rtp/thinning.js';
 import { onBothEngines } from '../fixtures/engines.js';
 import { KernelBench } from '../fixtures/kernel-bench.js';
+import {
+  AV1_FIRST,
+  AV1_PLAIN,
+  descriptor,
+  DESCRIPTOR_ID,
+  extendedRtp,
+  extension,
+  L1T3,
+  L2T1,
+  L2T2,
+} from '../fixtures/descriptors.js';
 import { aggregate, baseSlice, fragments, layeredRtp, svcSlice } from '../fixtures/layered.js';
 import { enterOwnNamespace } from '../fixtures/own-namespace.js';
 import { LOCAL, senderReport, SOURCE, udpFrame } from '../fixtures/packets.js';
@@ -18,19 +29,17 @@ import { random } from '../fixtures/random.js';
 
 const skip = enterOwnNamespace(fileURLToPath(import.meta.url)) ?? false;
 const H264 = { name: 'H264', payloadType: PAYLOAD_TYPE };
+const AV1 = { name: 'AV1', payloadType: PAYLOAD_TYPE, descriptorId: DESCRIPTOR_ID };
 const VIEWERS = 4;
 t.setTimeout(120_000);
 
 type Below = ReturnType<typeof random>;
 type Step = { readonly packet: Buffer } | { readonly viewer: number; readonly allow: number };
 
-/** Pictures of up to three layers, sent as packets that are lost, late or repeated now and then. */
-function script(below: Below, pictures: number): Step[] {
-  let seq = 65500 + below(30);
-  let timestamp = 0xfffff000;
-  const steps: Step[] = [];
+/** Packets that are lost, late or repeated now and then. */
+function badNetwork(below: Below, steps: Step[]): (packet: Buffer) => void {
   const late: { packet: Buffer; in: number }[] = [];
-  const send = (packet: Buffer) => {
+  return (packet) => {
     const fate = below(30);
     if (fate === 0) return;
     if (fate <= 2) late.push({ packet, in: 1 + below(12) });
@@ -40,8 +49,36 @@ function script(below: Below, pictures: number): Step[] {
       if (--waiting.in > 0) late.push(waiting);
       else steps.push({ packet: waiting.packet });
   };
-  for (let picture = 0; picture < pictures; picture++, timestamp += 3000) {
-    const idr = picture % 7 === 0;
+}
+
+interface Sent {
+  readonly payload: Buffer;
+  /** RTP header extension. */
+  readonly extension?: Buffer;
+}
+
+/** Pictures on their way, and allowances that change meanwhile. */
+function script(below: Below, pictures: number, picture: (n: number) => readonly Sent[]): Step[] {
+  let seq = 65500 + below(30);
+  let timestamp = 0xfffff000;
+  const steps: Step[] = [];
+  const send = badNetwork(below, steps);
+  for (let n = 0; n < pictures; n++, timestamp += 3000) {
+    const packets = picture(n);
+    packets.forEach(({ payload, extension: header }, i) => {
+      const fields = { seq: seq++, timestamp, marked: i === packets.length - 1 };
+      send(header ? extendedRtp(payload, header, fields) : layeredRtp(payload, fields));
+    });
+    if (below(3) === 0) steps.push({ viewer: below(VIEWERS), allow: below(4) });
+    if (below(40) === 0) seq += 5000; // the source jumps
+  }
+  return steps;
+}
+
+/** H.264 SVC: up to three layers. */
+function svcPictures(below: Below): (n: number) => readonly Sent[] {
+  return (n) => {
+    const idr = n % 7 === 0;
     const payloads: Buffer[] = [];
     const body = (bytes: number) => Buffer.alloc(bytes, below(256) | 0x80);
     if (below(10) > 0)
@@ -52,19 +89,46 @@ function script(below: Below, pictures: number): Step[] {
         payloads.push(aggregate([svcSlice(layer, idr, body(20)), svcSlice(layer, idr, body(20))]));
       else payloads.push(...fragments(svcSlice(layer, idr, body(100)), 45));
     }
-    payloads.forEach((payload, i) =>
-      send(layeredRtp(payload, { seq: seq++, timestamp, marked: i === payloads.length - 1 })),
+    return payloads.map((payload) => ({ payload }));
+  };
+}
+
+/** AV1 whose layers are in dependency descriptors alone: one structure after another, frames of any of its templates. */
+function av1Pictures(below: Below): (n: number) => readonly Sent[] {
+  let frame = 0;
+  let offset = 60;
+  let templates = L1T3;
+  const packetsOf = (template: number, key: boolean): Sent[] => {
+    frame++;
+    return Array.from({ length: 1 + below(3) }, (_, i) => {
+      const fields = {
+        ...{ start: i === 0, template: (offset + template) % 64, frame },
+        ...(key && i === 0 && { structure: { offset, templates } }),
+        ...(!key && below(6) === 0 && { dtis: templates[template]![2] }),
+      };
+      const payload = Buffer.concat([key && i === 0 ? AV1_FIRST : AV1_PLAIN, Buffer.alloc(below(40), 1)]);
+      return { payload, extension: extension([[DESCRIPTOR_ID, descriptor(fields)]]) };
+    });
+  };
+  return (n) => {
+    const key = n % 9 === 0;
+    if (key) {
+      offset = (offset + templates.length) % 64;
+      templates = [L1T3, L2T1, L2T2][below(3)]!;
+    }
+    const first = key ? 0 : below(templates.length);
+    const rest = templates.flatMap(([spatial], i) =>
+      spatial > templates[first]![0] && i > first ? [i] : [],
     );
-    if (below(3) === 0) steps.push({ viewer: below(VIEWERS), allow: below(4) });
-    if (below(40) === 0) seq += 5000; // the source jumps
-  }
-  return steps;
+    const second = rest.length > 0 && below(4) > 0 ? [rest[below(rest.length)]!] : [];
+    return [...packetsOf(first, key), ...second.flatMap((template) => packetsOf(template, false))];
+  };
 }
 
 /** What viewer `i` gets of it, by the twin. */
-function expected(steps: readonly Step[], viewer: number, rewrite: boolean): string[] {
-  const layering = new Layering(H264);
-  const thinning = new Thinning(rewrite);
+function expected(steps: readonly Step[], viewer: number, encoding: typeof H264): string[] {
+  const layering = new Layering(encoding);
+  const thinning = new Thinning(true);
   const got: string[] = [];
   for (const step of steps) {
     if ('viewer' in step) {
@@ -76,7 +140,7 @@ function expected(steps: readonly Step[], viewer: number, rewrite: boolean): str
     const taken = thinning.take(layer);
     if (typeof taken === 'object') got.push(shown(packet, taken.seq, taken.marked));
     const end = taken === 'withheld' ? thinning.takeEnd(layer) : undefined;
-    if (end !== undefined) got.push(shown(pictureEnd(packet, 'H264')!, end, true));
+    if (end !== undefined) got.push(shown(pictureEnd(packet, encoding.name)!, end, true));
   }
   return got;
 }
@@ -94,50 +158,57 @@ async function drained(bench: KernelBench): Promise<void> {
     await new Promise((next) => setTimeout(next, 1));
 }
 
-onBothEngines('the same packets and numbers as the twin', { skip }, async (t, engine) => {
-  const seed = Number(process.env['LAYERS_SEED'] ?? Date.now() % 2 ** 31);
-  t.comment(`LAYERS_SEED=${seed}`);
-  const bench = await KernelBench.create(engine);
-  bench.codec = { codec: Codec.H264, payloadType: PAYLOAD_TYPE, cache: { first: 0, size: 256 } };
-  const steps = script(random(seed), 70);
-  const stream = bench.open();
-  const viewers = Array.from({ length: VIEWERS }, (_, n) => bench.add(stream, n + 1));
-  const copies = await bench.capture(async () => {
-    for (const step of steps) {
-      if ('packet' in step) bench.ingress(udpFrame(step.packet));
-      else {
-        await drained(bench);
-        const { slot, id } = viewers[step.viewer]!;
-        bench.state.commands.allow(slot, id, step.allow);
+const STREAMS = [
+  { encoding: H264, codec: Codec.H264, pictures: svcPictures, notion: 'dependency' },
+  { encoding: AV1, codec: Codec.AV1, pictures: av1Pictures, notion: 'spatial' },
+] as const;
+
+for (const { encoding, codec, pictures, notion } of STREAMS)
+  onBothEngines(`${encoding.name}: the same packets and numbers as the twin`, { skip }, async (t, engine) => {
+    const seed = Number(process.env['LAYERS_SEED'] ?? Date.now() % 2 ** 31);
+    t.comment(`LAYERS_SEED=${seed}`);
+    const bench = await KernelBench.create(engine);
+    bench.codec = { ...encoding, codec, cache: { first: 0, size: 256 } };
+    const below = random(seed);
+    const steps = script(below, 70, pictures(below));
+    const stream = bench.open();
+    const viewers = Array.from({ length: VIEWERS }, (_, n) => bench.add(stream, n + 1));
+    const copies = await bench.capture(async () => {
+      for (const step of steps) {
+        if ('packet' in step) bench.ingress(udpFrame(step.packet));
+        else {
+          await drained(bench);
+          const { slot, id } = viewers[step.viewer]!;
+          bench.state.commands.allow(slot, id, step.allow);
+        }
       }
-    }
-    await drained(bench);
-  });
-  t.same(
-    copies.filter((c) => c.header !== 'right' || c.checksum === 'wrong'),
-    [],
-  );
-  for (let n = 0; n < VIEWERS; n++) {
-    const wanted = expected(steps, n, true);
-    const got = copies
-      .filter((c) => c.destinationPort === 10000 + 2 * (n + 1))
-      .map((c) => shownCopy(c.payload));
-    const first = wanted.findIndex((w, i) => w !== got[i]);
+      await drained(bench);
+    });
     t.same(
-      got.slice(first < 0 ? 0 : first, first < 0 ? 0 : first + 3),
-      wanted.slice(first < 0 ? 0 : first, first < 0 ? 0 : first + 3),
-      `viewer ${n} from packet ${first} on`,
+      copies.filter((c) => c.header !== 'right' || c.checksum === 'wrong'),
+      [],
     );
-    t.equal(got.length, wanted.length);
-    t.equal(bench.state.viewer(viewers[n]!.slot).packets, wanted.length);
-  }
-  t.match(bench.state.layers(stream), { notion: 'dependency' });
-  t.ok(
-    viewers.some(({ slot }) => bench.state.viewer(slot).thinned > 0),
-    'some were thinned',
-  );
-  await bench.close();
-});
+    for (let n = 0; n < VIEWERS; n++) {
+      const wanted = expected(steps, n, encoding);
+      const got = copies
+        .filter((c) => c.destinationPort === 10000 + 2 * (n + 1))
+        .map((c) => shownCopy(c.payload));
+      const first = wanted.findIndex((w, i) => w !== got[i]);
+      t.same(
+        got.slice(first < 0 ? 0 : first, first < 0 ? 0 : first + 3),
+        wanted.slice(first < 0 ? 0 : first, first < 0 ? 0 : first + 3),
+        `viewer ${n} from packet ${first} on`,
+      );
+      t.equal(got.length, wanted.length);
+      t.equal(bench.state.viewer(viewers[n]!.slot).packets, wanted.length);
+    }
+    t.match(bench.state.layers(stream), { notion });
+    t.ok(
+      viewers.some(({ slot }) => bench.state.viewer(slot).thinned > 0),
+      'some were thinned',
+    );
+    await bench.close();
+  });
 
 onBothEngines('sender reports count what the viewer was sent', { skip }, async (t, engine) => {
   const bench = await KernelBench.create(engine);

@@ -134,7 +134,7 @@ export const TicketState = {
 
 /** enum fanout_version */
 export const Version = {
-  ABI_VERSION: 4,
+  ABI_VERSION: 5,
 } as const;
 
 /** enum fanout_viewer_state */
@@ -267,7 +267,7 @@ export const NextHop = {
 
 /** struct fanout_open: byte offsets, and its size. */
 export const Open = {
-  SIZE: 64,
+  SIZE: 68,
   source: 0,
   local: 16,
   sourcePort: 32,
@@ -275,9 +275,10 @@ export const Open = {
   clockRate: 40,
   codec: 44,
   payloadType: 48,
-  cacheFirst: 52,
-  cacheSize: 56,
-  beginWithinMs: 60,
+  descriptor: 52,
+  cacheFirst: 56,
+  cacheSize: 60,
+  beginWithinMs: 64,
 } as const;
 
 /** struct fanout_packet_layer: byte offsets, and its size. */
@@ -348,21 +349,22 @@ export const Stream = {
   clockRate: 48,
   codec: 52,
   payloadType: 56,
-  cacheFirst: 60,
-  cacheSize: 64,
-  passUp: 68,
-  sourceEpoch: 72,
-  joining: 76,
-  viewers: 80,
-  span: 84,
-  freeHint: 88,
-  page: 92,
-  tail: 1116,
-  head: 1120,
-  rotation: 1124,
-  home: 1128,
-  cached: 1132,
-  cacheBegin: 1136,
+  descriptor: 60,
+  cacheFirst: 64,
+  cacheSize: 68,
+  passUp: 72,
+  sourceEpoch: 76,
+  joining: 80,
+  viewers: 84,
+  span: 88,
+  freeHint: 92,
+  page: 96,
+  tail: 1120,
+  head: 1124,
+  rotation: 1128,
+  home: 1132,
+  cached: 1136,
+  cacheBegin: 1140,
   packets: 1144,
   bytes: 1152,
   rtcpPackets: 1160,
@@ -454,7 +456,7 @@ export const Viewer = {
 
 /** struct locked_layering: byte offsets, and its size. */
 export const LockedLayering = {
-  SIZE: 2620,
+  SIZE: 2696,
   lock: 0,
   generation: 4,
   sourceEpoch: 8,
@@ -473,8 +475,13 @@ export const LockedLayering = {
   epoch: 41,
   lowest: 42,
   notion: 43,
-  above: 44,
-  recent: 60,
+  templateOffset: 44,
+  templateCount: 45,
+  several: 46,
+  pad: 47,
+  templates: 56,
+  above: 120,
+  recent: 136,
 } as const;
 
 /** struct locked_reception: byte offsets, and its size. */

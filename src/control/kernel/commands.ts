@@ -41,6 +41,8 @@ export interface SourceCommand {
   /** A number of `Codec`, and the payload type that carries it. */
   readonly codec: number;
   readonly payloadType: number;
+  /** Of its dependency descriptors among the RTP header extensions. */
+  readonly descriptorId?: number | undefined;
 }
 
 export interface OpenCommand extends SourceCommand {
@@ -216,6 +218,7 @@ export class Commands {
     this.#u32(Command.open + Open.clockRate, command.clockRate);
     this.#u32(Command.open + Open.codec, command.codec);
     this.#u32(Command.open + Open.payloadType, command.payloadType);
+    this.#u32(Command.open + Open.descriptor, command.descriptorId ?? 0);
   }
 
   #viewer(op: number, slot: number, id: number): void {

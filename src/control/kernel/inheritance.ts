@@ -100,7 +100,8 @@ export class Inheritance {
       port(Stream.localPort, Kind.RTCP) === wanted.localPorts.rtcp &&
       u32(Stream.clockRate) === wanted.clockRate &&
       u32(Stream.codec) === wanted.codec &&
-      u32(Stream.payloadType) === wanted.payloadType
+      u32(Stream.payloadType) === wanted.payloadType &&
+      u32(Stream.descriptor) === (wanted.descriptorId ?? 0)
     );
   }
 }

@@ -210,5 +210,6 @@ function sourceCommand(spec: StreamSpec): SourceCommand {
     clockRate: spec.clockRate,
     codec: codecOf(spec.encoding),
     payloadType: spec.encoding?.payloadType ?? 0,
+    descriptorId: spec.encoding?.descriptorId,
   };
 }

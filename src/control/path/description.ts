@@ -99,8 +99,13 @@ function readMedia(section: SdpMedia, aggregate: string): MediaDescription {
   };
 }
 
-function readEncoding({ payloads }: SdpMedia): StreamSpec['encoding'] {
+function readEncoding({ payloads, descriptorId }: SdpMedia): StreamSpec['encoding'] {
   for (const { type, encoding } of payloads)
-    if (encoding !== undefined) return { name: encoding, payloadType: type };
+    if (encoding !== undefined)
+      return {
+        name: encoding,
+        payloadType: type,
+        ...(descriptorId !== undefined && encoding.toUpperCase() === 'AV1' && { descriptorId }),
+      };
   return undefined;
 }

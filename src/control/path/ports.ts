@@ -191,8 +191,11 @@ export interface StreamSpec {
   /** RTP timestamp units per second (a=rtpmap); 0 when the SDP does not tell. */
   readonly clockRate: number;
   /** What is sent, by its name in a=rtpmap (`H264`), and its payload type: where the datapath knows how to tell the
-   * beginning of a picture, a viewer begins with one. */
-  readonly encoding?: { readonly name: string; readonly payloadType: number } | undefined;
+   * beginning of a picture, a viewer begins with one. `descriptorId`: of AV1's dependency descriptors, which tell layers,
+   * among the RTP header extensions. */
+  readonly encoding?:
+    | { readonly name: string; readonly payloadType: number; readonly descriptorId?: number | undefined }
+    | undefined;
 }
 
 /** A viewer of one stream, or all of a multicast group at once, as the datapath must know it. */

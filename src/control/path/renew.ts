@@ -88,6 +88,7 @@ function isSame(a: MediaDescription, b: MediaDescription): boolean {
     a.payloadType === b.payloadType &&
     a.clockRate === b.clockRate &&
     a.encoding?.name.toUpperCase() === b.encoding?.name.toUpperCase() &&
-    a.encoding?.payloadType === b.encoding?.payloadType
+    a.encoding?.payloadType === b.encoding?.payloadType &&
+    a.encoding?.descriptorId === b.encoding?.descriptorId
   );
 }

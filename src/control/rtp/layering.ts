@@ -1,9 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // A stream's layers: which one a packet is of, and its place in the numbering of viewers that do not get all. The twin of
 // bpf/layering.h, where the numbering is explained.
+import {
+  readDescriptor,
+  templateOf,
+  type Descriptor,
+  type Structure,
+  type Template,
+} from './dependency-descriptor.js';
 import type { RtpHeader } from './header.js';
 import { LAYERS } from './layer-rates.js';
-import { lower, NOTHING_TOLD, tellLayer, type Enters, type Ids, type Notion, type Told } from './layer.js';
+import {
+  ENTERS,
+  lower,
+  NOTHING_TOLD,
+  tellLayer,
+  type Enters,
+  type Ids,
+  type Notion,
+  type Told,
+} from './layer.js';
 import type { Encoding } from './picture.js';
 
 export const TOP_LAYER = LAYERS - 1;
@@ -51,6 +67,8 @@ export class Layering {
   #open: { readonly seq: number; readonly timestamp: number; readonly ids: Ids } | undefined;
   /** Timestamp of a CRA picture after which no trailing one has come. */
   #cra: number | undefined;
+  /** What the last dependency descriptor with templates said of them. */
+  #structure: Structure | undefined;
   #ssrc: number | undefined;
   /** Packets of another SSRC since the last of this. */
   #others = 0;
@@ -74,7 +92,7 @@ export class Layering {
   /** Another source: its units and layers have nothing to do with those before. */
   forgetSource(): void {
     this.#notion = 'none';
-    this.#open = this.#cra = undefined;
+    this.#open = this.#cra = this.#structure = undefined;
   }
 
   /** Of a packet whose header has been read, as viewers with all layers see it. */
@@ -101,7 +119,8 @@ export class Layering {
       above: this.#above,
     };
     if (!own) return to;
-    const told = this.#tell(packet, payload);
+    if (this.#ssrc !== header.ssrc) this.#structure = undefined;
+    const told = this.#tell(packet, header, payload);
     this.#findLayer(to, told);
     this.#place(to, header.ssrc, canEnd(this.#encoding, told));
     return to;
@@ -114,10 +133,32 @@ export class Layering {
     return true;
   }
 
-  #tell(packet: Buffer, payload: Buffer | undefined): Told {
-    if (!payload || !this.#encoding || (packet[1]! & 0x7f) !== this.#encoding.payloadType)
-      return { ...NOTHING_TOLD };
-    return tellLayer(payload, this.#encoding.name);
+  #tell(packet: Buffer, header: RtpHeader, payload: Buffer | undefined): Told {
+    const encoding = this.#encoding;
+    if (!payload || !encoding || (packet[1]! & 0x7f) !== encoding.payloadType) return { ...NOTHING_TOLD };
+    const told = tellLayer(payload, encoding.name);
+    const descriptor = encoding.descriptorId ? readDescriptor(packet, encoding.descriptorId) : undefined;
+    return descriptor ? this.#describe(header, told, descriptor) : told;
+  }
+
+  /** What the descriptor tells counts, not what the payload tells; of a template that is not known it tells nothing. */
+  #describe(header: RtpHeader, told: Told, descriptor: Descriptor): Told {
+    if (descriptor.structure && !this.#isLate(header)) this.#structure = descriptor.structure;
+    const template = this.#structure && templateOf(descriptor, this.#structure);
+    if (!template) return told;
+    return {
+      notion: this.#structure!.spatial ? 'spatial' : 'temporal',
+      ids: template.ids,
+      rest: false,
+      open: undefined,
+      enters: descriptor.start ? entersAt(descriptor, template, told.enters) : told.enters,
+    };
+  }
+
+  /** A structure that comes late has been followed by another one. */
+  #isLate({ sequence, ssrc }: RtpHeader): boolean {
+    const behind = (this.#highest - sequence) & 0xffff;
+    return this.#ssrc === ssrc && behind > 0 && behind <= LATE_AT_MOST;
   }
 
   #findLayer(to: PacketLayer, told: Told): void {
@@ -212,6 +253,13 @@ export class Layering {
 function canEnd(encoding: Encoding | undefined, told: Told): boolean {
   const name = encoding?.name.toUpperCase();
   return (name === 'H264' && !told.interleaved) || name === 'AV1';
+}
+
+/** At the beginning of a frame: of a coded video sequence, or one from which more may begin. */
+function entersAt(descriptor: Descriptor, { switches }: Template, told: Told['enters']): Told['enters'] {
+  if (descriptor.structure) return { temporal: ENTERS.all, spatial: ENTERS.all };
+  if (told.temporal || descriptor.custom || !switches) return told;
+  return { temporal: ENTERS.above, spatial: ENTERS.above };
 }
 
 function setEnters(to: PacketLayer, enters: Enters | undefined): void {

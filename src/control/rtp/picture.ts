@@ -8,6 +8,8 @@ import { RTP_HEADER } from './header.js';
 export interface Encoding {
   readonly name: string;
   readonly payloadType: number;
+  /** AV1: id of dependency descriptors among the RTP header extensions. */
+  readonly descriptorId?: number | undefined;
 }
 
 /** NAL units of an aggregation packet that are looked at: parameter sets come first. */

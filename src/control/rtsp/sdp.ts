@@ -17,16 +17,18 @@ export interface SdpPayload {
   readonly clockRate: number;
 }
 
-/** What a section says of RTCP, the lines before the first section included. */
-export interface RtcpOptions {
+/** What a section says of RTCP and of header extensions, the lines before the first section included. */
+export interface RtpOptions {
   /** RTP and RTCP may share a port (RFC 5761). */
   readonly rtcpMux: boolean;
   /** Reference times of receivers are answered (RFC 3611 4.4). */
   readonly answersReferenceTime: boolean;
+  /** Id of AV1's dependency descriptors among the RTP header extensions (RFC 8285 5). */
+  readonly descriptorId: number | undefined;
 }
 
 /** One m= section. */
-export interface SdpMedia extends RtcpOptions {
+export interface SdpMedia extends RtpOptions {
   /** `video`, `audio`, `application` ... */
   readonly media: string;
   /** Where the media is sent to, or is recommended to be; 0: it is negotiated. */
@@ -64,6 +66,9 @@ const RANGE = /^a=range:(.*)$/m;
 const RTCP_MUX = /^a=rtcp-mux[ \t]*$/m;
 /** RFC 3611 5.1: reference times are answered. */
 const REFERENCE_TIME = /^a=rtcp-xr:.*\brcvr-rtt=(?:all|sender)\b/m;
+/** AOM's RTP payload format for AV1, A.9. */
+const DESCRIPTOR =
+  /^a=extmap:(\d{1,3})(?:\/[a-z]+)?[ \t]+https:\/\/aomediacodec\.github\.io\/av1-rtp-spec\/#dependency-descriptor-rtp-header-extension(?:[ \t]|$)/m;
 
 /** `text` is bounded by the framer. @throws SdpError when it has no m= section, too many, or one that cannot be read. */
 export function describeSdp(text: string): SdpDescription {
@@ -87,6 +92,7 @@ export function describeSdp(text: string): SdpDescription {
       ...readSection(mediaLines[i] ?? '', section, address),
       rtcpMux: RTCP_MUX.test(sections[i] ?? ''),
       answersReferenceTime: REFERENCE_TIME.test(`${whole}${sections[i] ?? ''}`),
+      descriptorId: readDescriptorId(sections[i]) ?? readDescriptorId(whole),
     })),
   };
 }
@@ -103,7 +109,7 @@ function readSection(
   line: string,
   section: Media,
   sessionAddress: string | number | undefined,
-): Omit<SdpMedia, keyof RtcpOptions> {
+): Omit<SdpMedia, keyof RtpOptions> {
   const [, media, port, protocol, payloads = ''] = MEDIA.exec(line) ?? [];
   if (!media || !protocol) throw new SdpError('A media section of the description cannot be read.');
   const { rtp, control, connection } = section;
@@ -134,6 +140,12 @@ function readPayload(type: number, rtpmaps: Media['rtp']): SdpPayload {
     encoding: trimmed(map?.codec) ?? fixed?.name,
     clockRate: Number.isInteger(rate) && rate <= 0xffffffff ? rate : 0,
   };
+}
+
+/** Ids are 1 to 14, or to 255 in the two-byte form; more are placeholders in offers (RFC 8285 5). */
+function readDescriptorId(lines = ''): number | undefined {
+  const id = Number(DESCRIPTOR.exec(lines)?.[1] ?? 0);
+  return id >= 1 && id <= 255 ? id : undefined;
 }
 
 function readRange(text: string): Range | undefined {

@@ -55,6 +55,22 @@ t.test('the datapath is told the encoding', async (t) => {
     [{ name: 'H265', payloadType: 97 }, undefined],
     'of the first payload type that is explained',
   );
+  const extmap =
+    'a=extmap:4 https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension';
+  t.same(
+    encodings(
+      extmap,
+      'm=video 0 RTP/AVP 96',
+      'a=rtpmap:96 AV1/90000',
+      'm=video 0 RTP/AVP 96',
+      'a=rtpmap:96 VP8/90000',
+    ),
+    [
+      { name: 'AV1', payloadType: 96, descriptorId: 4 },
+      { name: 'VP8', payloadType: 96 },
+    ],
+    'and where its layers are told',
+  );
 });
 
 t.test('who joins from the picture cache is told its first packet', async (t) => {

@@ -3,6 +3,15 @@
 import t from 'tap';
 import { readRtpHeader } from '../../../src/control/rtp/header.js';
 import { Layering } from '../../../src/control/rtp/layering.js';
+import {
+  AV1_PLAIN,
+  descriptor,
+  DESCRIPTOR_CASES,
+  DESCRIPTOR_ID,
+  extendedRtp,
+  extension,
+  L1T3,
+} from '../../fixtures/descriptors.js';
 import { LAYER_CASES, payloadsOf } from '../../fixtures/layer-cases.js';
 import { layeredRtp } from '../../fixtures/layered.js';
 import { PAYLOAD_TYPE } from '../../fixtures/picture-cases.js';
@@ -49,5 +58,45 @@ t.test('a unit goes on only in the very next packet, of the same picture', (t) =
   t.equal(second(1, 1), 0, 'one is missing');
   t.equal(second(0, 2), 0, 'another picture');
   t.equal(second(0, 1, 5), 0, 'another source');
+  t.end();
+});
+
+const AV1 = { name: 'AV1', payloadType: PAYLOAD_TYPE, descriptorId: DESCRIPTOR_ID };
+
+t.test('each dependency descriptor of the table', (t) => {
+  for (const { name, packets, notion, layer, enters } of DESCRIPTOR_CASES) {
+    const layering = new Layering(AV1);
+    const placed = packets.map(({ extension, payload }, seq) => {
+      const packet = extendedRtp(payload, extension, { seq, timestamp: seq });
+      return layering.place(packet, readRtpHeader(packet)!);
+    });
+    const { layer: found, enterFrom, enterTo } = placed.at(-1)!;
+    t.same([found, enterFrom, enterTo], [layer, ...enters], name);
+    t.equal(layering.notion, notion, `${name}: notion`);
+  }
+  t.end();
+});
+
+t.test('whose templates are known', (t) => {
+  const key = descriptor({ template: 0, structure: { offset: 0, templates: L1T3 } });
+  const other = descriptor({ template: 0, structure: { offset: 0, templates: L1T3.slice(0, 3) } });
+  const last = descriptor({ template: 4 });
+  const layers = (
+    encoding: typeof AV1 | Omit<typeof AV1, 'descriptorId'>,
+    ...packets: [Buffer, number, number?][]
+  ) => {
+    const layering = new Layering(encoding);
+    return packets.map(([bytes, seq, ssrc]) => {
+      const header = extension([[DESCRIPTOR_ID, bytes]]);
+      const packet = extendedRtp(AV1_PLAIN, header, { seq, timestamp: seq, ...(ssrc && { ssrc }) });
+      return layering.place(packet, readRtpHeader(packet)!).layer;
+    });
+  };
+  t.same(layers(AV1, [key, 1], [last, 2]), [0, 2]);
+  t.same(layers({ name: 'AV1', payloadType: PAYLOAD_TYPE }, [key, 1], [last, 2]), [0, 0], 'no id in the SDP');
+  t.same(layers(AV1, [key, 7], [other, 5], [last, 8]), [0, 0, 2], 'a structure that came late');
+  t.same(layers(AV1, [key, 5], [other, 7], [last, 8]), [0, 0, 0], 'one that came in time');
+  const others = Array.from({ length: 9 }, (_, i): [Buffer, number, number] => [last, i, 5]);
+  t.same(layers(AV1, [key, 1], ...others), Array(10).fill(0), "another source's");
   t.end();
 });

@@ -58,6 +58,7 @@ t.test('describeSdp', (t) => {
         address: '0.0.0.0',
         rtcpMux: false,
         answersReferenceTime: false,
+        descriptorId: undefined,
       },
       {
         media: 'audio',
@@ -69,6 +70,7 @@ t.test('describeSdp', (t) => {
         address: '0.0.0.0',
         rtcpMux: false,
         answersReferenceTime: false,
+        descriptorId: undefined,
       },
     ],
   });
@@ -184,5 +186,23 @@ t.test('any text at all', (t) => {
       translateSdp(hostile, identity);
     }
   t.ok(performance.now() - begin < 4000, 'no line of the longest length takes quadratic time');
+  t.end();
+});
+
+t.test("AV1's dependency descriptor among the header extensions (RFC 8285 5)", (t) => {
+  const uri = 'https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension';
+  const ids = (...lines: string[]) => describeSdp(lines.join('\r\n')).media.map((m) => m.descriptorId);
+  const media = 'm=video 0 RTP/AVP 96';
+  const other = 'a=extmap:3 urn:ietf:params:rtp-hdrext:sdes:mid';
+  t.same(ids('v=0', media, other, `a=extmap:4 ${uri}`), [4]);
+  t.same(
+    ids('v=0', media, `a=extmap:200/sendonly ${uri} more`, media),
+    [200, undefined],
+    'of its own section',
+  );
+  t.same(ids('v=0', `a=extmap:5 ${uri}`, media, media, `a=extmap:6 ${uri}`), [5, 6], 'of the session');
+  t.same(ids('v=0', media, `a=extmap:4 ${uri}-2`), [undefined], 'another URI');
+  for (const id of ['0', '256', '4096', '-1', ''])
+    t.same(ids('v=0', media, `a=extmap:${id} ${uri}`), [undefined], id);
   t.end();
 });
