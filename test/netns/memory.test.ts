@@ -15,7 +15,16 @@ const MOST_BYTES = VIEWERS * 2048;
 
 function crowd(url: string, viewers: number, low: number, stayMs?: number): Crowd {
   return new Crowd({
-    ...{ url, viewers, rate: 400, addresses: [], sections: 1, receive: false, reportMs: undefined },
+    ...{
+      url,
+      viewers,
+      transport: 'udp',
+      rate: 400,
+      addresses: [],
+      sections: 1,
+      receive: false,
+      reportMs: undefined,
+    },
     ...{ ports: { low, high: 59_999 }, timeoutMs: 20_000, stayMs },
   });
 }

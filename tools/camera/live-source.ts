@@ -11,6 +11,7 @@ export class LiveSource {
   #timer: NodeJS.Timeout | undefined;
   #reportAt = 0; // s since the start
   #ended = false;
+  #paused = false;
   #due = 0; // s, of the next turn
   #mostLateMs = 0;
 
@@ -45,6 +46,15 @@ export class LiveSource {
     if (!this.watched) this.#rest();
   }
 
+  /** Sends nothing until this is called again: then what is on at that time, numbered on without a gap. */
+  togglePause(): void {
+    this.#paused = !this.#paused;
+    if (this.#paused) return this.#rest();
+    const now = this.#now();
+    for (const track of this.tracks) track.seek(now);
+    if (this.watched) this.#schedule(now);
+  }
+
   /** By how much packets were sent late at most since this was asked, milliseconds: above a few the machine is busy. */
   takeMostLate(): number {
     const late = this.#mostLateMs;
@@ -74,7 +84,7 @@ export class LiveSource {
 
   /** Times are absolute, so a late turn of the event loop is made up for and nothing drifts. */
   #schedule(due: number): void {
-    if (this.silent || this.#ended) return;
+    if (this.silent || this.#ended || this.#paused) return;
     if (!this.#timer) this.#due = due;
     this.#timer ??= setTimeout(() => this.#turn(), Math.max(0, (due - this.#now()) * 1000));
   }

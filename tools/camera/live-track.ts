@@ -31,7 +31,7 @@ export class LiveTrack {
     readonly sockets: UdpPair,
   ) {}
 
-  /** Skips what nobody was there to see. */
+  /** Skips what nobody was to see; sequence numbers go on. */
   seek(seconds: number): void {
     this.#index = Math.max(this.#index, this.track.indexAt(seconds));
   }
@@ -39,7 +39,10 @@ export class LiveTrack {
   /** Sequence number and RTP timestamp of the next packet. */
   get next(): { seq: number; rtptime: number } {
     const rtptime = this.track.packet(this.#index)?.timestamp ?? 0;
-    return { seq: (this.#firstSeq + this.#index) & 0xffff, rtptime: (this.#firstTimestamp + rtptime) >>> 0 };
+    return {
+      seq: (this.#firstSeq + this.#packets) & 0xffff,
+      rtptime: (this.#firstTimestamp + rtptime) >>> 0,
+    };
   }
 
   /** Sends all that is due by `seconds`. Returns when the next packet is; undefined: there is none. */

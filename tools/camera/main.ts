@@ -31,7 +31,9 @@ const CLIP = fileURLToPath(new URL('../../../tools/camera/clip.h264', import.met
 const EXAMPLES = `
   1 Mbit/s, evenly sent:                       rtsp-origin --packets 271 --bytes 466
   5 Mbit/s, thirty packets back to back:       rtsp-origin --packets 521 --bytes 1200 --burst 30
-  A clip on all addresses:                     rtsp-origin --listen 0.0.0.0:8555 --clip clip.h264`;
+  A clip on all addresses:                     rtsp-origin --listen 0.0.0.0:8555 --clip clip.h264
+
+SIGUSR2 makes it send nothing, another one lets it go on, with sequence numbers that have no gap.`;
 
 const program = new Command('rtsp-origin')
   .description(
@@ -96,6 +98,7 @@ async function run(options: Arguments): Promise<void> {
   if (!json) console.log(`camera: ${urls.join(' ')}`);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.once(signal, () => void camera.close());
+  process.on('SIGUSR2', () => camera.togglePause());
 }
 
 function normalPath(path: string): string {

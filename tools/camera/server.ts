@@ -39,6 +39,8 @@ export interface CameraOptions extends VideoOptions {
 
 export interface Camera {
   readonly port: number;
+  /** All of its paths send nothing, or go on. */
+  togglePause(): void;
   close(): Promise<void>;
 }
 
@@ -73,6 +75,7 @@ export async function startCamera(options: CameraOptions): Promise<Camera> {
   const address = server.address();
   return {
     port: address !== null && typeof address === 'object' ? address.port : options.port,
+    togglePause: () => context.sources.forEach((source) => source.togglePause()),
     async close() {
       clearInterval(timer);
       closeSources();

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The media of a crowd that binds no RTP port: counted by a BPF program at the device and dropped there (tools/wire/counter), so that
-// receiving costs next to nothing; reported to the server like a player does, with what was counted.
+// What a crowd has got between two looks: of one that binds no RTP port counted by a BPF program at the device and dropped there
+// (tools/wire/counter), so that receiving costs next to nothing, and reported to the server like a player does, with what was counted.
 import { type Socket, createSocket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { buildReceiverReport } from '../../src/control/rtcp/build.js';
 import type { ReportBlock } from '../../src/control/rtcp/packet.js';
 import { Counter, type Counted, type CounterRow } from '../wire/counter.js';
+import { SENDER } from './reception.js';
 import type { Track } from './viewer.js';
 
 /** What the viewers got between two readings; by sequence numbers, which are followed from a viewer's first packet on. */
@@ -24,14 +25,19 @@ export interface Got {
 
 const NOTHING: Counted = { rtp: 0, rtcp: 0, other: 0, aggregated: 0, overflow: 0, rows: [] };
 
+/** Counts of each receiver from the beginning on. */
+export interface Counting {
+  read(): Promise<Counted>;
+  detach(): Promise<unknown>;
+}
+
+export const countAt = (device: string, { low, high }: { low: number; high: number }): Promise<Counting> =>
+  Counter.here(device, `${low}-${high}`);
+
 export class CountedMedia {
   #last = NOTHING;
 
-  static async start(device: string, ports: { low: number; high: number }): Promise<CountedMedia> {
-    return new CountedMedia(await Counter.here(device, `${ports.low}-${ports.high}`));
-  }
-
-  private constructor(readonly counter: Counter) {}
+  constructor(readonly counter: Counting) {}
 
   /** Since the call before. `sections`: those that play. */
   async got(sections: number): Promise<Got> {
@@ -113,7 +119,7 @@ export class Reporter {
   /** Sends one to where the server takes them; empty until media has come. */
   report(track: Track, row: CounterRow | undefined): void {
     if (track.serverRtcpPort === undefined) return;
-    const packet = buildReceiverReport(this.#ssrc, 'rtsp-load', row ? [this.#block(row)] : []);
+    const packet = buildReceiverReport(this.#ssrc, SENDER, row ? [this.#block(row)] : []);
     // What cannot be sent is lost, as RTCP may be.
     this.#socket.send(packet, track.serverRtcpPort, track.serverAddress, () => {});
   }

@@ -2,15 +2,19 @@
 // Many viewers of one URL: they join at a given rate, stay, and leave; what happened is summed up.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CountedMedia, keyOf, Reporter, type Got } from './counted.js';
+import { countAt, CountedMedia, keyOf, Reporter, type Got } from './counted.js';
+import { countedOf, InterleavedMedia, lookRarely } from './interleaved.js';
 import { Receiver } from './receiver.js';
 import { Viewer } from './viewer.js';
+import type { Counted } from '../wire/counter.js';
 
 export interface CrowdOptions {
   readonly url: string;
   readonly viewers: number;
   /** Joins per second. */
   readonly rate: number;
+  /** Of the media; within the RTSP connection it is always counted. */
+  readonly transport: 'udp' | 'tcp';
   /** Source addresses, used in turn; empty: the kernel's choice. */
   readonly addresses: readonly string[];
   /** First client port (even) and last; each address counts from the first. */
@@ -32,6 +36,7 @@ interface Member {
   readonly viewer: Viewer;
   readonly receivers: Receiver[];
   readonly reporters: Reporter[];
+  readonly media?: InterleavedMedia;
 }
 
 export class Crowd {
@@ -44,13 +49,16 @@ export class Crowd {
   readonly #ownDelay = monitorEventLoopDelay({ resolution: 1 });
   #reports: NodeJS.Timeout | undefined;
   #counted: CountedMedia | undefined;
+  #lookOften = () => {};
 
   constructor(readonly options: CrowdOptions) {}
 
   /** Resolves when each viewer plays or has failed. */
   async join(): Promise<void> {
-    const { viewers, rate, count, ports, reportMs } = this.options;
-    if (count !== undefined) this.#counted = await CountedMedia.start(count, ports);
+    const { viewers, rate, count, ports, reportMs, transport } = this.options;
+    if (count !== undefined) this.#counted = new CountedMedia(await countAt(count, ports));
+    if (transport === 'tcp')
+      this.#counted = new CountedMedia({ read: () => this.#read(), detach: async () => {} });
     const start = performance.now();
     this.#ownDelay.enable();
     const joins: Promise<void>[] = [];
@@ -62,10 +70,11 @@ export class Crowd {
     this.#perSecond = ((viewers - 1) * 1000) / (performance.now() - start);
     await Promise.all(joins);
     this.#ownDelay.disable();
+    if (transport === 'tcp') this.#lookOften = lookRarely();
     if (reportMs !== undefined) this.#reports = setInterval(() => void this.#report(), reportMs);
   }
 
-  /** With `count`: what they got since the call before, or the beginning. */
+  /** With `count` or within the connections: what they got since the call before, or the beginning. */
   async got(): Promise<Got> {
     return this.#counting.got(this.#sections);
   }
@@ -84,27 +93,37 @@ export class Crowd {
     return this.#members.reduce((sum, { viewer }) => sum + viewer.tracks.length, 0);
   }
 
+  async #read(): Promise<Counted> {
+    return countedOf(this.#members.flatMap(({ media }) => media ?? []));
+  }
+
   async #joinOne(index: number): Promise<void> {
     const { url, addresses, timeoutMs } = this.options;
     const localAddress = addresses.length > 0 ? addresses[index % addresses.length] : undefined;
     const first = this.#firstPort(index);
     const receivers: Receiver[] = [];
     const reporters: Reporter[] = [];
-    const viewer = new Viewer(url, { localAddress, rtpPort: (section) => first + 2 * section, timeoutMs });
+    const tcp = this.options.transport === 'tcp';
+    const rtpPort = tcp ? undefined : (section: number) => first + 2 * section;
+    const viewer = new Viewer(url, { localAddress, rtpPort, timeoutMs });
+    const media = tcp ? { media: new InterleavedMedia(viewer) } : {};
     viewer.onLost = (reason) => this.#fail(`lost: ${reason}`);
     const start = performance.now();
     try {
       if (this.options.receive)
         for (let s = 0; s < this.options.sections; s++)
           receivers.push(await Receiver.bind(localAddress, first + 2 * s));
-      if (this.#counted && this.options.reportMs !== undefined)
+      if (this.options.count !== undefined && this.options.reportMs !== undefined)
         for (let s = 0; s < this.options.sections; s++)
           reporters.push(await Reporter.bind(localAddress, first + 2 * s + 1));
       await viewer.play();
-      viewer.tracks.forEach((track, s) => receivers[s] && (receivers[s].clockRate = track.clockRate));
+      viewer.tracks.forEach(
+        (track, s) => receivers[s] && (receivers[s].reception.clockRate = track.clockRate),
+      );
       this.#joinMs.push(performance.now() - start);
-      if (this.options.stayMs === undefined) this.#members.push({ viewer, receivers, reporters });
-      else this.#leaving.push(this.#leaveLater({ viewer, receivers, reporters }, this.options.stayMs));
+      const member = { viewer, receivers, reporters, ...media };
+      if (this.options.stayMs === undefined) this.#members.push(member);
+      else this.#leaving.push(this.#leaveLater(member, this.options.stayMs));
     } catch (error) {
       for (const each of [...receivers, ...reporters]) each.close();
       viewer.onLost = () => {};
@@ -125,10 +144,11 @@ export class Crowd {
   }
 
   async #report(): Promise<void> {
-    const rows = await this.#counted?.rows();
-    for (const { viewer, receivers, reporters } of this.#members)
+    const rows = this.options.count === undefined ? undefined : await this.#counting.rows();
+    for (const { viewer, receivers, reporters, media } of this.#members)
       viewer.tracks.forEach((track, i) => {
         receivers[i]?.report(track);
+        media?.report(i, track);
         const address = viewer.localAddress;
         if (rows && address) reporters[i]?.report(track, rows.get(keyOf({ address, port: track.rtpPort })));
       });
@@ -136,6 +156,7 @@ export class Crowd {
 
   async leave(): Promise<void> {
     clearInterval(this.#reports);
+    this.#lookOften();
     await Promise.all([...this.#leaving, ...this.#members.map((member) => this.#tearDown(member))]);
     await this.#counted?.close();
   }
@@ -174,7 +195,7 @@ function ms(ns: number): number {
 export type CrowdSummary = ReturnType<Crowd['summary']>;
 
 function received({ receivers }: Member) {
-  return receivers.map(({ sequence, rtcp }) => {
+  return receivers.map(({ reception: { sequence, rtcp } }) => {
     const { packets, lost, duplicated, reordered, old } = sequence;
     return { packets, lost, duplicated, reordered, old, rtcp };
   });

@@ -54,12 +54,9 @@ interface Flags extends Omit<CrowdOptions, 'url' | 'addresses' | 'reportMs' | 't
   readonly warmUp: number;
 }
 
-/** Who receives always reports; where the kernel counts, only who is asked to. */
-function reportMs(
-  { receive, count }: Pick<Flags, 'receive' | 'count'>,
-  seconds: number | undefined,
-): number | undefined {
-  if (seconds !== undefined) return receive || count !== undefined ? seconds * 1000 : undefined;
+/** Who binds ports always reports; else only who is asked to, and there must be something to report. */
+function reportMs(receive: boolean, counts: boolean, seconds: number | undefined): number | undefined {
+  if (seconds !== undefined) return receive || counts ? seconds * 1000 : undefined;
   return receive ? 5000 : undefined;
 }
 
@@ -72,11 +69,14 @@ function tellOnDemand(crowd: Crowd): void {
 
 async function main(url: string, flags: Flags): Promise<void> {
   const { from, seconds, reports, timeout, stay, warmUp, ...rest } = flags;
+  if (rest.transport === 'tcp' && (rest.receive || rest.count !== undefined))
+    program.error('error: --receive and --count are about UDP; with --transport tcp media is always counted');
+  const counts = rest.transport === 'tcp' || rest.count !== undefined;
   const options: CrowdOptions = {
     ...rest,
     url,
     addresses: from,
-    reportMs: reportMs(rest, reports),
+    reportMs: reportMs(rest.receive, counts, reports),
     timeoutMs: timeout * 1000,
     stayMs: stay === undefined ? undefined : stay * 1000,
   };
@@ -90,9 +90,9 @@ async function main(url: string, flags: Flags): Promise<void> {
   const ended = end(seconds);
   await crowd.join();
   console.log(JSON.stringify(crowd.summary()));
-  if (rest.count !== undefined) tellOnDemand(crowd);
+  if (counts) tellOnDemand(crowd);
   await ended;
-  const counted = rest.count === undefined ? {} : { counted: await crowd.gotInAll() };
+  const counted = counts ? { counted: await crowd.gotInAll() } : {};
   await crowd.leave();
   console.log(JSON.stringify({ ...crowd.summary(), ...counted }));
   process.exit(Object.keys(crowd.summary().failures).length > 0 ? 1 : 0);
@@ -104,12 +104,25 @@ Prints a line of JSON when all have joined or failed (joinMs: from connect to th
   500 viewers, 100 a second, for 30 s, their media counted in the kernel at eth0 (root):
     rtsp-load --viewers 500 --rate 100 --seconds 30 --count eth0 rtsp://192.0.2.7:8554/camera
   10 that receive by themselves and report loss and jitter:
-    rtsp-load --viewers 10 --seconds 30 --receive rtsp://192.0.2.7:8554/camera`;
+    rtsp-load --viewers 10 --seconds 30 --receive rtsp://192.0.2.7:8554/camera
+  100 that have it within their RTSP connections (interleaved), and report:
+    rtsp-load --viewers 100 --seconds 30 --transport tcp --reports 5 rtsp://192.0.2.7:8554/camera`;
 
-await new Command('rtsp-load')
-  .description('Many RTSP viewers of one URL over RTP/UDP, in one process. Exit 1 when any of them failed.')
+const program = new Command('rtsp-load');
+await program
+  .description(
+    'Many RTSP viewers of one URL, over RTP/UDP or within their connections, in one process. Exit 1 when any of them failed.',
+  )
   .argument('<url>', 'rtsp://HOST[:PORT]/PATH', rtspUrl)
   .option('--viewers <n>', 'how many', number(1, 60_000, true), 1)
+  .addOption(
+    new Option(
+      '--transport <name>',
+      'udp, or tcp: within the RTSP connection, where media is always counted, looked at every 20 ms; a line of standard input is answered with a reading',
+    )
+      .choices(['udp', 'tcp'])
+      .default('udp'),
+  )
   .option('--rate <n>', 'joins per second', number(0.1, 10_000, false), 50)
   .addOption(
     new Option('--from <addresses>', 'source addresses, separated by commas, used in turn')
@@ -135,7 +148,7 @@ await new Command('rtsp-load')
   )
   .option(
     '--reports <seconds>',
-    'between receiver reports of each (default: 5 with --receive, none with --count)',
+    'between receiver reports of each (default: 5 with --receive, else none)',
     number(0.1, 60, false),
   )
   .option('--timeout <seconds>', 'for the answer to a request', number(0.1, 600, false), 10)

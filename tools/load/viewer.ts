@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// One RTSP viewer over RTP/UDP: DESCRIBE, SETUP of every m= section, PLAY, keep-alive, TEARDOWN (RFC 2326 chapter 10).
-// It opens no UDP socket: whoever wants the media binds the ports that were given.
+// One RTSP viewer: DESCRIBE, SETUP of every m= section, PLAY, keep-alive, TEARDOWN (RFC 2326 chapter 10). By UDP it opens no socket:
+// whoever wants the media binds the ports that were given. Within the connection (10.12) it hands each packet on.
 import { type Socket, connect } from 'node:net';
 import { Framer } from '../../src/control/rtsp/framer.js';
+import { frameOf } from '../../src/control/rtsp/interleaved.js';
 import { type RtspResponse, request } from '../../src/control/rtsp/message.js';
 import { describeSdp } from '../../src/control/rtsp/sdp.js';
 import { serialize } from '../../src/control/rtsp/serialize.js';
 import { DEFAULT_SESSION_TIMEOUT, parseSession } from '../../src/control/rtsp/session.js';
-import { parseTransport } from '../../src/control/rtsp/transport.js';
+import { parseTransport, type NumberRange } from '../../src/control/rtsp/transport.js';
 import {
   formatRtspUrl,
   parseRtspUrl,
@@ -18,15 +19,18 @@ import {
 export interface ViewerOptions {
   /** Source address of the connection; undefined: the kernel's choice. */
   readonly localAddress?: string | undefined;
-  /** Even RTP port of the n-th m= section; RTCP is one above. */
-  readonly rtpPort: (section: number) => number;
+  /** Even RTP port of the n-th m= section; RTCP is one above. Undefined: within the connection. */
+  readonly rtpPort?: ((section: number) => number) | undefined;
   /** For each request, milliseconds. */
   readonly timeoutMs: number;
 }
 
 /** Where the server sends one section's media from. */
 export interface Track {
+  /** Ours; 0 within the connection. */
   readonly rtpPort: number;
+  /** Within the connection, RTP and RTCP. */
+  readonly channels?: NumberRange | undefined;
   readonly clockRate: number;
   readonly serverAddress: string;
   readonly serverRtcpPort: number | undefined;
@@ -38,6 +42,8 @@ export class Viewer {
   readonly tracks: Track[] = [];
   /** Called once when the connection ends without our having asked for it. */
   onLost: (reason: string) => void = () => {};
+  /** Each packet within the connection. */
+  onFrame: (channel: number, packet: Buffer) => void = () => {};
   #socket!: Socket;
   #cseq = 0;
   #session: string | undefined;
@@ -73,6 +79,10 @@ export class Viewer {
     return this.#socket?.localAddress;
   }
 
+  sendFrame(channel: number, packet: Buffer): void {
+    if (!this.#ended) this.#socket.write(frameOf(channel, packet));
+  }
+
   async teardown(): Promise<void> {
     if (this.#ended) return;
     try {
@@ -103,13 +113,21 @@ export class Viewer {
   }
 
   async #setUp(uri: string, section: number, clockRate: number): Promise<void> {
-    const rtpPort = this.options.rtpPort(section);
-    const wanted = `RTP/AVP;unicast;client_port=${rtpPort}-${rtpPort + 1}`;
+    const rtpPort = this.options.rtpPort?.(section);
+    const low = rtpPort ?? 2 * section;
+    const wanted =
+      rtpPort === undefined
+        ? `RTP/AVP/TCP;unicast;interleaved=${low}-${low + 1}`
+        : `RTP/AVP;unicast;client_port=${low}-${low + 1}`;
     const answer = await this.#ask('SETUP', uri, [['Transport', wanted]]);
     const transport = parseTransport(answer.headers.get('Transport') ?? '')[0]!;
-    if (transport.clientPort?.low !== rtpPort) throw new Error('SETUP: the answer names other client ports');
+    if (rtpPort === undefined && !transport.interleaved)
+      throw new Error('SETUP: the answer names no channels');
+    if (rtpPort !== undefined && transport.clientPort?.low !== rtpPort)
+      throw new Error('SETUP: the answer names other client ports');
     this.tracks.push({
-      rtpPort,
+      rtpPort: rtpPort ?? 0,
+      channels: transport.interleaved,
       clockRate,
       serverAddress: transport.source ?? this.#socket.remoteAddress!,
       serverRtcpPort: transport.serverPort?.high,
@@ -149,7 +167,8 @@ export class Viewer {
     try {
       this.#framer.push(chunk);
       for (let message; (message = this.#framer.next());)
-        if (message.kind === 'response')
+        if (message.kind === 'frame') this.onFrame(message.channel, message.payload);
+        else if (message.kind === 'response')
           this.#waiting.get(message.headers.get('CSeq') ?? '')?.resolve(message);
     } catch (error) {
       this.#end(`unreadable answer: ${(error as Error).message}`);

@@ -40,7 +40,8 @@ const DEFAULTS: CameraOptions = {
 async function camera(t: Test, options: Partial<CameraOptions> = {}) {
   const started = await startCamera({ ...DEFAULTS, ...options });
   t.teardown(() => started.close());
-  return { url: `rtsp://127.0.0.1:${started.port}/camera`, port: started.port };
+  const { port, togglePause } = started;
+  return { url: `rtsp://127.0.0.1:${port}/camera`, port, togglePause };
 }
 
 type Ask = (method: string, uri: string, headers?: Record<string, string>) => Promise<RtspResponse>;
@@ -214,6 +215,27 @@ t.test('silent: answers, but sends nothing', async (t) => {
   t.equal((await ask('PLAY', url, { Session: parseSession(setup.headers.get('Session')!).id })).status, 200);
   await new Promise((resolve) => setTimeout(resolve, 150));
   t.strictSame([...rtp.packets, ...rtcp.packets], []);
+});
+
+t.test('a source that pauses: nothing, then what is on, numbered on', async (t) => {
+  const slices = { packetsPerSecond: 200, bytes: 100 };
+  const { url, port, togglePause } = await camera(t, { audio: false, slices });
+  const { ask } = await client(t, port);
+  const [media, control] = await udpPair(t);
+  const Transport = `RTP/AVP;unicast;client_port=${media.port}-${control.port}`;
+  const setup = await ask('SETUP', `${url}/trackID=0`, { Transport });
+  await ask('PLAY', url, { Session: parseSession(setup.headers.get('Session')!).id });
+  await until(() => media.packets.length >= 20);
+  togglePause();
+  await new Promise((resolve) => setTimeout(resolve, 50)); // what was under way
+  const before = media.packets.length;
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  t.equal(media.packets.length, before);
+  togglePause();
+  await until(() => media.packets.length >= before + 20);
+  const [last, next] = media.packets.slice(before - 1, before + 1) as [Buffer, Buffer];
+  t.equal(next.readUInt16BE(2), (last.readUInt16BE(2) + 1) & 0xffff);
+  t.ok((next.readUInt32BE(4) - last.readUInt32BE(4)) >>> 0 >= 0.25 * 90_000, 'its time went on');
 });
 
 t.test('a session ends after 60 s without a sign of life', (t) => {

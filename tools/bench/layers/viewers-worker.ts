@@ -59,7 +59,7 @@ class Watcher {
   }
 
   get seen(): Seen {
-    const { packets, lost } = this.receiver.sequence;
+    const { packets, lost } = this.receiver.reception.sequence;
     return { packets, bytes: this.bytes, lost, base: this.base, baseLost: this.baseLost };
   }
 
@@ -81,7 +81,7 @@ async function join(url: string, localAddress: string, index: number): Promise<W
     process.exit(1);
   };
   await viewer.play();
-  receiver.clockRate = viewer.tracks[0]!.clockRate;
+  receiver.reception.clockRate = viewer.tracks[0]!.clockRate;
   return watcher;
 }
 

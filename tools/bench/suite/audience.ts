@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Viewers in one process. By UDP their RTP is counted by a BPF program at their device and dropped there, so that receiving costs next to
 // nothing and the same for every relay; they may report what it counted (RTCP), as players do. Within the RTSP connection
-// they read, and count.
+// they read, and count, at times that are the same for every relay.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Got } from '../../load/counted.js';
 import type { CrowdSummary } from '../../load/crowd.js';
 import type { Child } from '../../netns/child.js';
 import { askLine, compiled } from '../programs.js';
-import type { Reading } from '../tcp-readers.js';
 import type { Transport } from './relays/relay.js';
 import type { Stage } from './stage.js';
 
 export interface AudienceOptions {
   readonly transport: Transport;
-  /** Seconds between the receiver reports of each; undefined: none. UDP only. */
+  /** Seconds between the receiver reports of each; undefined: none. */
   readonly report?: number;
   /** Joins per second. */
   readonly rate?: number;
@@ -42,62 +41,26 @@ export async function openAudience(
   stage: Stage,
   url: string,
   viewers: number,
-  options: AudienceOptions,
+  { transport, report, rate = JOINS_PER_SECOND }: AudienceOptions,
 ): Promise<Audience> {
-  const child = await startProcess(stage, url, viewers, options);
+  const child = await stage.viewers.spawn(process.execPath, [
+    ...[compiled('tools/load/rtsp-load.js'), url, '--viewers', `${viewers}`, '--rate', `${rate}`],
+    ...['--from', stage.addresses.join(','), '--ports', PORTS, '--timeout', `${JOIN_TIMEOUT_S}`],
+    ...(transport === 'udp' ? ['--count', 'eth0'] : ['--transport', 'tcp']),
+    ...(report === undefined ? [] : ['--reports', `${report}`]),
+  ]);
   try {
-    return options.transport === 'udp'
-      ? await overUdp(child, viewers, options)
-      : await withinConnections(child, viewers);
+    const [line] = await child.output(/^\{"viewers".*\}$/m, (viewers / rate + 3 * JOIN_TIMEOUT_S) * 1000);
+    const { joined, failures } = JSON.parse(line) as CrowdSummary;
+    return {
+      ...{ viewers, joined, failures, process: child },
+      got: () => askLine<Got>(child, 30_000),
+      leave: () => end(child),
+    };
   } catch (error) {
     await child.stop('SIGKILL');
     throw error;
   }
-}
-
-function startProcess(
-  stage: Stage,
-  url: string,
-  viewers: number,
-  { transport, report, rate = JOINS_PER_SECOND }: AudienceOptions,
-): Promise<Child> {
-  if (transport === 'tcp')
-    return stage.viewers.spawn(process.execPath, [
-      ...[compiled('tools/bench/tcp-readers.js'), 'rtsp', `${viewers}`, url],
-    ]);
-  return stage.viewers.spawn(process.execPath, [
-    ...[compiled('tools/load/rtsp-load.js'), url, '--viewers', `${viewers}`, '--rate', `${rate}`],
-    ...['--from', stage.addresses.join(','), '--ports', PORTS, '--timeout', `${JOIN_TIMEOUT_S}`],
-    ...['--count', 'eth0', ...(report === undefined ? [] : ['--reports', `${report}`])],
-  ]);
-}
-
-async function overUdp(
-  child: Child,
-  viewers: number,
-  { rate = JOINS_PER_SECOND }: AudienceOptions,
-): Promise<Audience> {
-  const [line] = await child.output(/^\{"viewers".*\}$/m, (viewers / rate + 3 * JOIN_TIMEOUT_S) * 1000);
-  const { joined, failures } = JSON.parse(line) as CrowdSummary;
-  return {
-    ...{ viewers, joined, failures, process: child },
-    got: () => askLine<Got>(child, 30_000),
-    leave: () => end(child),
-  };
-}
-
-async function withinConnections(child: Child, viewers: number): Promise<Audience> {
-  await child.output(/playing/, 60_000);
-  const failures: Record<string, number> = {};
-  return {
-    ...{ viewers, joined: viewers, failures, process: child },
-    async got() {
-      const { bytes, lost, ended, packets, nothing } = await askLine<Reading>(child, 30_000);
-      if (ended > 0) failures['connections ended'] = ended;
-      return { packets, bytes, nothing, lost, duplicated: 0, reordered: 0, losses: [] };
-    },
-    leave: () => end(child),
-  };
 }
 
 /** They say goodbye, unless that takes too long. */
