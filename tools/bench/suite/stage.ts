@@ -28,6 +28,7 @@ const ORIGIN_PORT = 554;
 export class Stage {
   readonly #topology: Topology;
   #origin: Child | undefined;
+  #paused = false;
 
   /** `addresses` are the viewers', shared by them in turn. */
   static async build(addresses: number): Promise<Stage> {
@@ -58,12 +59,25 @@ export class Stage {
   /** Plays `stream` to whoever asks, in the place of what it played before. */
   async play({ packetsPerSecond, bytes, burst }: Stream): Promise<void> {
     await this.#origin?.stop();
+    this.#paused = false;
     this.#origin = await this.#topology.server.spawn(process.execPath, [
       ...[compiled('tools/camera/main.js'), '--json'],
       ...['--listen', `${this.#topology.upstream.server.address}:${ORIGIN_PORT}`, '--path', '/camera'],
       ...['--packets', `${packetsPerSecond}`, '--bytes', `${bytes}`, '--burst', `${burst}`],
     ]);
     await this.#origin.output(/"listening"/);
+  }
+
+  /** What is played stops. */
+  pause(): void {
+    if (!this.#paused) this.#origin!.signal('SIGUSR2');
+    this.#paused = true;
+  }
+
+  /** As it would be by now, numbered on without a gap. */
+  goOn(): void {
+    if (this.#paused) this.#origin!.signal('SIGUSR2');
+    this.#paused = false;
   }
 
   /** The relay in the proxy's place; stop its child before the next. */

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The comparison in words: tables, and each target beside its figure.
-import { figure, range, table, verdict } from '../../markdown.js';
+import { figure, plusMinus, table, verdict } from '../../markdown.js';
 import { image, type Figure } from '../../plot.js';
-import { spread } from '../../statistics.js';
+import { type Estimate, estimate, isAtMost, minus, ratio, times } from '../../statistics.js';
+import type { Rates } from '../process.js';
 import { live555 } from '../relays/live555.js';
 import { mediamtx } from '../relays/mediamtx.js';
 import { TC, USERSPACE, XDP } from '../relays/all.js';
+import type { Round } from '../rounds.js';
+import type { Stream } from '../stage.js';
 import type { Origin } from './origin.js';
+import { TARGET_VIEWERS } from './plan.js';
 import type { Run } from './run.js';
 import type { PeersResult } from './section.js';
 
@@ -15,31 +19,29 @@ const TARGETS = [
   { relay: XDP.name, share: 1 / 8 },
   { relay: TC.name, share: 1 / 5 },
 ];
-const TARGET_VIEWERS = [500, 2000];
 /** Without these on PATH nothing is shown. */
 const NEEDED = [mediamtx.name, live555.name];
 const OURS = [XDP.name, TC.name, USERSPACE.name];
 /** Of what the origin sent: below this a relay has not carried the load. */
 const CARRIED = 0.99;
 
-/** us of a core for each copy, the origin taken off, one figure a window. */
-export function perCopy(run: Run, kind: 'delivered' | 'made', origin: Origin): number[] {
-  const taken = spread(origin.cores).median;
-  return run[kind].map(({ cores, copiesPerSecond }) => ((cores - taken) / copiesPerSecond) * 1e6);
+const mean = (values: readonly number[]) => estimate(values).mean;
+const perSecond = (rounds: readonly Round[]) => mean(rounds.map(({ copiesPerSecond }) => copiesPerSecond));
+
+/** us of a core for each copy, the origin taken off. */
+export function perCopy(run: Run, kind: 'delivered' | 'made', origin: Origin): Estimate {
+  const cores = estimate(run[kind].map((round) => round.cores));
+  return times(minus(cores, estimate(origin.cores)), 1e6 / perSecond(run[kind]));
 }
 
 /** us of the process per packet within the connections: readers are not in it. */
-function processPerPacket({ rates, delivered }: Run): number {
-  return (
-    ((rates?.cores ?? NaN) / spread(delivered.map(({ copiesPerSecond }) => copiesPerSecond)).median) * 1e6
-  );
+function processPerPacket({ delivered }: Run): Estimate {
+  return times(estimate(delivered.map(({ rates }) => rates.cores)), 1e6 / perSecond(delivered));
 }
 
 /** Copies of what the origin sent that arrived. */
-function share({ delivered, viewers, stream }: Run): number {
-  const rate = spread(delivered.map(({ copiesPerSecond }) => copiesPerSecond)).median;
-  return rate / (viewers * stream.packetsPerSecond);
-}
+const share = ({ delivered, viewers, stream }: Run) =>
+  perSecond(delivered) / (viewers * stream.packetsPerSecond);
 
 const whole = (run: Run) => run.failure === undefined && (run.got?.nothing ?? 1) === 0;
 const wrong = ({ got }: Run) =>
@@ -52,8 +54,9 @@ export function renderPeers(r: PeersResult, figures: readonly Figure[]): string[
   const stream = udp[0]?.stream;
   return [
     `One after the other in the proxy's place, each with a stream of ${stream?.packetsPerSecond} packets/s of ${stream?.bytes} B. Cost: what one ` +
-      `SCHED_IDLE spinner per core loses, in windows of ${r.seconds} s; the origin is taken off, which costs ` +
-      `${range(spread(r.origin.cores), 1, 100)} % of a core. Delivered: up to where a BPF program counts and drops copies with the viewers. ` +
+      `SCHED_IDLE spinner per core loses while the origin plays for ${figure(r.seconds, 1)} s, against its readings just before and after, when it does not; mean and ` +
+      `standard error of such rounds. The origin is taken off, which costs ${plusMinus(estimate(r.origin.cores), 1, 100)} % of a core. A target counts as met or missed ` +
+      'when one in twenty such means at most would say so by chance. Delivered: up to where a BPF program counts and drops copies with the viewers. ' +
       'Made: copies are thrown away as soon as whoever made them has got rid of them (TC egress; frames of XDP in the driver at ' +
       'the other end), which takes link and receivers off. Switches: context switches per second of the process, and of the whole machine.',
     ...(r.missing.length > 0 ? [`Not run, for the reasons above: ${r.missing.join(', ')}.`] : []),
@@ -64,51 +67,45 @@ export function renderPeers(r: PeersResult, figures: readonly Figure[]): string[
     ...failures(udp),
     ...(bursty.length > 0 ? lossOf([...udp, ...bursty]) : []),
     '### Interleaved',
-    'By process: processor time of all threads of the relay, for each RTP packet that viewers read.',
-    tcpTable(tcp),
+    'By process: processor time of all threads of the relay, for each RTP packet that viewers read. By machine: everything, viewers ' +
+      'included, who look at their connections every 20 ms whoever writes.',
+    tcpTable(tcp, r.origin),
     ...judgeInterleaved(r, tcp),
     ...failures(tcp),
   ];
 }
 
+const cost = (run: Run, kind: 'made' | 'delivered', origin: Origin) =>
+  run[kind].length > 0 ? plusMinus(perCopy(run, kind, origin), 2) : '-';
+const arrived = (run: Run) => (run.delivered.length > 0 ? figure(100 * share(run), 1) : '-');
+const rate = ({ delivered }: Run, name: keyof Rates) => mean(delivered.map(({ rates }) => rates[name]));
+
 function udpTable(runs: readonly Run[], origin: Origin): string {
-  const cost = (run: Run, kind: 'made' | 'delivered') =>
-    run[kind].length > 0 ? range(spread(perCopy(run, kind, origin)), 2) : '-';
   return table(
     [
       ...['viewers', 'relay', 'made: us per copy', 'delivered: us per copy', '% of a core', 'arrived %'],
       ...['lost / duplicated / reordered', 'switches', 'of the machine', 'RSS, MiB'],
     ],
     runs.map((run) => [
-      ...[`${run.viewers}`, run.relay, cost(run, 'made'), cost(run, 'delivered')],
-      run.delivered.length > 0 ? range(spread(run.delivered.map(({ cores }) => cores)), 0, 100) : '-',
-      run.delivered.length > 0 ? figure(100 * share(run), 1) : '-',
-      wrong(run),
-      ...[figure(run.rates?.switches ?? NaN), figure(run.rates?.machineSwitches ?? NaN)],
-      figure(run.rssMiB ?? NaN),
+      ...[figure(run.viewers), run.relay, cost(run, 'made', origin), cost(run, 'delivered', origin)],
+      run.delivered.length > 0 ? plusMinus(estimate(run.delivered.map(({ cores }) => cores)), 0, 100) : '-',
+      ...[arrived(run), wrong(run)],
+      ...[figure(rate(run, 'switches')), figure(rate(run, 'machineSwitches')), figure(run.rssMiB ?? NaN)],
     ]),
   );
 }
 
-function tcpTable(runs: readonly Run[]): string {
+function tcpTable(runs: readonly Run[], origin: Origin): string {
   return table(
     [
-      'viewers',
-      'relay',
-      'by process: us per packet',
-      '% of a core',
-      'arrived %',
-      'lost',
-      'switches',
-      'RSS, MiB',
+      ...['viewers', 'relay', 'by process: us per packet', 'its % of a core', 'by machine: us per packet'],
+      ...['arrived %', 'lost', 'switches', 'RSS, MiB'],
     ],
     runs.map((run) => [
-      ...[`${run.viewers}`, run.relay, figure(processPerPacket(run), 2)],
-      figure(100 * (run.rates?.cores ?? NaN)),
-      run.delivered.length > 0 ? figure(100 * share(run), 1) : '-',
-      figure(run.got?.lost ?? NaN),
-      figure(run.rates?.switches ?? NaN),
-      figure(run.rssMiB ?? NaN),
+      ...[figure(run.viewers), run.relay],
+      run.delivered.length > 0 ? plusMinus(processPerPacket(run), 2) : '-',
+      ...[figure(100 * rate(run, 'cores')), cost(run, 'delivered', origin), arrived(run)],
+      ...[figure(run.got?.lost ?? NaN), figure(rate(run, 'switches')), figure(run.rssMiB ?? NaN)],
     ]),
   );
 }
@@ -129,9 +126,9 @@ function shown(r: PeersResult, met: boolean | undefined, target: string): string
 
 function judgeCost(r: PeersResult, runs: readonly Run[], viewers: number): string[] {
   const here = runs.filter((run) => run.viewers === viewers && run.made.length > 0);
-  const median = (run: Run) => spread(perCopy(run, 'made', r.origin)).median;
+  const of = (run: Run) => perCopy(run, 'made', r.origin);
   const peers = here.filter((run) => !OURS.includes(run.relay) && whole(run));
-  const best = [...peers].sort((a, b) => median(a) - median(b))[0];
+  const best = [...peers].sort((a, b) => of(a).mean - of(b).mean)[0];
   if (here.length === 0) return [];
   if (!best)
     return [`No peer served ${viewers} viewers: ${shown(r, undefined, 'a share of the best peer’s cost')}.`];
@@ -139,29 +136,30 @@ function judgeCost(r: PeersResult, runs: readonly Run[], viewers: number): strin
   return TARGETS.flatMap(({ relay, share: target }) => {
     const ours = here.find((run) => run.relay === relay);
     if (!ours) return [];
-    const ratio = median(ours) / median(best);
-    const judged = shown(r, whole(ours) && ratio <= target, `at most 1/${Math.round(1 / target)}`);
+    const part = ratio(of(ours), of(best));
+    const met = whole(ours) ? isAtMost(part, target) : false;
+    const wanted = `at most 1/${Math.round(1 / target)} = ${figure(target, 3)}`;
     return [
-      `${viewers} viewers, ${relay} against the best peer (${best.relay}${carried}), made: ${figure(ratio, 3)}: ${judged}.`,
+      `${figure(viewers)} viewers, ${relay} against the best peer (${best.relay}${carried}), made: ${plusMinus(part, 3)}: ${shown(r, met, wanted)}.`,
     ];
   });
 }
 
+const sourceName = ({ packetsPerSecond, bytes, burst }: Stream) =>
+  `${figure((packetsPerSecond * bytes * 8) / 1e6)} Mbit/s, ${burst === 1 ? 'even' : `bursts of ${burst}`}`;
+
 function lossOf(runs: readonly Run[]): string[] {
-  const sources = [...new Set(runs.map(({ stream }) => stream.burst))];
+  const sources = [...new Set(runs.map(({ stream }) => sourceName(stream)))];
+  const rows = [...new Map(runs.map((run) => [`${run.viewers} ${run.relay}`, run])).values()];
   return [
     '### Loss',
-    'Lost, duplicated and reordered copies, by sequence numbers, from a source that sends evenly and from one that sends ' +
-      `${Math.max(...sources)} packets back to back.`,
+    'Lost, duplicated and reordered copies, by sequence numbers, from sources that send evenly and such that send packets back to back.',
     table(
-      ['viewers', 'relay', ...sources.map((burst) => (burst === 1 ? 'even' : `bursts of ${burst}`))],
-      [...new Set(runs.map(({ viewers, relay }) => `${viewers}|${relay}`))].map((pair) => {
-        const [viewers = '', relay = ''] = pair.split('|');
-        const of = (burst: number) =>
-          runs.find(
-            (run) => `${run.viewers}` === viewers && run.relay === relay && run.stream.burst === burst,
-          );
-        return [viewers, relay, ...sources.map((burst) => (of(burst) ? wrong(of(burst)!) : '-'))];
+      ['viewers', 'relay', ...sources],
+      rows.map(({ viewers, relay }) => {
+        const own = runs.filter((run) => run.viewers === viewers && run.relay === relay);
+        const cells = sources.map((name) => own.find(({ stream }) => sourceName(stream) === name));
+        return [figure(viewers), relay, ...cells.map((run) => (run ? wrong(run) : '-'))];
       }),
     ),
     ...TARGETS.filter(({ relay }) => runs.some((run) => run.relay === relay)).map(({ relay }) => {
@@ -169,7 +167,7 @@ function lossOf(runs: readonly Run[]): string[] {
       const bad = ours.filter(
         (run) => !whole(run) || !run.got || run.got.lost + run.got.duplicated + run.got.reordered > 0,
       );
-      return `${relay}: ${verdict(bad.length === 0, 'nothing lost, duplicated or reordered from either')}.`;
+      return `${relay}: ${verdict(bad.length === 0, 'nothing lost, duplicated or reordered from any')}.`;
     }),
     ...failures(runs.filter(({ stream }) => stream.burst > 1)),
   ];
@@ -177,17 +175,17 @@ function lossOf(runs: readonly Run[]): string[] {
 
 function judgeInterleaved(r: PeersResult, runs: readonly Run[]): string[] {
   return [...new Set(runs.map(({ viewers }) => viewers))].flatMap((viewers) => {
-    const here = runs.filter((run) => run.viewers === viewers && whole(run));
+    const here = runs.filter((run) => run.viewers === viewers && whole(run) && run.delivered.length > 0);
     const best = (ours: boolean) =>
       here
         .filter(({ relay }) => OURS.includes(relay) === ours)
-        .sort((a, b) => processPerPacket(a) - processPerPacket(b))[0];
+        .sort((a, b) => processPerPacket(a).mean - processPerPacket(b).mean)[0];
     const [ours, peer] = [best(true), best(false)];
     if (!ours || !peer) return [`${viewers} viewers: nobody to compare with.`];
-    const ratio = processPerPacket(ours) / processPerPacket(peer);
+    const part = ratio(processPerPacket(ours), processPerPacket(peer));
     return [
-      `${viewers} viewers, ${ours.relay} against the best peer (${peer.relay}), processor time per packet: ${figure(ratio, 2)}: ` +
-        `${shown(r, ratio <= 1, 'no more than the best peer')}.`,
+      `${figure(viewers)} viewers, ${ours.relay} against the best peer (${peer.relay}), processor time per packet: ${plusMinus(part, 2)}: ` +
+        `${shown(r, isAtMost(part, 1), 'no more than the best peer')}.`,
     ];
   });
 }

@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // One relay with so many viewers: what it delivers and what that costs, or how it failed.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Got } from '../../../load/counted.js';
-import { spin, type Spun } from '../../machine-cost.js';
 import type { Arrived } from '../../path.js';
 import { askLine, benchTool } from '../../programs.js';
 import { flowing, openAudience, PORTS, type Audience } from '../audience.js';
-import { rates, usage, type Rates } from '../process.js';
+import { usage } from '../process.js';
 import type { Relay, RunningRelay, Transport } from '../relays/relay.js';
+import { measureRounds, type Round, type RoundsOptions } from '../rounds.js';
 import { stopRelay, type Stage, type Stream } from '../stage.js';
-
-/** Time in which the spinners ran. */
-export interface Window {
-  /** That everything together kept busy. */
-  readonly cores: number;
-  readonly copiesPerSecond: number;
-}
 
 export interface Run {
   readonly relay: string;
@@ -25,12 +19,11 @@ export interface Run {
   /** How it failed to serve them all. */
   readonly failure?: string;
   /** Up to where copies are counted with the viewers. */
-  readonly delivered: readonly Window[];
+  readonly delivered: readonly Round[];
   /** Up to where the relay, or the kernel for it, has got rid of them: no link, no receiver. UDP only. */
-  readonly made: readonly Window[];
-  /** Over the first of these windows: what viewers got, the process, the machine. */
+  readonly made: readonly Round[];
+  /** What viewers got, from when all were served until the end of the first of these. */
   readonly got?: Got;
-  readonly rates?: Rates;
   readonly rssMiB?: number;
 }
 
@@ -38,40 +31,22 @@ export interface RunOptions {
   readonly transport: Transport;
   readonly viewers: number;
   readonly stream: Stream;
-  /** Of each kind, and how long. */
-  readonly windows: number;
+  /** That are measured; of neither kind: only what arrives in `seconds`. */
+  readonly rounds: { readonly delivered: number; readonly made: number };
   readonly seconds: number;
-  /** Only what arrives, not what it costs. */
-  readonly lossOnly?: boolean;
-}
-
-/** What the spinners did in a window; what that says comes with the idle readings of before and after the run. */
-interface Seen {
-  readonly spun: Spun;
-  readonly copiesPerSecond: number;
 }
 
 /** Never fails because of the relay: what happened is told. */
 export async function measureRun(stage: Stage, relay: Relay, options: RunOptions): Promise<Run> {
   const { transport, viewers, stream } = options;
   const run = { relay: relay.name, transport, viewers, stream, delivered: [], made: [] };
-  const idle = async () => (options.lossOnly ? 0 : (await spin(options.seconds)).lost);
-  const before = await idle();
-  const played = await play(stage, relay, options);
-  const { seen, ...told } = played;
-  if (!seen) return { ...run, ...told };
-  const mean = (before + (await idle())) / 2;
-  const windows = (all: readonly Seen[]) =>
-    all.map(({ spun, copiesPerSecond }) => ({ cores: spun.lost - mean, copiesPerSecond }));
-  return { ...run, ...told, delivered: windows(seen.delivered), made: windows(seen.made) };
+  return { ...run, ...(await play(stage, relay, options)) };
 }
 
-type Told = Pick<Run, 'joined' | 'failure' | 'got' | 'rates' | 'rssMiB'>;
-interface Played extends Told {
-  readonly seen?: { readonly delivered: readonly Seen[]; readonly made: readonly Seen[] };
-}
+type Told = Pick<Run, 'joined' | 'failure'> & Partial<Measured>;
+type Measured = Pick<Run, 'delivered' | 'made'> & Required<Pick<Run, 'got' | 'rssMiB'>>;
 
-async function play(stage: Stage, relay: Relay, options: RunOptions): Promise<Played> {
+async function play(stage: Stage, relay: Relay, options: RunOptions): Promise<Told> {
   let running: RunningRelay | undefined;
   let audience: Audience | undefined;
   try {
@@ -107,30 +82,32 @@ async function measureWith(
   stage: Stage,
   relay: Relay,
   { running, audience }: Playing,
-  { windows, seconds, lossOnly = false, transport }: RunOptions,
-) {
+  { rounds, seconds }: RunOptions,
+): Promise<Measured> {
   const { pid } = running.child;
-  const delivered: Seen[] = [];
-  const all: Got[] = [];
   await flowing(audience); // what came while others joined is not judged
-  let before = performance.now();
-  const from = usage(pid);
-  for (let i = 0; i < windows; i++) {
-    const spun = await spin(seconds);
-    const got = await audience.got();
-    const now = performance.now();
-    all.push(got);
-    if (!lossOnly) delivered.push({ spun, copiesPerSecond: (got.packets / (now - before)) * 1000 });
-    before = now;
-  }
-  const to = usage(pid);
-  const made = transport === 'udp' && !lossOnly ? await makeWithout(stage, relay, windows, seconds) : [];
-  const seen = { delivered, made };
-  return { seen, got: all.reduce(together), rates: rates(from, to), rssMiB: to.rssMiB };
+  const all: Got[] = [];
+  const copies = async () => {
+    all.push(await audience.got());
+    return all.reduce((sum, { packets }) => sum + packets, 0);
+  };
+  const delivered =
+    rounds.delivered > 0
+      ? await measureRounds(stage, { rounds: rounds.delivered, seconds, pid, copies })
+      : await sleep(seconds * 1000)
+          .then(copies)
+          .then(() => []);
+  const { rssMiB } = usage(pid);
+  const made = rounds.made > 0 ? await makeOnly(stage, relay, { rounds: rounds.made, seconds, pid }) : [];
+  return { delivered, made, got: all.reduce(together), rssMiB };
 }
 
 /** With copies counted and thrown away as soon as whoever made them has got rid of them (sections/cost.ts). */
-async function makeWithout(stage: Stage, relay: Relay, windows: number, seconds: number): Promise<Seen[]> {
+async function makeOnly(
+  stage: Stage,
+  relay: Relay,
+  options: Omit<RoundsOptions, 'copies'>,
+): Promise<Round[]> {
   const { proxy, downstream } = stage.topology;
   const inDriver = relay.copies === 'xdp';
   const [where, device] = inDriver
@@ -138,13 +115,8 @@ async function makeWithout(stage: Stage, relay: Relay, windows: number, seconds:
     : ([proxy, downstream[0]!.proxy.device] as const);
   const sink = await where.spawn(benchTool('sink'), [device, PORTS, inDriver ? 'driver' : 'egress']);
   await sink.output(/^ready$/m);
-  const made: Seen[] = [];
-  for (let i = 0; i < windows; i++) {
-    const from = await askLine<Arrived>(sink);
-    const spun = await spin(seconds);
-    const to = await askLine<Arrived>(sink);
-    made.push({ spun, copiesPerSecond: ((to.copies - from.copies) / (to.ns - from.ns)) * 1e9 });
-  }
+  const copies = async () => (await askLine<Arrived>(sink)).copies;
+  const made = await measureRounds(stage, { ...options, copies });
   await sink.finish();
   return made;
 }
