@@ -19,11 +19,6 @@ char LICENSE[] SEC("license") = "GPL";
 
 const volatile __u16 low_port, high_port;
 
-struct locked_row {
-	struct bpf_spin_lock lock;
-	struct counter_row row;
-};
-
 /* The highest sequence number of a source that any receiver has got. */
 struct frontier {
 	struct bpf_spin_lock lock;
@@ -33,10 +28,18 @@ struct frontier {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, COUNTER_MAX_ROWS);
+	__uint(max_entries, COUNTER_MAX_BLOCKS);
 	__type(key, struct counter_key);
-	__type(value, struct locked_row);
-} rows SEC(".maps");
+	__type(value, struct counter_block);
+} blocks SEC(".maps");
+
+/* A block is too large for the stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct counter_block);
+} nothing SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -53,9 +56,11 @@ struct {
 } totals SEC(".maps");
 
 #define RTP_HEADER 12
+#define LOCK_TRIES 100000
 
 struct datagram {
 	struct counter_key key;
+	__u16 port;    /* host order, as in the key */
 	__u32 payload; /* bytes */
 	struct {
 		struct udphdr udp;
@@ -96,12 +101,14 @@ static __always_inline int parse(struct __sk_buff *skb, struct datagram *out)
 	length = bpf_ntohs(out->head.udp.len);
 	if (length < sizeof out->head.udp)
 		return -1;
-	out->key.port = out->head.udp.dest;
+	out->port = bpf_ntohs(out->head.udp.dest);
+	out->key.block = out->port / COUNTER_BLOCK_PORTS;
 	out->payload = length - sizeof out->head.udp;
 	return 0;
 }
 
-static __always_inline int is_first(__u32 ssrc, __u16 seq)
+/* Nobody has got that of the source before. */
+static __always_inline int is_new(__u32 ssrc, __u16 seq)
 {
 	struct frontier fresh = {}, *frontier = bpf_map_lookup_elem(&frontiers, &ssrc);
 	int first;
@@ -112,9 +119,6 @@ static __always_inline int is_first(__u32 ssrc, __u16 seq)
 		if (!frontier)
 			return 0;
 	}
-	/* Nearly always so; and all receivers' CPUs would wait for that one lock. */
-	if (*(volatile __u32 *)&frontier->started && (__s16)(seq - *(volatile __u16 *)&frontier->highest) <= 0)
-		return 0;
 	bpf_spin_lock(&frontier->lock);
 	first = !frontier->started || (__s16)(seq - frontier->highest) > 0;
 	if (first) {
@@ -123,6 +127,17 @@ static __always_inline int is_first(__u32 ssrc, __u16 seq)
 	}
 	bpf_spin_unlock(&frontier->lock);
 	return first;
+}
+
+/* All receivers' CPUs would wait for that one lock, and nearly always for nothing. */
+static __always_inline int is_first(__u32 ssrc, __u16 seq, struct counter_totals *own)
+{
+	if (own->known && own->ssrc == ssrc && (__s16)(seq - own->highest) <= 0)
+		return 0;
+	own->ssrc = ssrc;
+	own->highest = seq;
+	own->known = 1;
+	return is_new(ssrc, seq);
 }
 
 /* Under the row's lock. */
@@ -153,25 +168,49 @@ static __always_inline void note(struct counter_row *row, __u16 seq)
 	}
 }
 
+static __always_inline struct counter_block *block_of(const struct counter_key *key)
+{
+	struct counter_block *block = bpf_map_lookup_elem(&blocks, key);
+	__u32 zero = 0;
+	void *fresh;
+
+	if (block)
+		return block;
+	fresh = bpf_map_lookup_elem(&nothing, &zero);
+	if (fresh)
+		bpf_map_update_elem(&blocks, key, fresh, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&blocks, key);
+}
+
+static long try_lock(__u32 i, void *context)
+{
+	struct counter_row **row = context;
+
+	return !__sync_val_compare_and_swap(&(*row)->busy, 0, 1);
+}
+
+/* A receiver's packets nearly always arrive on one CPU, so a lock of its own costs less than one for several. */
+static __always_inline int lock(struct counter_row *row)
+{
+	return !__sync_val_compare_and_swap(&row->busy, 0, 1) || bpf_loop(LOCK_TRIES, try_lock, &row, 0) < LOCK_TRIES;
+}
+
 static __always_inline void count(const struct datagram *datagram, __u16 seq, struct counter_totals *total)
 {
-	struct locked_row fresh = {}, *locked = bpf_map_lookup_elem(&rows, &datagram->key);
-	int first = is_first(datagram->key.ssrc, seq);
+	struct counter_block *block = block_of(&datagram->key);
+	int first = is_first(datagram->key.ssrc, seq, total);
+	struct counter_row *row;
 
-	if (!locked) {
-		bpf_map_update_elem(&rows, &datagram->key, &fresh, BPF_NOEXIST);
-		locked = bpf_map_lookup_elem(&rows, &datagram->key);
-		if (!locked) {
-			total->overflow++;
-			return;
-		}
+	row = block ? &block->rows[datagram->port % COUNTER_BLOCK_PORTS] : NULL;
+	if (!row || !lock(row)) {
+		total->overflow++;
+		return;
 	}
-	bpf_spin_lock(&locked->lock);
-	locked->row.packets++;
-	locked->row.bytes += datagram->payload;
-	locked->row.first += first;
-	note(&locked->row, seq);
-	bpf_spin_unlock(&locked->lock);
+	row->packets++;
+	row->bytes += datagram->payload;
+	row->first += first;
+	note(row, seq);
+	__sync_lock_test_and_set(&row->busy, 0);
 }
 
 SEC("tc")
@@ -181,13 +220,11 @@ int counter(struct __sk_buff *skb)
 	struct counter_totals *total;
 	__u8 *rtp = datagram.head.rtp;
 	__u32 zero = 0;
-	__u16 port;
 
 	if (parse(skb, &datagram))
 		return TC_ACT_OK;
-	port = bpf_ntohs(datagram.key.port);
 	total = bpf_map_lookup_elem(&totals, &zero);
-	if (port < low_port || port > high_port || !total)
+	if (datagram.port < low_port || datagram.port > high_port || !total)
 		return TC_ACT_OK;
 	if (skb->gso_segs > 1) {
 		total->aggregated++;
