@@ -4,6 +4,7 @@
 import t, { type Test } from 'tap';
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { nalType } from '../../tools/camera/annexb.js';
 import { compiled } from '../../tools/bench/programs.js';
 import { Child } from '../../tools/netns/child.js';
 import { readPackets } from '../../tools/bench/layers/kept.js';
@@ -18,6 +19,8 @@ const skip = canNetns() ?? cannotDecode() ?? false;
 const WIDE = 2e6;
 /** The base takes 0.15 Mbit/s, the next layer as much as to make it 0.45. */
 const NARROW = 0.4e6;
+/** NAL unit type of filler data. */
+const FILLER = 12;
 const PICTURE_UNITS = 90_000 / 25;
 
 t.test(
@@ -78,6 +81,10 @@ t.test(
       t.same(
         settled.filter(({ isWhole, isContinuous, state }) => !isWhole || !isContinuous || state !== 0),
         [],
+      );
+      t.ok(
+        settled.some(({ nals }) => nals.some((nal) => nalType(nal) === FILLER)),
+        'ends that stand for what was left out are among them',
       );
       const steps = settled.slice(1).map(({ timestamp }, i) => (timestamp - settled[i]!.timestamp) >>> 0);
       t.ok(

@@ -62,6 +62,7 @@ export function lower(a: Ids | undefined, b: Ids): Ids {
 
 const TELL = new Map<string, (payload: Buffer) => Told | undefined>([
   ['H264', tellH264],
+  ['H264-SVC', tellH264],
   ['H265', tellH265],
   ['VP9', tellVp9],
   ['AV1', tellAv1],

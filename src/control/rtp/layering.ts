@@ -20,6 +20,7 @@ import {
   type Notion,
   type Told,
 } from './layer.js';
+import { hasPictureEnd } from './picture-end.js';
 import type { Encoding } from './picture.js';
 
 export const TOP_LAYER = LAYERS - 1;
@@ -251,8 +252,7 @@ export class Layering {
 
 /** Whether something can replace the last packet of a picture: picture-end.ts. */
 function canEnd(encoding: Encoding | undefined, told: Told): boolean {
-  const name = encoding?.name.toUpperCase();
-  return (name === 'H264' && !told.interleaved) || name === 'AV1';
+  return encoding !== undefined && hasPictureEnd(encoding.name) && !told.interleaved;
 }
 
 /** At the beginning of a frame: of a coded video sequence, or one from which more may begin. */

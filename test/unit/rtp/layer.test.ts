@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Layers as packets tell them, whatever surrounds the payload.
 import t from 'tap';
+import { codecOf } from '../../../src/control/kernel/codec.js';
 import { readRtpHeader } from '../../../src/control/rtp/header.js';
 import { Layering } from '../../../src/control/rtp/layering.js';
+import { pictureEnd } from '../../../src/control/rtp/picture-end.js';
 import {
   AV1_PLAIN,
   descriptor,
@@ -26,6 +28,20 @@ t.test('each payload of the table', (t) => {
     t.equal(layers.at(-1), row.layer, `${row.encoding} ${row.name}`);
     t.equal(layering.notion, row.notion, `${row.encoding} ${row.name}: notion`);
   }
+  t.end();
+});
+
+t.test('H264-SVC is H264 (RFC 6190), as for the kernel programs', (t) => {
+  t.equal(codecOf({ name: 'H264-SVC' }), codecOf({ name: 'H264' }));
+  for (const row of LAYER_CASES.filter(({ encoding }) => encoding === 'H264')) {
+    const layering = new Layering({ name: 'h264-svc', payloadType: PAYLOAD_TYPE });
+    const placed = payloadsOf(row).map((payload, seq) => {
+      const packet = layeredRtp(payload, { seq, timestamp: 1 });
+      return layering.place(packet, readRtpHeader(packet)!);
+    });
+    t.equal(placed.at(-1)!.layer, row.layer, row.name);
+  }
+  t.same(pictureEnd(Buffer.alloc(12), 'H264-SVC'), pictureEnd(Buffer.alloc(12), 'H264'));
   t.end();
 });
 

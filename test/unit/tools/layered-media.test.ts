@@ -2,6 +2,10 @@
 // Layered media without a socket: the SVC clip, what is left of it without its upper layers, and the made-up stream.
 import t from 'tap';
 import { readFileSync } from 'node:fs';
+import { ThinnedCopies } from '../../../src/control/kernel/thinned-copies.js';
+import { readRtpHeader } from '../../../src/control/rtp/header.js';
+import { Layering } from '../../../src/control/rtp/layering.js';
+import { Thinning } from '../../../src/control/rtp/thinning.js';
 import { dependencyOf, nalType } from '../../../tools/camera/annexb.js';
 import { layeredTrack } from '../../../tools/camera/layered.js';
 import type { MediaPacket, Track } from '../../../tools/camera/track.js';
@@ -9,6 +13,7 @@ import { videoTrack } from '../../../tools/camera/video.js';
 import { h265Type, readH265, temporalOf } from '../../../tools/camera/h265.js';
 import { cannotDecode, decodePictures, receivedPictures } from '../../../tools/svc/check.js';
 
+const FILLER = 12;
 const CLIP = readFileSync('tools/camera/clip-svc.h264');
 const { track, seconds } = videoTrack(CLIP, { rate: 25, payload: 1200, burst: undefined, once: false });
 
@@ -90,6 +95,51 @@ t.test(
       decodePictures(damaged).some(({ state }) => state !== 0),
       'a missing picture is noticed',
     );
+  },
+);
+
+/** What a viewer gets of them whose allowance changes before the picture of that number, by the twin of the kernel program. */
+function thin(packets: readonly Buffer[], allowances: ReadonlyMap<number, number>): Buffer[] {
+  const encoding = { name: 'H264-SVC', payloadType: 96 };
+  const layering = new Layering(encoding);
+  const thinning = new Thinning(true);
+  let picture = -1;
+  return packets.flatMap((packet) => {
+    const layer = layering.place(packet, readRtpHeader(packet)!);
+    if (layer.opens) thinning.allowance = allowances.get(++picture) ?? thinning.allowance;
+    const copy = new ThinnedCopies(packet, layer, encoding.name).for(thinning);
+    return copy.is === 'sent' ? [copy.packet] : copy.is === 'withheld' && copy.end ? [copy.end] : [];
+  });
+}
+
+t.test(
+  'OpenH264 decodes what a thinned viewer gets, with the packets that stand for ends of pictures in it',
+  { skip: cannotDecode() ?? false },
+  async (t) => {
+    const all = asRtp(loop(track, seconds));
+    const idr = receivedPictures(all).findIndex(({ isIdr }, i) => i > 0 && isIdr);
+    const steps = new Map([
+      [0, 0],
+      [2 * idr, 1],
+      [4 * idr, 7],
+      [5 * idr, 1], // a step down where all begins anew
+    ]);
+    const pictures = receivedPictures(thin(all, steps));
+    t.equal(pictures.length, 199);
+    t.same(
+      pictures.filter(({ isWhole, isContinuous }) => !isWhole || !isContinuous),
+      [],
+      'each picture has its end, and no number is missing',
+    );
+    const ends = pictures.map(({ nals }) => nals.filter((nal) => nalType(nal) === FILLER).length);
+    const decoded = decodePictures(pictures);
+    for (const [i, { width, state }] of decoded.entries()) {
+      const step = [...steps.entries()].findLast(([from]) => i >= from)![1];
+      const wanted = { state: 0, width: [160, 320][step] ?? 640, ends: step === 7 ? 0 : 1 };
+      if (state !== wanted.state || width !== wanted.width || ends[i] !== wanted.ends)
+        t.fail(`picture ${i}: ${state}, ${width} wide, ${ends[i]} ends; wanted ${JSON.stringify(wanted)}`);
+    }
+    t.ok(ends.filter((count) => count === 1).length > 150);
   },
 );
 
