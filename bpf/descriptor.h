@@ -231,9 +231,9 @@ __noinline int read_descriptor(struct __sk_buff *skb, const struct fanout_stream
 		return 0;
 	c.id = s->descriptor;
 	find_element(&c, p);
-	size = c.size;
-	asm volatile("" : "+r"(size));
-	if (size < DESCRIPTOR_LEAST || size >= sizeof(d->bytes) || bpf_skb_load_bytes(skb, c.at, d->bytes, size))
+	size = c.size; /* of one byte */
+	asm volatile("%0 &= 255" : "+r"(size)); /* 6.1 loses a limit that is compared with */
+	if (size < DESCRIPTOR_LEAST || bpf_skb_load_bytes(skb, c.at, d->bytes, size))
 		return 0;
 	d->size = size;
 	d->present = 1;
