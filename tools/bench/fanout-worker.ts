@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { bindUdpPair } from '../../src/control/net/udp-pair.js';
 import type { Log, StreamHandle, ViewerHandle } from '../../src/control/path/ports.js';
 import { PortPairs } from '../../src/control/state/port-pairs.js';
-import { type EngineName, openEngine } from './engines.js';
+import { type AnyEngine, openEngine } from './engines.js';
 import { type Asked, type Crowd, type Operation, type Told, viewerAt } from './protocol.js';
 
 const CLOCK_RATE = 90_000;
@@ -17,7 +17,7 @@ const say = (level: string) => (fields: object, message: string) =>
 const log: Log = { debug: () => {}, info: say('info'), warn: say('warn'), error: say('error') };
 
 const [engine = '', objects = ''] = process.argv.slice(2);
-const datapath = await openEngine(engine as EngineName, { port: NAME, objects, log });
+const datapath = await openEngine(engine as AnyEngine, { port: NAME, objects, log });
 const pairs = new PortPairs();
 const viewers: ViewerHandle[] = [];
 const streams: StreamHandle[] = [];
@@ -28,7 +28,8 @@ async function join(crowd: Crowd, i: number): Promise<ViewerHandle> {
   const { address, rtpPort } = viewerAt(crowd, i);
   const spec = { id: ++lastId, localAddress: viewersLocal, address, rtpPort, rtcpPort: rtpPort + 1 };
   const viewer = await streams[i % streams.length]!.add(spec);
-  if (viewer.servedBy !== 'kernel') throw new Error(`viewer ${address} is not served by the kernel`);
+  const by = engine === 'userspace' ? 'userspace' : 'kernel';
+  if (viewer.servedBy !== by) throw new Error(`viewer ${address} is served by ${viewer.servedBy}`);
   return viewer;
 }
 

@@ -3,7 +3,7 @@
 import type { Child } from '../netns/child.js';
 import type { Namespace } from '../netns/topology.js';
 import { until } from '../netns/wait.js';
-import type { EngineName } from './engines.js';
+import type { AnyEngine } from './engines.js';
 import { compiled } from './programs.js';
 import type { Asked, Counters, Operation, Told } from './protocol.js';
 
@@ -12,7 +12,7 @@ const ANSWER_MS = 120_000;
 export class Fanout {
   #seq = 0;
 
-  static async start(namespace: Namespace, engine: EngineName, objects: string): Promise<Fanout> {
+  static async start(namespace: Namespace, engine: AnyEngine, objects: string): Promise<Fanout> {
     const worker = await namespace.spawn(process.execPath, [
       compiled('tools/bench/fanout-worker.js'),
       engine,
@@ -36,9 +36,10 @@ export class Fanout {
 
   /** Once no packet is under way in the engine any more. */
   async settled(): Promise<Counters> {
-    return until('the tickets to come back', async () => {
+    return until('what is under way in the engine to be sent', async () => {
       const counters = await this.ask('counters', {});
-      return counters.facts['tickets out'] === 0 && counters;
+      const { 'tickets out': tickets, 'sends outstanding': sends } = counters.facts;
+      return (tickets ?? sends) === 0 && counters;
     });
   }
 

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Child } from '../netns/child.js';
 import { type Topology, createTopology } from '../netns/topology.js';
 import { Counter, type Counted, wireTool } from '../wire/counter.js';
-import type { EngineName } from './engines.js';
+import type { AnyEngine } from './engines.js';
 import { Fanout } from './fanout.js';
 import { OBJECTS, askLine, benchTool } from './programs.js';
 import { type Crowd, viewerAt } from './protocol.js';
@@ -65,7 +65,7 @@ export class Path {
   }
 
   /** The engine with so many viewers, of one stream or of several in turn. */
-  async open(engine: EngineName, viewers: number, objects = OBJECTS, streams = 1): Promise<Fanout> {
+  async open(engine: AnyEngine, viewers: number, objects = OBJECTS, streams = 1): Promise<Fanout> {
     const { proxy, upstream } = this.topology;
     const fanout = await Fanout.start(proxy, engine, objects);
     const { rtpPorts } = await fanout.ask('open', {

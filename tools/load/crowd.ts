@@ -107,7 +107,6 @@ export class Crowd {
     const rtpPort = tcp ? undefined : (section: number) => first + 2 * section;
     const viewer = new Viewer(url, { localAddress, rtpPort, timeoutMs });
     const media = tcp ? { media: new InterleavedMedia(viewer) } : {};
-    viewer.onLost = (reason) => this.#fail(`lost: ${reason}`);
     const start = performance.now();
     try {
       if (this.options.receive)
@@ -117,6 +116,7 @@ export class Crowd {
         for (let s = 0; s < this.options.sections; s++)
           reporters.push(await Reporter.bind(localAddress, first + 2 * s + 1));
       await viewer.play();
+      viewer.onLost = (reason) => this.#fail(`lost: ${reason}`);
       viewer.tracks.forEach(
         (track, s) => receivers[s] && (receivers[s].reception.clockRate = track.clockRate),
       );
@@ -126,7 +126,6 @@ export class Crowd {
       else this.#leaving.push(this.#leaveLater(member, this.options.stayMs));
     } catch (error) {
       for (const each of [...receivers, ...reporters]) each.close();
-      viewer.onLost = () => {};
       this.#fail((error as Error).message);
     }
   }

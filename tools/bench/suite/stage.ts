@@ -7,7 +7,7 @@ import type { Child } from '../../netns/child.js';
 import { createTopology, type Topology } from '../../netns/topology.js';
 import { LINK_QUEUES } from '../path.js';
 import { compiled } from '../programs.js';
-import type { Relay, RunningRelay } from './relays/relay.js';
+import { PORT, type Relay, type RunningRelay } from './relays/relay.js';
 
 /** What the origin plays: RTP packets of one size at one rate. */
 export interface Stream {
@@ -29,6 +29,7 @@ export class Stage {
   readonly #topology: Topology;
   #origin: Child | undefined;
   #paused = false;
+  #started = 0;
 
   /** `addresses` are the viewers', shared by them in turn. */
   static async build(addresses: number): Promise<Stage> {
@@ -86,7 +87,8 @@ export class Stage {
     const folder = temporaryFolder();
     mkdirSync(folder, { recursive: true });
     const address = downstream[0]!.proxy.address;
-    return relay.start({ namespace: proxy, address, source: this.source, folder });
+    const port = PORT + this.#started++;
+    return relay.start({ namespace: proxy, address, port, source: this.source, folder });
   }
 
   async close(): Promise<void> {

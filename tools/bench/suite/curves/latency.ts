@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How much later than it left the source a packet reaches the first and the last of more and more viewers.
-import type { EngineName } from '../../engines.js';
+import type { AnyEngine } from '../../engines.js';
 import { Path } from '../../path.js';
 import type { Context } from '../../section.js';
 import { percentile } from '../../statistics.js';
@@ -14,7 +14,7 @@ export interface Times {
 }
 
 export interface LatencyPoint {
-  readonly engine: EngineName;
+  readonly engine: AnyEngine;
   readonly viewers: number;
   readonly packets: number;
   /** Of which not every copy came. */
@@ -22,6 +22,11 @@ export interface LatencyPoint {
   readonly first: Times;
   readonly last: Times;
 }
+
+const FEW = [10, 100, 500];
+const MANY = [...FEW, 1000, 2000];
+/** The process alone cannot serve so many. */
+const COUNTS: Readonly<Record<AnyEngine, readonly number[]>> = { tc: MANY, xdp: MANY, userspace: FEW };
 
 interface Noted {
   readonly sent: number;
@@ -40,8 +45,8 @@ export async function measureLatency(context: Context): Promise<LatencyPoint[]> 
   const path = await Path.build(addresses);
   const traffic = { pps: THESIS.packetsPerSecond, bytes: THESIS.bytes, burst: 1 };
   try {
-    for (const engine of quick ? engines.slice(0, 1) : engines)
-      for (const viewers of quick ? [10] : [10, 100, 500, 1000, 2000]) {
+    for (const engine of quick ? engines.slice(0, 1) : ([...engines, 'userspace'] as const))
+      for (const viewers of quick ? [10] : COUNTS[engine]) {
         progress(`latency, ${engine}, ${viewers} viewers`);
         const fanout = await path.open(engine, viewers);
         const clock = await path.latency(viewers);

@@ -34,7 +34,6 @@ const WHOLE: readonly Part[] = [
   { ...udp, viewers: 90, ours: [XDP, TC], delivered: 1, made: 1, madeOfPeers: 1 },
   { ...udp, viewers: TARGET_VIEWERS[0]!, ours: [XDP, TC, USERSPACE], ...judged },
   { ...udp, viewers: TARGET_VIEWERS[1]!, ours: [XDP, TC], ...judged },
-  { ...tcp, viewers: 90, delivered: 2 },
   { ...tcp, viewers: 500, delivered: 2 },
   ...TARGET_VIEWERS.map((viewers) => ({ ...udp, stream: bursty, viewers, ...arriving, peers: false })),
   { ...udp, stream: { ...CAMERA, burst: BURST }, viewers: 500, ...arriving },
@@ -73,7 +72,7 @@ export function runsOf(context: Context): Planned[] {
 }
 
 /** Beside the rounds: start, joining, leaving; of each round beside the time with the origin on and off. */
-const AROUND_SECONDS = { whole: 6, quick: 2, round: 0.6 };
+const AROUND_SECONDS = { whole: 4, quick: 2, round: 0.6 };
 
 export function expectedSeconds(context: Context): number {
   const around = context.quick ? AROUND_SECONDS.quick : AROUND_SECONDS.whole;

@@ -7,12 +7,12 @@ import { says } from '../../../interop/peers/says.js';
 import { onPath, PORT, type Relay } from './relay.js';
 
 /** YAML, as JSON is. */
-const settings = (source: string) =>
+const settings = (source: string, port: number) =>
   JSON.stringify({
     api: { listen: '' },
     webrtc: { listen: '' },
     srtp: { listen: '' },
-    rtsp: { listen: `:${PORT}` },
+    rtsp: { listen: `:${port}` },
     streams: { camera: `${source}#transport=udp` },
   });
 
@@ -21,13 +21,13 @@ export const go2rtc: Relay = {
   ours: false,
   copies: 'stack',
   transports: ['tcp'],
-  command: `go2rtc -config settings.yaml, with ${settings('SOURCE')}`,
+  command: `go2rtc -config settings.yaml, with ${settings('SOURCE', PORT)}`,
   probe: () => onPath(says('go2rtc', ['--version'], /version (\S+)/)),
-  async start({ namespace, address, source, folder }) {
+  async start({ namespace, address, port, source, folder }) {
     const file = join(folder, 'settings.yaml');
-    writeFileSync(file, settings(source));
+    writeFileSync(file, settings(source, port));
     const child = await namespace.spawn('go2rtc', ['-config', file]);
-    await tcpListening(child.pid, PORT, 20_000);
-    return { child, url: `rtsp://${address}:${PORT}/camera` };
+    await tcpListening(child.pid, port, 20_000);
+    return { child, url: `rtsp://${address}:${port}/camera` };
   },
 };

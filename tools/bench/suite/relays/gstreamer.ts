@@ -16,9 +16,9 @@ export const gstreamer: Relay = {
   transports: ['udp', 'tcp'],
   command: `python3 ${SCRIPT} SOURCE PROXY ${PORT}`,
   probe: () => onPath(says(PYTHON, ['-c', TELL], /GStreamer (\S+)/)),
-  async start({ namespace, address, source }) {
-    const child = await namespace.spawn(PYTHON, [SCRIPT, source, address, `${PORT}`]);
+  async start({ namespace, address, port, source }) {
+    const child = await namespace.spawn(PYTHON, [SCRIPT, source, address, `${port}`]);
     await child.output(/^listening$/m, 20_000);
-    return { child, url: `rtsp://${address}:${PORT}/camera` };
+    return { child, url: `rtsp://${address}:${port}/camera` };
   },
 };

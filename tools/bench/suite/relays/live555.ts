@@ -17,9 +17,9 @@ export const live555: Relay = {
     if (error) return onPath(undefined);
     return onPath(/library version ([\d.]+)/.exec(stdout + stderr)?.[1] ?? 'unknown');
   },
-  async start({ namespace, address, source }) {
-    const child = await namespace.spawn(PROGRAM, ['-p', `${PORT}`, source]);
-    await tcpListening(child.pid, PORT, 20_000);
-    return { child, url: `rtsp://${address}:${PORT}/proxyStream` };
+  async start({ namespace, address, port, source }) {
+    const child = await namespace.spawn(PROGRAM, ['-p', `${port}`, source]);
+    await tcpListening(child.pid, port, 20_000);
+    return { child, url: `rtsp://${address}:${port}/proxyStream` };
   },
 };

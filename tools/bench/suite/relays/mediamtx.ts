@@ -9,10 +9,10 @@ import { onPath, PORT, type Relay } from './relay.js';
 const OFF = ['rtmp', 'hls', 'webrtc', 'srt'];
 
 /** YAML, as JSON is. */
-const settings = (source: string) =>
+const settings = (source: string, port: number) =>
   JSON.stringify({
     logLevel: 'warn',
-    rtspAddress: `:${PORT}`,
+    rtspAddress: `:${port}`,
     rtspTransports: ['udp', 'tcp'],
     ...Object.fromEntries(OFF.map((name) => [name, false])),
     paths: { camera: { source, sourceOnDemand: true, rtspTransport: 'udp' } },
@@ -23,14 +23,14 @@ export const mediamtx: Relay = {
   ours: false,
   copies: 'stack',
   transports: ['udp', 'tcp'],
-  command: `mediamtx settings.yml, with ${settings('SOURCE')}`,
+  command: `mediamtx settings.yml, with ${settings('SOURCE', PORT)}`,
   probe: () => onPath(says('mediamtx', ['--version'], /(v?\d\S*)/)),
-  async start({ namespace, address, source, folder }) {
+  async start({ namespace, address, port, source, folder }) {
     const file = join(folder, 'settings.yml');
-    writeFileSync(file, settings(source));
+    writeFileSync(file, settings(source, port));
     // Newer ones have this on, older ones refuse a setting that they do not know.
     const child = await namespace.spawn('mediamtx', [file], { env: { MTX_MOQ: 'false' } });
-    await tcpListening(child.pid, PORT, 20_000);
-    return { child, url: `rtsp://${address}:${PORT}/camera` };
+    await tcpListening(child.pid, port, 20_000);
+    return { child, url: `rtsp://${address}:${port}/camera` };
   },
 };

@@ -2,7 +2,7 @@
 // This proxy as a relay, with each of its engines; `more` are words of its command line beside those.
 import { join } from 'node:path';
 import { says } from '../../../interop/peers/says.js';
-import { onPath, PORT, type Relay } from './relay.js';
+import { onPath, type Relay } from './relay.js';
 
 export type Datapath = 'xdp' | 'tc' | 'userspace';
 
@@ -15,12 +15,12 @@ export function rtspFanout(datapath: Datapath, more: readonly string[] = []): Re
     transports: ['udp', 'tcp'],
     command: ['bin/rtsp-fanout', ...options, 'SOURCE'].join(' '),
     probe: () => onPath(says('bin/rtsp-fanout', ['--version'], /(\S+)/)),
-    async start({ namespace, address, source, folder }) {
+    async start({ namespace, address, port, source, folder }) {
       const child = await namespace.spawn('bin/rtsp-fanout', [
-        ...['--listen', `${address}:${PORT}`, '--api-socket', join(folder, 'api.sock'), ...options, source],
+        ...['--listen', `${address}:${port}`, '--api-socket', join(folder, 'api.sock'), ...options, source],
       ]);
       await child.output(/^ *datapath /m, 30_000); // or why not
-      return { child, url: `rtsp://${address}:${PORT}/camera` };
+      return { child, url: `rtsp://${address}:${port}/camera` };
     },
   };
 }

@@ -10,8 +10,10 @@ export type Transport = 'udp' | 'tcp';
 /** What a relay is given. */
 export interface RelayPlace {
   readonly namespace: Namespace;
-  /** IPv4 address that the viewers know the relay by; it listens on PORT there or on all. */
+  /** IPv4 address that the viewers know the relay by; it listens there or on all. */
   readonly address: string;
+  /** To listen on; another one each time: some do not bind beside what the one before has left in TIME-WAIT. */
+  readonly port: number;
   /** Where it takes the stream from. */
   readonly source: string;
   /** For its files; empty, and anybody may write there. */
@@ -43,7 +45,7 @@ export interface RunningRelay {
 /** As it is written down. */
 export type RelayFacts = { readonly name: string; readonly command: string } & Probe;
 
-/** RTSP, at the proxy's address. */
+/** RTSP, the first time. */
 export const PORT = 8554;
 
 /** Undefined: it is not there. */

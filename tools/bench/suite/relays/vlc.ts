@@ -23,13 +23,13 @@ export const vlc: Relay = {
     if (/^\s*live555\b/m.test(modules)) return { version };
     return { notRun: `${version} is here, but built without an RTSP client (its module live555)` };
   },
-  async start({ namespace, address, source, folder }) {
+  async start({ namespace, address, port, source, folder }) {
     const [program = '', ...args] = words(folder);
     const child = await namespace.spawn(program, [
       ...[...args, '--no-color', source, `--rtsp-host=${address}`, '--sout-keep', '--mtu=1400'],
-      `--sout=#rtp{sdp=rtsp://${address}:${PORT}/camera}`,
+      `--sout=#rtp{sdp=rtsp://${address}:${port}/camera}`,
     ]);
-    await tcpListening(child.pid, PORT, 20_000);
-    return { child, url: `rtsp://${address}:${PORT}/camera` };
+    await tcpListening(child.pid, port, 20_000);
+    return { child, url: `rtsp://${address}:${port}/camera` };
   },
 };
