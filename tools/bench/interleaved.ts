@@ -3,7 +3,7 @@
 // many sockets, one after the other in the same run. On a quiet machine; processor time is that of all threads.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Command } from 'commander';
+import { newProgram } from '../../src/command-line.js';
 import { Child, run, tcpListening } from '../netns/child.js';
 import { describeMachine } from './machine.js';
 import { wholeNumber } from './options.js';
@@ -103,7 +103,7 @@ async function measureWriter(options: Options, chunks: readonly number[]): Promi
   return cost;
 }
 
-const options = new Command('bench-interleaved')
+const options = newProgram('bench-interleaved')
   .option('--viewers <n>', 'interleaved viewers of one stream', wholeNumber(1, 4000), 500)
   .option('--seconds <n>', 'of each measurement', wholeNumber(1, 600), 20)
   .option('--kbits <n>', 'of the stream, per second', wholeNumber(100, 20_000), 1000)

@@ -41,7 +41,7 @@ const WHOLE: readonly Part[] = [
 const QUICK: readonly Part[] = [
   { ...udp, viewers: 5, ours: [XDP], delivered: 1, made: 1, madeOfPeers: 1 },
   { ...tcp, viewers: 3, ours: [XDP], delivered: 1 },
-  { ...udp, stream: bursty, viewers: 5, ...arriving, ours: [XDP] },
+  { ...udp, stream: bursty, viewers: 5, ...arriving, ours: [XDP], peers: false },
 ];
 
 export interface Planned {
