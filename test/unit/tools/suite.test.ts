@@ -77,7 +77,16 @@ function run(relay: string, us: number, more: Partial<Run> = {}, spreadOf = 0.00
   }));
   const got = { packets: 1, bytes: 1, nothing: 0, lost: 0, duplicated: 0, reordered: 0, losses: [] };
   return {
-    ...{ relay, transport: 'udp', viewers: 500, stream: THESIS, joined: 500, got, rssMiB: 1 },
+    ...{
+      relay,
+      transport: 'udp',
+      viewers: 500,
+      stream: THESIS,
+      joined: 500,
+      got,
+      copiesPerSecond,
+      rssMiB: 1,
+    },
     ...{ delivered: rounds, made: rounds },
     ...more,
   };

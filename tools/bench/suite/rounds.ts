@@ -38,6 +38,7 @@ export async function measureRounds(
   stage: Stage,
   { rounds, seconds, pid, copies }: RoundsOptions,
 ): Promise<Round[]> {
+  if (rounds === 0) return [];
   const marks: Mark[] = [];
   const note = async () => void marks.push({ copies: await copies(), usage: usage(pid) });
   try {

@@ -40,8 +40,8 @@ function processPerPacket({ delivered }: Run): Estimate {
 }
 
 /** Copies of what the origin sent that arrived. */
-const share = ({ delivered, viewers, stream }: Run) =>
-  perSecond(delivered) / (viewers * stream.packetsPerSecond);
+const share = ({ copiesPerSecond = NaN, viewers, stream }: Run) =>
+  copiesPerSecond / (viewers * stream.packetsPerSecond);
 
 const whole = (run: Run) => run.failure === undefined && (run.got?.nothing ?? 1) === 0;
 const wrong = ({ got }: Run) =>
@@ -77,7 +77,7 @@ export function renderPeers(r: PeersResult, figures: readonly Figure[]): string[
 
 const cost = (run: Run, kind: 'made' | 'delivered', origin: Origin) =>
   run[kind].length > 0 ? plusMinus(perCopy(run, kind, origin), 2) : '-';
-const arrived = (run: Run) => (run.delivered.length > 0 ? figure(100 * share(run), 1) : '-');
+const arrived = (run: Run) => figure(100 * share(run), 1);
 const rate = ({ delivered }: Run, name: keyof Rates) => mean(delivered.map(({ rates }) => rates[name]));
 
 function udpTable(runs: readonly Run[], origin: Origin): string {

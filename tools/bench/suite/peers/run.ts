@@ -22,8 +22,9 @@ export interface Run {
   readonly delivered: readonly Round[];
   /** Up to where the relay, or the kernel for it, has got rid of them: no link, no receiver. UDP only. */
   readonly made: readonly Round[];
-  /** What viewers got, from when all were served until the end of the first of these. */
+  /** Before that, for some seconds without a break: what viewers got. */
   readonly got?: Got;
+  readonly copiesPerSecond?: number;
   readonly rssMiB?: number;
 }
 
@@ -31,8 +32,10 @@ export interface RunOptions {
   readonly transport: Transport;
   readonly viewers: number;
   readonly stream: Stream;
-  /** That are measured; of neither kind: only what arrives in `seconds`. */
+  /** Of looking at what arrives. */
+  readonly lookSeconds: number;
   readonly rounds: { readonly delivered: number; readonly made: number };
+  /** Of each round. */
   readonly seconds: number;
 }
 
@@ -44,7 +47,7 @@ export async function measureRun(stage: Stage, relay: Relay, options: RunOptions
 }
 
 type Told = Pick<Run, 'joined' | 'failure'> & Partial<Measured>;
-type Measured = Pick<Run, 'delivered' | 'made'> & Required<Pick<Run, 'got' | 'rssMiB'>>;
+type Measured = Pick<Run, 'delivered' | 'made'> & Required<Pick<Run, 'got' | 'copiesPerSecond' | 'rssMiB'>>;
 
 async function play(stage: Stage, relay: Relay, options: RunOptions): Promise<Told> {
   let running: RunningRelay | undefined;
@@ -82,27 +85,21 @@ async function measureWith(
   stage: Stage,
   relay: Relay,
   { running, audience }: Playing,
-  { rounds, seconds }: RunOptions,
+  { lookSeconds, rounds, seconds }: RunOptions,
 ): Promise<Measured> {
   const { pid } = running.child;
   await flowing(audience); // what came while others joined is not judged
-  const all: Got[] = [];
-  const copies = async () => {
-    all.push(await audience.got());
-    return all.reduce((sum, { packets }) => sum + packets, 0);
-  };
-  const delivered =
-    rounds.delivered > 0
-      ? await measureRounds(stage, { rounds: rounds.delivered, seconds, pid, copies })
-      : await sleep(seconds * 1000)
-          .then(copies)
-          .then(() => []);
+  const began = performance.now();
+  await sleep(lookSeconds * 1000);
+  const got = await audience.got();
+  const copiesPerSecond = (got.packets / (performance.now() - began)) * 1000;
+  let all = 0;
+  const copies = async () => (all += (await audience.got()).packets);
+  const each = { seconds, pid };
+  const delivered = await measureRounds(stage, { ...each, rounds: rounds.delivered, copies });
   const { rssMiB } = usage(pid);
-  const made = rounds.made > 0 ? await makeOnly(stage, relay, { rounds: rounds.made, seconds, pid }) : [];
-    // Of two readings one came at the end of a time with the origin on.
-  const on = delivered.length > 0 ? all.filter((_, i) => i % 2 === 1) : all;
-  const nothing = Math.max(...on.map((got) => got.nothing));
-  return { delivered, made, got: { ...all.reduce(together), nothing }, rssMiB };
+  const made = await makeOnly(stage, relay, { ...each, rounds: rounds.made });
+  return { got, copiesPerSecond, delivered, made, rssMiB };
 }
 
 /** With copies counted and thrown away as soon as whoever made them has got rid of them (sections/cost.ts). */
@@ -111,6 +108,7 @@ async function makeOnly(
   relay: Relay,
   options: Omit<RoundsOptions, 'copies'>,
 ): Promise<Round[]> {
+  if (options.rounds === 0) return [];
   const { proxy, downstream } = stage.topology;
   const inDriver = relay.copies === 'xdp';
   const [where, device] = inDriver
@@ -122,16 +120,4 @@ async function makeOnly(
   const made = await measureRounds(stage, { ...options, copies });
   await sink.finish();
   return made;
-}
-
-function together(a: Got, b: Got): Got {
-  return {
-    packets: a.packets + b.packets,
-    bytes: a.bytes + b.bytes,
-    nothing: 0,
-    lost: a.lost + b.lost,
-    duplicated: a.duplicated + b.duplicated,
-    reordered: a.reordered + b.reordered,
-    losses: [],
-  };
 }

@@ -12,7 +12,7 @@ import { perCopy, renderPeers } from './report.js';
 import { measureRun, type Run } from './run.js';
 
 /** For each repeat. */
-const ORIGIN_ROUNDS = 5;
+const ORIGIN_ROUNDS = 8;
 
 export interface PeersResult {
   readonly seconds: number;
