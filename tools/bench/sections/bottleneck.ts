@@ -68,6 +68,14 @@ async function narrow(path: Path, bitsPerSecond: number): Promise<void> {
   );
 }
 
+/** Of the mean rate, and whether what the egress does not take waits. */
+const LINKS = [
+  [1.2, true],
+  [1.2, false],
+  [0.8, true],
+  [0.8, false],
+] as const;
+
 async function measure(context: Context): Promise<BottleneckResult> {
   const viewers = context.quick ? 30 : 90;
   const seconds = context.quick ? 1.2 : 12;
@@ -75,12 +83,7 @@ async function measure(context: Context): Promise<BottleneckResult> {
   const path = await Path.build(context.addresses);
   const runs: Run[] = [];
   try {
-    for (const [width, deferral] of [
-      [1.2, true],
-      [1.2, false],
-      [0.8, true],
-      [0.8, false],
-    ] as const) {
+    for (const [width, deferral] of context.quick ? LINKS.filter(([, deferral]) => deferral) : LINKS) {
       context.progress(`bottleneck: ${width} of the mean rate, ${deferral ? 'with' : 'without'} deferral`);
       const fanout = await path.open(
         context.engines[0],

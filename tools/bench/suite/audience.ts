@@ -55,7 +55,7 @@ export async function openAudience(
     return {
       ...{ viewers, joined, failures, process: child },
       got: () => askLine<Got>(child, 30_000),
-      leave: () => end(child),
+      leave: () => end(child, transport),
     };
   } catch (error) {
     await child.stop('SIGKILL');
@@ -63,9 +63,10 @@ export async function openAudience(
   }
 }
 
-/** They say goodbye, unless that takes too long. */
-async function end(child: Child): Promise<void> {
-  await child.finish(20_000).catch(() => child.stop('SIGKILL').catch(() => undefined));
+/** They say goodbye, unless that takes too long: some servers do not answer whom they send interleaved packets. */
+async function end(child: Child, transport: Transport): Promise<void> {
+  const graceMs = transport === 'udp' ? 20_000 : 2000;
+  await child.finish(graceMs).catch(() => child.stop('SIGKILL').catch(() => undefined));
 }
 
 /** Resolves when each viewer has got packets within a short time, which is then not judged; or after five seconds. */

@@ -77,7 +77,7 @@ export function renderAblation(r: AblationResult): string[] {
         programNs === undefined ? 'none run' : figure(programNs),
       ]),
     ),
-    steps(r.ways),
+    ...(r.ways.length > 1 ? [steps(r.ways)] : []),
     ...(r.event === undefined
       ? ['What the cost is made of is not shown: there is no `perf` here, or it may not sample.']
       : [

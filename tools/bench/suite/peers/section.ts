@@ -13,6 +13,7 @@ import { measureRun, type Run } from './run.js';
 
 /** For each repeat. */
 const ORIGIN_ROUNDS = 8;
+const QUICK_ORIGIN_ROUNDS = 2;
 
 export interface PeersResult {
   readonly seconds: number;
@@ -31,7 +32,8 @@ async function measure(context: Context): Promise<PeersResult> {
     let playing: Stream = THESIS;
     await stage.play(playing);
     context.progress('the origin alone');
-    const origin = await measureOrigin(stage, ORIGIN_ROUNDS * context.repeats, seconds);
+    const rounds = context.quick ? QUICK_ORIGIN_ROUNDS : ORIGIN_ROUNDS * context.repeats;
+    const origin = await measureOrigin(stage, rounds, seconds);
     const runs: Run[] = [];
     for (const { relay, options } of runsOf(context)) {
       const { stream, transport, viewers } = options;
