@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // Layered media without a socket: the SVC clip, what is left of it without its upper layers, and the made-up stream.
 import t from 'tap';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { ThinnedCopies } from '../../../src/control/kernel/thinned-copies.js';
-import { readRtpHeader } from '../../../src/control/rtp/header.js';
+import { readRtpHeader, RTP_HEADER } from '../../../src/control/rtp/header.js';
 import { Layering } from '../../../src/control/rtp/layering.js';
+import { pictureEnd } from '../../../src/control/rtp/picture-end.js';
 import { Thinning } from '../../../src/control/rtp/thinning.js';
 import { dependencyOf, nalType } from '../../../tools/camera/annexb.js';
 import { layeredTrack } from '../../../tools/camera/layered.js';
 import type { MediaPacket, Track } from '../../../tools/camera/track.js';
 import { videoTrack } from '../../../tools/camera/video.js';
 import { h265Type, readH265, temporalOf } from '../../../tools/camera/h265.js';
+import { run } from '../../../tools/netns/child.js';
+import { canRun } from '../../../tools/netns/probe.js';
+import { temporaryFolder } from '../../../tools/netns/temporary-folder.js';
 import { cannotDecode, decodePictures, receivedPictures } from '../../../tools/svc/check.js';
 
 const FILLER = 12;
+const OBU = { DELIMITER: 2, EXTENDED: 0x04, HAS_SIZE: 0x02 } as const;
+const QUIET = ['-nostdin', '-v', 'error'];
 const CLIP = readFileSync('tools/camera/clip-svc.h264');
 const { track, seconds } = videoTrack(CLIP, { rate: 25, payload: 1200, burst: undefined, once: false });
 
@@ -142,6 +149,50 @@ t.test(
     t.ok(ends.filter((count) => count === 1).length > 150);
   },
 );
+
+t.test(
+  "AV1: decoders leave out what stands for a picture's end",
+  { skip: canRun('ffmpeg', ['-version']) ?? false },
+  async (t) => {
+    const clip = join(temporaryFolder(), 'clip.obu');
+    const pattern = ['-f', 'lavfi', '-i', 'testsrc2=size=160x96:rate=10:duration=1'];
+    await run('ffmpeg', [
+      ...QUIET,
+      ...pattern,
+      '-c:v',
+      'libaom-av1',
+      '-cpu-used',
+      '8',
+      '-f',
+      'obu',
+      '-y',
+      clip,
+    ]);
+    // Behind the aggregation header: an OBU without a size, which a receiver puts back.
+    const [header = 0, ...padding] = pictureEnd(Buffer.alloc(RTP_HEADER), 'AV1')!.subarray(RTP_HEADER + 1);
+    const end = Buffer.from([header | OBU.HAS_SIZE, padding.length, ...padding]);
+    const units = temporalUnits(readFileSync(clip));
+    t.equal(units.length, 10);
+    writeFileSync(`${clip}.ends.obu`, Buffer.concat(units.flatMap((unit) => [unit, end])));
+    const frames = (file: string) => run('ffmpeg', [...QUIET, '-xerror', '-i', file, '-f', 'framemd5', '-']);
+    t.equal(await frames(`${clip}.ends.obu`), await frames(clip));
+  },
+);
+
+/** Of a stream whose OBUs all have a size; each begins with a temporal delimiter. */
+function temporalUnits(stream: Buffer): Buffer[] {
+  const begins: number[] = [];
+  for (let at = 0; at < stream.length;) {
+    const header = stream[at]!;
+    if (((header >> 3) & 15) === OBU.DELIMITER) begins.push(at);
+    let size = 0;
+    at += header & OBU.EXTENDED ? 2 : 1;
+    for (let shift = 0, more = true; more; shift += 7, more = (stream[at++]! & 0x80) !== 0)
+      size |= (stream[at]! & 0x7f) << shift;
+    at += size;
+  }
+  return begins.map((begin, i) => stream.subarray(begin, begins[i + 1] ?? stream.length));
+}
 
 t.test('the made-up stream: eight layers of 300 to 1100 kbit/s in all, 271 packets/s', async (t) => {
   const { track, seconds } = layeredTrack();
