@@ -4,7 +4,7 @@
 import t, { type Test } from 'tap';
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -145,6 +145,8 @@ t.test('SIGTERM: exit code 0 within two seconds, nothing left; proxyctl while it
   const proxy = await started(args);
   t.match(proxy.banner(), `rtsp://127.0.0.1:${port}/camera`);
   t.match(proxy.banner(), /datapath +userspace \(it was asked for\)/);
+  const [, ...words] = readFileSync(`/proc/${proxy.child.pid}/cmdline`, 'utf8').split('\0');
+  t.match(words, ['--max-semi-space-size=64', '--heap-growing-percent=200'], 'adr/0029');
   t.match(proxy.banner(), `bin/proxyctl --api-socket ${socket} clients`);
 
   t.match(await run('proxyctl', ['--api-socket', socket, 'clients']), { code: 0, out: 'No viewers.\n' });
