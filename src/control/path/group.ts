@@ -53,9 +53,14 @@ export class Group {
     }
   }
 
-  /** `packet` in the source's name ends the stream for everybody, so only when nobody plays any more. */
+  /** One member is sent away: `packet` in the source's name ends the stream for everybody, so only when nobody plays any more. */
   sayGoodbye(packet: Buffer): void {
-    if (!this.#sending) this.#pair.sendRtcp(packet, { address: this.address, port: this.ports[1] });
+    if (!this.#sending) this.tell(packet);
+  }
+
+  /** RTCP to all of its members. */
+  tell(packet: Buffer): void {
+    this.#pair.sendRtcp(packet, { address: this.address, port: this.ports[1] });
   }
 
   close(): void {

@@ -213,7 +213,9 @@ export class Track {
     const { ssrc } = this;
     if (this.#reports.byeAtMs !== undefined || ssrc === undefined) return;
     const goodbye = buildGoodbye(ssrc, this.#context.cname);
-    for (const viewer of this.viewers) if (viewer.servedBy !== undefined) viewer.sayGoodbye(goodbye);
+    const served = [...this.viewers].filter(({ servedBy }) => servedBy !== undefined);
+    for (const viewer of served) viewer.sendRtcp(goodbye);
+    for (const group of new Set(served.flatMap(({ group }) => group ?? []))) group.tell(goodbye);
   }
 
   /** No more copies, no more reports. The ports stay ours until close(): the source may still be sending. */

@@ -253,6 +253,27 @@ t.test('only the last who is sent away is told by a BYE to the group', async (t)
   t.same(w.left, NOTHING_LEFT);
 });
 
+t.test('a clip has ended and its source does not say so: each group is told once', async (t) => {
+  const w = await world('239.1.0.0/29', { recorded: true });
+  const viewers = ['203.0.113.1', '203.0.113.2', '198.18.0.1'].map((address) => w.viewer(address));
+  const sessions: string[] = [];
+  for (const viewer of viewers) sessions.push(await watch(viewer));
+  w.streams[0]!.received = {
+    ...{ baseSeq: 1000, received: 90, jitter: 0, timestamp: 0 },
+    ...{ ssrc: SSRC, extendedMaxSeq: 1099, arrivalNs: w.nowNs },
+  };
+  const [, , east, west] = w.pairs;
+  while (w.proxy.streams()[0]!.state === 'playing') {
+    t.same([east!.sent, west!.sent], [[], []], 'not before');
+    for (const [i, viewer] of viewers.entries())
+      await viewer.ask('GET_PARAMETER', `${PROXY}/x/`, { Session: sessions[i] });
+    await w.advance(5000, 500);
+  }
+  t.match(east!.sent, [{ to: { address: '239.1.0.0', port: east!.rtcpPort } }]);
+  t.match(west!.sent, [{ to: { address: '239.1.0.1', port: west!.rtcpPort } }]);
+  t.same([east!.sent.length, west!.sent.length, w.left.clients], [1, 1, 3]);
+});
+
 // ---- from the source ------------------------------------------------------------------------------------------
 
 const SOURCE_GROUP = 'destination=239.9.9.9;port=7000-7001;ttl=3';
