@@ -2,7 +2,7 @@
 // A relay's viewers with the origin turned on and off again and again: what the machine does for the copies, and what the relay's
 // process has of it.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { costOfRounds } from '../machine-cost.js';
+import { costOfRounds, spin } from '../machine-cost.js';
 import { rates, usage, type Rates, type Usage } from './process.js';
 import type { Stage } from './stage.js';
 
@@ -52,6 +52,25 @@ export async function measureRounds(
   } finally {
     stage.goOn();
   }
+}
+
+export interface SteadyOptions extends RoundsOptions {
+  /** Cores that the machine keeps busy without the relay. */
+  readonly idle: number;
+}
+
+/**
+ * The same of a relay that cannot keep up: it would work on while the origin is off, so the origin plays on, and what is taken off is
+ * what the machine does without that relay.
+ */
+export async function measureSteady({ rounds, seconds, pid, copies, idle }: SteadyOptions): Promise<Round[]> {
+  const measured: Round[] = [];
+  for (let i = 0; i < rounds; i++) {
+    const from = { copies: await copies(), usage: usage(pid) };
+    const { lost } = await spin(seconds);
+    measured.push(roundOf(lost - idle, from, { copies: await copies(), usage: usage(pid) }));
+  }
+  return measured;
 }
 
 function roundOf(cores: number, from: Mark, to: Mark): Round {

@@ -22,8 +22,6 @@ const TARGETS = [
 /** Without these on PATH nothing is shown. */
 const NEEDED = [mediamtx.name, live555.name];
 const OURS = [XDP.name, TC.name, USERSPACE.name];
-/** Of what the origin sent: below this a relay has not carried the load. */
-const CARRIED = 0.99;
 
 const mean = (values: readonly number[]) => estimate(values).mean;
 const perSecond = (rounds: readonly Round[]) => mean(rounds.map(({ copiesPerSecond }) => copiesPerSecond));
@@ -56,7 +54,8 @@ export function renderPeers(r: PeersResult, figures: readonly Figure[]): string[
     `One after the other in the proxy's place, each with a stream of ${stream?.packetsPerSecond} packets/s of ${stream?.bytes} B. Cost: what one ` +
       `SCHED_IDLE spinner per core loses while the origin plays for ${figure(r.seconds, 1)} s, against its readings just before and after, when it does not; mean and ` +
       `standard error of such rounds. The origin is taken off, which costs ${plusMinus(estimate(r.origin.cores), 1, 100)} % of a core. A target counts as met or missed ` +
-      'when one in twenty such means at most would say so by chance. Delivered: up to where a BPF program counts and drops copies with the viewers. ' +
+      'when one in twenty such means at most would say so by chance. Who does not keep up would work on while the origin is off: for such a relay it plays on, and ' +
+      'what the machine did before the relay was started is taken off. Delivered: up to where a BPF program counts and drops copies with the viewers. ' +
       'Made: copies are thrown away as soon as whoever made them has got rid of them (TC egress; frames of XDP in the driver at ' +
       'the other end), which takes link and receivers off. Switches: context switches per second of the process, and of the whole machine.',
     ...(r.missing.length > 0 ? [`Not run, for the reasons above: ${r.missing.join(', ')}.`] : []),
@@ -132,7 +131,7 @@ function judgeCost(r: PeersResult, runs: readonly Run[], viewers: number): strin
   if (here.length === 0) return [];
   if (!best)
     return [`No peer served ${viewers} viewers: ${shown(r, undefined, 'a share of the best peer’s cost')}.`];
-  const carried = share(best) < CARRIED ? `, which delivered ${figure(100 * share(best), 1)} %` : '';
+  const carried = best.overloaded ? `, which delivered ${figure(100 * share(best), 1)} %` : '';
   return TARGETS.flatMap(({ relay, share: target }) => {
     const ours = here.find((run) => run.relay === relay);
     if (!ours) return [];

@@ -2,12 +2,13 @@
 // One relay with so many viewers: what it delivers and what that costs, or how it failed.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Got } from '../../../load/counted.js';
+import { spin } from '../../machine-cost.js';
 import type { Arrived } from '../../path.js';
 import { askLine, benchTool } from '../../programs.js';
 import { flowing, openAudience, PORTS, type Audience } from '../audience.js';
 import { usage } from '../process.js';
 import type { Relay, RunningRelay, Transport } from '../relays/relay.js';
-import { measureRounds, type Round, type RoundsOptions } from '../rounds.js';
+import { measureRounds, measureSteady, type Round } from '../rounds.js';
 import { stopRelay, type Stage, type Stream } from '../stage.js';
 
 export interface Run {
@@ -18,6 +19,8 @@ export interface Run {
   readonly joined: number;
   /** How it failed to serve them all. */
   readonly failure?: string;
+  /** It delivered less than was due: its cost is that of what it did deliver. */
+  readonly overloaded?: boolean;
   /** Up to where copies are counted with the viewers. */
   readonly delivered: readonly Round[];
   /** Up to where the relay, or the kernel for it, has got rid of them: no link, no receiver. UDP only. */
@@ -39,6 +42,10 @@ export interface RunOptions {
   readonly seconds: number;
 }
 
+/** Of what the origin sent: who delivers less does not keep up. */
+const CARRIED = 0.98;
+const IDLE_SECONDS = 1;
+
 /** Never fails because of the relay: what happened is told. */
 export async function measureRun(stage: Stage, relay: Relay, options: RunOptions): Promise<Run> {
   const { transport, viewers, stream } = options;
@@ -47,15 +54,18 @@ export async function measureRun(stage: Stage, relay: Relay, options: RunOptions
 }
 
 type Told = Pick<Run, 'joined' | 'failure'> & Partial<Measured>;
-type Measured = Pick<Run, 'delivered' | 'made'> & Required<Pick<Run, 'got' | 'copiesPerSecond' | 'rssMiB'>>;
+type Measured = Pick<Run, 'delivered' | 'made'> &
+  Required<Pick<Run, 'got' | 'copiesPerSecond' | 'overloaded' | 'rssMiB'>>;
 
 async function play(stage: Stage, relay: Relay, options: RunOptions): Promise<Told> {
   let running: RunningRelay | undefined;
   let audience: Audience | undefined;
   try {
+    const costs = options.rounds.delivered + options.rounds.made > 0;
+    const idle = costs ? (await spin(IDLE_SECONDS)).lost : 0;
     running = await stage.start(relay);
     audience = await openAudience(stage, running.url, options.viewers, { transport: options.transport });
-    const measured = await measureWith(stage, relay, { running, audience }, options);
+    const measured = await measureWith(stage, relay, { running, audience, idle }, options);
     return { joined: audience.joined, ...measured, ...failureOf(audience, running) };
   } catch (error) {
     return { joined: audience?.joined ?? 0, failure: shortly((error as Error).message) };
@@ -79,13 +89,18 @@ const shortly = (text: string) => text.trim().replaceAll(/\s+/g, ' ').slice(0, 3
 interface Playing {
   readonly running: RunningRelay;
   readonly audience: Audience;
+  /** Cores that the machine kept busy before. */
+  readonly idle: number;
 }
+
+/** Measures so many rounds as fits what the relay can do. */
+type Rounds = (rounds: number, copies: () => Promise<number>) => Promise<Round[]>;
 
 async function measureWith(
   stage: Stage,
   relay: Relay,
-  { running, audience }: Playing,
-  { lookSeconds, rounds, seconds }: RunOptions,
+  { running, audience, idle }: Playing,
+  { lookSeconds, rounds, seconds, viewers, stream }: RunOptions,
 ): Promise<Measured> {
   const { pid } = running.child;
   await flowing(audience); // what came while others joined is not judged
@@ -93,22 +108,24 @@ async function measureWith(
   await sleep(lookSeconds * 1000);
   const got = await audience.got();
   const copiesPerSecond = (got.packets / (performance.now() - began)) * 1000;
+  const overloaded = copiesPerSecond < CARRIED * viewers * stream.packetsPerSecond;
+  const measured: Rounds = (count, copies) => {
+    const options = { rounds: count, seconds, pid, copies };
+    return overloaded ? measureSteady({ ...options, idle }) : measureRounds(stage, options);
+  };
   let all = 0;
-  const copies = async () => (all += (await audience.got()).packets);
-  const each = { seconds, pid };
-  const delivered = await measureRounds(stage, { ...each, rounds: rounds.delivered, copies });
+  const delivered = await measured(rounds.delivered, async () => (all += (await audience.got()).packets));
   const { rssMiB } = usage(pid);
-  const made = await makeOnly(stage, relay, { ...each, rounds: rounds.made });
-  return { got, copiesPerSecond, delivered, made, rssMiB };
+  const made = rounds.made > 0 ? await makeOnly(stage, relay, (copies) => measured(rounds.made, copies)) : [];
+  return { got, copiesPerSecond, overloaded, delivered, made, rssMiB };
 }
 
 /** With copies counted and thrown away as soon as whoever made them has got rid of them (sections/cost.ts). */
 async function makeOnly(
   stage: Stage,
   relay: Relay,
-  options: Omit<RoundsOptions, 'copies'>,
+  measured: (copies: () => Promise<number>) => Promise<Round[]>,
 ): Promise<Round[]> {
-  if (options.rounds === 0) return [];
   const { proxy, downstream } = stage.topology;
   const inDriver = relay.copies === 'xdp';
   const [where, device] = inDriver
@@ -117,7 +134,7 @@ async function makeOnly(
   const sink = await where.spawn(benchTool('sink'), [device, PORTS, inDriver ? 'driver' : 'egress']);
   await sink.output(/^ready$/m);
   const copies = async () => (await askLine<Arrived>(sink)).copies;
-  const made = await measureRounds(stage, { ...options, copies });
+  const made = await measured(copies);
   await sink.finish();
   return made;
 }
