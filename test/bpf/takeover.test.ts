@@ -64,6 +64,7 @@ async function world() {
     upstream: await bindUdpPair(pairs),
     downstream: await bindUdpPair(pairs),
     clockRate: 90000,
+    encoding: { name: 'AV1', payloadType: 96, descriptorId: 4 },
   };
   const players = await Promise.all(Array.from({ length: VIEWERS }, bound));
   const viewer = (i: number): ViewerSpec => ({

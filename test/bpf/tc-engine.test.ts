@@ -10,10 +10,20 @@ import { ip } from '../fixtures/kernel-bench.js';
 import { listKernelState, listLeftovers } from '../../src/control/kernel/leftovers.js';
 import { TcDatapath } from '../../src/control/kernel/tc.js';
 import { bindUdpPair } from '../../src/control/net/udp-pair.js';
-import type { UdpPair } from '../../src/control/path/ports.js';
+import type { StreamSpec, UdpPair } from '../../src/control/path/ports.js';
 import { PortPairs } from '../../src/control/state/port-pairs.js';
+import {
+  AV1_FIRST,
+  AV1_PLAIN,
+  descriptor,
+  DESCRIPTOR_ID,
+  extendedRtp,
+  extension,
+  L1T3,
+} from '../fixtures/descriptors.js';
 import { enterOwnNamespace } from '../fixtures/own-namespace.js';
 import { rtp, senderReport } from '../fixtures/packets.js';
+import { PAYLOAD_TYPE } from '../fixtures/picture-cases.js';
 
 const skip = enterOwnNamespace(fileURLToPath(import.meta.url)) ?? false;
 const HOST = '127.0.0.1';
@@ -36,7 +46,7 @@ async function until(done: () => boolean): Promise<void> {
 }
 
 /** The source is at `host`. */
-async function setUp(host = HOST) {
+async function setUp(host = HOST, encoding?: StreamSpec['encoding']) {
   if (!skip) ip('address', 'replace', `${HOSTS[2]}/128`, 'dev', 'lo', 'nodad');
   const engine = await TcDatapath.open({ port: PORT, objects: 'dist/bpf', log });
   const pairs = new PortPairs();
@@ -49,6 +59,7 @@ async function setUp(host = HOST) {
     upstream,
     downstream,
     clockRate: 90000,
+    encoding,
   });
   let ids = 1;
   const join = async (at = host) => {
@@ -142,6 +153,26 @@ for (const host of HOSTS)
     await engine.close();
     closeAll(upstream, downstream, source.rtp, source.rtcp, ...viewers.flatMap((v) => [v.rtp, v.rtcp]));
   });
+
+t.test('the extension id of the SDP tells layers', { skip }, async (t) => {
+  const encoding = { name: 'AV1', payloadType: PAYLOAD_TYPE, descriptorId: DESCRIPTOR_ID };
+  const { engine, stream, upstream, downstream, source, join, send } = await setUp(HOST, encoding);
+  const [base, all] = [await join(), await join()];
+  base.viewer.allow(0);
+  for (const [seq, template] of [0, 1, 2, 3, 1, 4].entries()) {
+    const structure = seq === 0 && { structure: { offset: 0, templates: L1T3 } };
+    const header = extension([[DESCRIPTOR_ID, descriptor({ template, ...structure })]]);
+    const first = seq === 0 ? AV1_FIRST : AV1_PLAIN; // who has just come waits for a beginning
+    send(extendedRtp(first, header, { seq, timestamp: seq }));
+  }
+  await until(() => all.rtp.got.length === 6);
+  t.equal(all.rtp.got.length, 6);
+  t.same(base.rtp.got.map((packet) => packet.readUInt32BE(4)), [0, 1, 4], 'temporal id 0'); // prettier-ignore
+  t.same(base.rtp.got.map((packet) => packet.readUInt16BE(2)), [0, 1, 2], 'without a gap'); // prettier-ignore
+  t.equal(stream.layers().notion, 'temporal');
+  await engine.close();
+  closeAll(base.rtp, base.rtcp, all.rtp, all.rtcp, source.rtp, source.rtcp, upstream, downstream);
+});
 
 t.test('strangers reach nobody', { skip }, async (t) => {
   const { engine, upstream, downstream, source, join, send } = await setUp();
