@@ -52,7 +52,10 @@ export function readDescriptor(packet: Buffer, id: number): Descriptor | undefin
 }
 
 /** Undefined: it is not of this structure. */
-export function templateOf({ template }: Descriptor, structure: Structure): Template | undefined {
+export function templateOf(
+  { template }: Pick<Descriptor, 'template'>,
+  structure: Structure,
+): Template | undefined {
   return structure.templates[(template - structure.offset) & (IDS - 1)];
 }
 

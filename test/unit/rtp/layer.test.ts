@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Layers as packets tell them, whatever surrounds the payload.
+import fc from 'fast-check';
 import t from 'tap';
 import { codecOf } from '../../../src/control/kernel/codec.js';
+import { readDescriptor, templateOf } from '../../../src/control/rtp/dependency-descriptor.js';
 import { readRtpHeader } from '../../../src/control/rtp/header.js';
 import { Layering } from '../../../src/control/rtp/layering.js';
 import { pictureEnd } from '../../../src/control/rtp/picture-end.js';
@@ -13,6 +15,7 @@ import {
   extendedRtp,
   extension,
   L1T3,
+  rawExtension,
 } from '../../fixtures/descriptors.js';
 import { LAYER_CASES, payloadsOf } from '../../fixtures/layer-cases.js';
 import { layeredRtp } from '../../fixtures/layered.js';
@@ -114,5 +117,72 @@ t.test('whose templates are known', (t) => {
   t.same(layers(AV1, [key, 5], [other, 7], [last, 8]), [0, 0, 0], 'one that came in time');
   const others = Array.from({ length: 9 }, (_, i): [Buffer, number, number] => [last, i, 5]);
   t.same(layers(AV1, [key, 1], ...others), Array(10).fill(0), "another source's");
+  t.end();
+});
+
+/** Ids of templates that follow each other as next_layer_idc can say. */
+const templates = fc
+  .array(fc.nat(2), { maxLength: 20 })
+  .map((steps) => {
+    let [spatial, temporal] = [0, 0];
+    const ids: [number, number][] = [[0, 0]];
+    for (const step of steps) {
+      if (step === 1 && temporal < 7) temporal++;
+      if (step === 2 && spatial < 3) [spatial, temporal] = [spatial + 1, 0];
+      ids.push([spatial, temporal]);
+    }
+    return ids;
+  })
+  .chain((ids) =>
+    fc.integer({ min: 1, max: 32 }).chain((targets) => {
+      const dtis = fc.string({
+        unit: fc.constantFrom('-', 'D', 'S', 'R'),
+        minLength: targets,
+        maxLength: targets,
+      });
+      return fc.tuple(...ids.map(([spatial, temporal]) => dtis.map((d) => [spatial, temporal, d] as const)));
+    }),
+  );
+
+t.test('any structure is read as it was written', (t) => {
+  fc.assert(
+    fc.property(templates, fc.nat(63), (templates, offset) => {
+      const bytes = descriptor({ template: offset, structure: { offset, templates } });
+      const header = extension([[DESCRIPTOR_ID, bytes]]);
+      const { structure } = readDescriptor(
+        extendedRtp(AV1_PLAIN, header, { seq: 1, timestamp: 1 }),
+        DESCRIPTOR_ID,
+      )!;
+      const own = templates.some(([spatial]) => spatial > 0) ? 0 : 1;
+      return templates.every(([spatial, temporal, dtis], i) => {
+        const more = [...dtis].filter((_, target) =>
+          templates.some((other) => other[own] > templates[i]![own] && other[2][target] !== '-'),
+        );
+        const { ids, switches } = templateOf({ template: (offset + i) % 64 }, structure!)!;
+        return (
+          ids.spatial === spatial &&
+          ids.temporal === temporal &&
+          switches === (more.length > 0 && more.every((dti) => dti === 'S'))
+        );
+      });
+    }),
+  );
+  t.end();
+});
+
+t.test('no extension makes it throw', (t) => {
+  const layering = new Layering(AV1);
+  fc.assert(
+    fc.property(
+      fc.constantFrom(0xbede, 0x1000, 0x100f),
+      fc.uint8Array({ maxLength: 300 }),
+      (profile, bytes) => {
+        const header = rawExtension(profile, Buffer.from(bytes));
+        const packet = extendedRtp(AV1_PLAIN, header, { seq: 1, timestamp: 1 });
+        const { layer } = layering.place(packet, readRtpHeader(packet)!);
+        return layer >= 0 && layer <= 7;
+      },
+    ),
+  );
   t.end();
 });
