@@ -41,6 +41,17 @@ function parse(): Options {
   return options.quick ? { ...options, repeats: 1 } : options;
 }
 
+/** In half an hour something may go wrong that has nothing to do with what is measured: such a section begins once more. */
+async function measureSection(section: (typeof SUITE)[number], context: Context): Promise<unknown> {
+  try {
+    return await section.measure(context);
+  } catch (error) {
+    if (context.quick) throw error;
+    process.stderr.write(`bench: ${section.name} begins again: ${(error as Error).message}\n`);
+    return section.measure(context);
+  }
+}
+
 async function measure(options: Options): Promise<SuiteResults> {
   const start = performance.now();
   const elapsed = () => (performance.now() - start) / 1000;
@@ -56,7 +67,7 @@ async function measure(options: Options): Promise<SuiteResults> {
   const expected = chosen.reduce((sum, section) => sum + section.expectedSeconds(settings), 0);
   const sections: Record<string, unknown> = {};
   for (const section of chosen)
-    sections[section.name] = await section.measure({
+    sections[section.name] = await measureSection(section, {
       ...settings,
       progress: (text) => showProgress(progressLine({ elapsed, expected }, section.name, text)),
     });

@@ -63,19 +63,22 @@ async function origin(stage: Stage, seconds: number): Promise<Switches> {
   return { engine: 'origin', ...counted };
 }
 
-async function one(
+async function one<T>(
   stage: Stage,
   name: Datapath,
   seconds: number,
-  meanwhile = async () => {},
-): Promise<Switches> {
+  meanwhile: () => Promise<T>,
+): Promise<{ switches: Switches; told: T }> {
   const engine = await startEngine(stage, name);
   try {
     const audience = await openAudience(stage, engine.url, VIEWERS, { transport: 'udp', report: REPORT_S });
     await flowing(audience);
-    const [counted] = await Promise.all([count(engine.pid, audience.process.pid, seconds), meanwhile()]);
+    const [counted, told] = await Promise.all([
+      count(engine.pid, audience.process.pid, seconds),
+      meanwhile(),
+    ]);
     await audience.leave();
-    return { engine: name, ...counted };
+    return { switches: { engine: name, ...counted }, told };
   } finally {
     await engine.stop();
   }
@@ -89,14 +92,19 @@ export async function measureNinety(stage: Stage, { quick, progress }: Context):
   // A quick run counts once: with dstat where there is one.
   for (const name of !quick ? (['xdp', 'tc', 'userspace'] as const) : missing ? (['tc'] as const) : []) {
     progress(`context switches at ${VIEWERS} viewers: ${name}`);
-    readings.push(await one(stage, name, seconds));
+    readings.push((await one(stage, name, seconds, async () => {})).switches);
   }
   if (missing !== undefined) return { seconds, readings, dstat: { notRun: missing } };
   progress('dstat');
-  let text = '';
-  const beside = await one(stage, 'tc', seconds, async () => void (text = await runDstat(stage, seconds)));
-  if (quick) readings.push(beside);
-  return { seconds, readings, dstat: { csv: toCsv(text), machine: beside.machine } };
+  const { switches, told } = await one(stage, 'tc', seconds, () =>
+    runDstat(stage, seconds).then(
+      (text) => ({ csv: toCsv(text) }),
+      (error: Error) => ({ notRun: error.message.split('\n')[0]! }),
+    ),
+  );
+  if (quick) readings.push(switches);
+  const dstat = 'csv' in told ? { ...told, machine: switches.machine } : told;
+  return { seconds, readings, dstat };
 }
 
 /** A line a second: processors, interrupts and context switches, bytes of the proxy's devices. */
