@@ -15,8 +15,11 @@ export const SIZE = {
   config: { legend: { labelLimit: 0 } },
 } as const;
 
+/** Its warnings about scales are no business of who reads a benchmark's progress. */
+const QUIET = { logger: vega.logger(vega.Error) };
+
 export async function drawSvg(spec: TopLevelSpec): Promise<string> {
-  const view = new vega.View(vega.parse(compile(spec).spec), { renderer: 'none' });
+  const view = new vega.View(vega.parse(compile(spec, QUIET).spec), { renderer: 'none' });
   const svg = await view.toSVG();
   view.finalize();
   return `${svg}\n`;

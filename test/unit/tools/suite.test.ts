@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `make bench` makes of its readings: what viewers got between two of them, and when a comparison may be called won.
 import t from 'tap';
+import { drawSvg } from '../../../tools/bench/plot.js';
+import { peersFigures } from '../../../tools/bench/suite/peers/figures.js';
 import { perCopy, renderPeers } from '../../../tools/bench/suite/peers/report.js';
 import type { Run } from '../../../tools/bench/suite/peers/run.js';
 import { progressLine } from '../../../tools/bench/suite/progress.js';
@@ -128,6 +130,18 @@ t.test('the comparison: not shown, met or missed', async (t) => {
   t.match(failed, /best peer \(mediamtx\)/, 'and is nobody to compare with');
   const lossy = told([run('rtsp-fanout xdp', 0.4, { got: { ...ours[0]!.got!, lost: 1 } }), ...others], []);
   t.notMatch(lossy, /rtsp-fanout xdp: met/, 'a lost copy is a miss');
+});
+
+t.test('the figure: each relay beside the others, those that failed left out', async (t) => {
+  const runs = [
+    run('rtsp-fanout xdp', 0.4),
+    run('mediamtx', 4, { overloaded: true }),
+    run('GStreamer', 2, { failure: 'gone' }),
+  ];
+  const [figure] = peersFigures({ seconds: 1, origin: ORIGIN, missing: [], runs });
+  const svg = await drawSvg(figure!.spec);
+  for (const text of ['rtsp-fanout xdp', 'mediamtx (does not keep up)', '500 viewers']) t.match(svg, text);
+  t.notMatch(svg, 'GStreamer');
 });
 
 t.test('interleaved: against the best peer, by what the processes use', async (t) => {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // This proxy beside what people use: the same origin, the same viewers, the same counter, one after the other.
 import type { Context } from '../../section.js';
-import { lines, type Figure } from '../../plot.js';
 import { PEERS } from '../relays/all.js';
 import { canRun } from '../relays/relay.js';
 import type { SuiteSection } from '../section.js';
 import { Stage, THESIS, type Stream } from '../stage.js';
 import { measureOrigin, type Origin } from './origin.js';
 import { expectedSeconds, runsOf, secondsOf } from './plan.js';
-import { perCopy, renderPeers } from './report.js';
+import { peersFigures } from './figures.js';
+import { renderPeers } from './report.js';
 import { measureRun, type Run } from './run.js';
 
 /** For each repeat. */
@@ -50,36 +50,11 @@ async function measure(context: Context): Promise<PeersResult> {
   }
 }
 
-/** Of the runs whose cost was measured, by UDP. */
-function figures({ runs, origin }: PeersResult): Figure[] {
-  const values = runs
-    .filter(({ made, failure }) => made.length > 0 && failure === undefined)
-    .map((run) => ({
-      relay: run.relay,
-      viewers: run.viewers,
-      us: perCopy(run, 'made', origin).mean,
-    }))
-    .filter(({ us }) => us > 0);
-  if (values.length === 0) return [];
-  return [
-    {
-      name: 'suite-peers',
-      alt: 'machine cost of a copy made, against viewers over UDP, for each relay',
-      spec: lines(
-        values,
-        { field: 'viewers', title: 'viewers', log: true },
-        { field: 'us', title: 'us of a core per copy', log: true },
-        'relay',
-      ),
-    },
-  ];
-}
-
 export const peers: SuiteSection<PeersResult> = {
   name: 'peers',
   title: 'This proxy and others',
   expectedSeconds,
   measure,
-  render: (result) => renderPeers(result, figures(result)),
-  figures,
+  render: (result) => renderPeers(result, peersFigures(result)),
+  figures: peersFigures,
 };
