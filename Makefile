@@ -43,7 +43,7 @@ fuzz: debian-test build ## mutated input into the parsers and the kernel program
 interop: debian-interop build ## real servers and players through the proxy, every transport, into docs/interop.md (root, 10 minutes)
 	@node dist/tools/interop/main.js $(if $(INTEROP),--only '$(INTEROP)')
 
-bench: debian-test build wire ## the whole suite, beside what others use (root, a quiet machine, 25 minutes) into docs/benchmarks.md
+bench: debian-test build wire ## the whole suite, beside what others use (root, a quiet machine, 20 minutes) into docs/benchmarks.md
 	@node dist/tools/bench/suite.js $(if $(ONLY),--only $(ONLY))
 
 bench-quick: debian-test build wire ## the same, small and short: shows that everything works (2 minutes) into build/bench

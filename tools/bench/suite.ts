@@ -35,7 +35,7 @@ function parse(): Options {
     )
     .option('--quick', 'small and short: shows that everything works', false)
     .addOption(new Option('--only <sections...>', 'some sections only').choices(NAMES).default(NAMES))
-    .option('--repeats <n>', 'of everything that is a ratio', REPEATS, 3);
+    .option('--repeats <n>', 'of everything that is a ratio', REPEATS, 2);
   program.parse();
   const options = program.opts<Options>();
   return options.quick ? { ...options, repeats: 1 } : options;
