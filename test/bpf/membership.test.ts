@@ -144,10 +144,12 @@ async function comeAndGo(t: Test, engine: 'tc' | 'xdp'): Promise<void> {
 
   counter.write('\n');
   await counter.output(/\]\}\n/, 30_000);
-  const { rows } = JSON.parse(counter.stdout.split('\n').find((line) => line.startsWith('{'))!) as {
+  const { rows, overflow } = JSON.parse(counter.stdout.split('\n').find((line) => line.startsWith('{'))!) as {
     rows: Row[];
+    overflow: number;
   };
   await counter.stop();
+  t.equal(overflow, 0, 'all have been counted');
   const arrived = new Map<string, number>();
   for (const row of rows) {
     const name = `${row.address}:${row.port}`;

@@ -6,8 +6,8 @@
 #include <linux/types.h>
 
 /* Receivers are counted by blocks of neighbouring ports: then few hash elements are looked up again and again. */
-#define COUNTER_BLOCK_PORTS 64
-#define COUNTER_MAX_BLOCKS 4096
+#define COUNTER_BLOCK_PORTS 8
+#define COUNTER_MAX_BLOCKS 65536
 #define COUNTER_MAX_SOURCES 1024
 /* How far back a sequence number can be told from a duplicate. */
 #define COUNTER_WINDOW 64
