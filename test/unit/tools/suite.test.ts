@@ -158,4 +158,16 @@ t.test('interleaved: against the best peer, by what the processes use', async (t
   t.match(told(1, 2), /best peer \(go2rtc\), processor time per packet: 0\.50 ± 0\.00: met/);
   t.match(told(2, 1), /2\.00 ± 0\.00: \*\*missed\*\*/);
   t.match(told(1.98, 2, 0.1), /\*\*cannot be told/);
+
+  const byPicture = { ...tcp, stream: { ...THESIS, burst: 11 } } as const;
+  const runs = [
+    run('rtsp-fanout xdp', 2, tcp),
+    run('go2rtc', 1, tcp),
+    ...[run('rtsp-fanout xdp', 1, byPicture), run('go2rtc', 2, byPicture)],
+    ...['mediamtx', 'live555ProxyServer'].map((name) => run(name, 9, tcp)),
+  ];
+  const text = renderPeers({ seconds: 1, origin: ORIGIN, missing: [], runs }, []).join('\n');
+  t.match(text, /even, rtsp-fanout xdp against .* 2\.00 ± 0\.00: \*\*missed/);
+  t.match(text, /bursts of 11, rtsp-fanout xdp against .* 0\.50 ± 0\.00: met/);
+  t.notMatch(text, '### Loss', 'what bursts lose is about UDP');
 });

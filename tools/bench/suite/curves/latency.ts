@@ -50,7 +50,7 @@ export async function measureLatency(context: Context): Promise<LatencyPoint[]> 
         progress(`latency, ${engine}, ${viewers} viewers`);
         const fanout = await path.open(engine, viewers);
         const clock = await path.latency(viewers);
-        await path.send(traffic, quick ? 0.5 : 5);
+        await path.send(traffic, quick ? 0.5 : 3);
         await fanout.settled();
         await clock.finish();
         await fanout.close();

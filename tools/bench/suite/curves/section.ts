@@ -18,7 +18,7 @@ export interface CurvesResult {
 export const curves: SuiteSection<CurvesResult> = {
   name: 'curves',
   title: 'With more and more viewers',
-  expectedSeconds: ({ quick }) => (quick ? 17 : 330),
+  expectedSeconds: ({ quick }) => (quick ? 17 : 260),
   async measure(context) {
     const latency = await measureLatency(context);
     const streams = await measureStreams(context);

@@ -29,7 +29,7 @@ export async function measureStreams({
   const engine = engines.find((name) => name === 'tc') ?? engines[0];
   const { packetsPerSecond: pps, bytes } = STREAMS_LOAD;
   const viewers = quick ? 20 : STREAMS_LOAD.viewers;
-  const [rounds, seconds] = quick ? [2, 0.2] : [6, 1];
+  const [rounds, seconds] = quick ? [2, 0.2] : [8, 0.5];
   const path = await Path.build(addresses);
   const read = async (streams: number, watching: number) => {
     const sink = await path.sink();

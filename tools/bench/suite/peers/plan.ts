@@ -28,6 +28,8 @@ const udp = { transport: 'udp', stream: THESIS, peers: true } as const;
 const tcp = { ...udp, transport: 'tcp', ours: [XDP, USERSPACE], made: 0, madeElsewhere: 0 } as const;
 const arriving = { ours: [XDP, TC], delivered: 0, made: 0, madeElsewhere: 0 };
 const bursty = { ...THESIS, burst: BURST };
+/** As a camera sends: a picture back to back, 25 a second. */
+const byPicture = { ...THESIS, burst: 11 };
 
 const WHOLE: readonly Part[] = [
   { ...udp, viewers: 90, ours: [XDP, TC], delivered: 1, made: 1, madeElsewhere: 1 },
@@ -41,6 +43,7 @@ const WHOLE: readonly Part[] = [
   },
   { ...udp, viewers: TARGET_VIEWERS[1]!, ours: [XDP, TC], delivered: 1, made: 3, madeElsewhere: 1 },
   { ...tcp, viewers: 500, delivered: 2 },
+  { ...tcp, stream: byPicture, viewers: 500, delivered: 2 },
   ...TARGET_VIEWERS.map((viewers) => ({ ...udp, stream: bursty, viewers, ...arriving, peers: false })),
   { ...udp, stream: { ...CAMERA, burst: BURST }, viewers: 500, ...arriving },
 ];

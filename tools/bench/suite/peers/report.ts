@@ -47,7 +47,7 @@ const wrong = ({ got }: Run) =>
 
 export function renderPeers(r: PeersResult, figures: readonly Figure[]): string[] {
   const udp = r.runs.filter((run) => run.transport === 'udp' && run.stream.burst === 1);
-  const bursty = r.runs.filter((run) => run.stream.burst > 1);
+  const bursty = r.runs.filter((run) => run.transport === 'udp' && run.stream.burst > 1);
   const tcp = r.runs.filter((run) => run.transport === 'tcp');
   const stream = udp[0]?.stream;
   return [
@@ -67,7 +67,7 @@ export function renderPeers(r: PeersResult, figures: readonly Figure[]): string[
     ...(bursty.length > 0 ? lossOf([...udp, ...bursty]) : []),
     '### Interleaved',
     'By process: processor time of all threads of the relay, for each RTP packet that viewers read. By machine: everything, viewers ' +
-      'included, who look at their connections every 20 ms whoever writes.',
+      'included, who look at their connections every 20 ms whoever writes. The source sends a picture’s packets evenly, or, as cameras do, back to back.',
     tcpTable(tcp, r.origin),
     ...judgeInterleaved(r, tcp),
     ...failures(tcp),
@@ -97,11 +97,18 @@ function udpTable(runs: readonly Run[], origin: Origin): string {
 function tcpTable(runs: readonly Run[], origin: Origin): string {
   return table(
     [
-      ...['viewers', 'relay', 'by process: us per packet', 'its % of a core', 'by machine: us per packet'],
+      ...[
+        'viewers',
+        'source',
+        'relay',
+        'by process: us per packet',
+        'its % of a core',
+        'by machine: us per packet',
+      ],
       ...['arrived %', 'lost', 'switches', 'RSS, MiB'],
     ],
     runs.map((run) => [
-      ...[figure(run.viewers), run.relay],
+      ...[figure(run.viewers), sourceName(run.stream), run.relay],
       run.delivered.length > 0 ? plusMinus(processPerPacket(run), 2) : '-',
       ...[figure(100 * rate(run, 'cores')), cost(run, 'delivered', origin), arrived(run)],
       ...[figure(run.got?.lost ?? NaN), figure(rate(run, 'switches')), figure(run.rssMiB ?? NaN)],
@@ -172,18 +179,20 @@ function lossOf(runs: readonly Run[]): string[] {
   ];
 }
 
+const crowd = ({ viewers, stream }: Run) => `${figure(viewers)} viewers of ${sourceName(stream)}`;
+
 function judgeInterleaved(r: PeersResult, runs: readonly Run[]): string[] {
-  return [...new Set(runs.map(({ viewers }) => viewers))].flatMap((viewers) => {
-    const here = runs.filter((run) => run.viewers === viewers && whole(run) && run.delivered.length > 0);
+  return [...new Set(runs.map(crowd))].flatMap((which) => {
+    const here = runs.filter((run) => crowd(run) === which && whole(run) && run.delivered.length > 0);
     const best = (ours: boolean) =>
       here
         .filter(({ relay }) => OURS.includes(relay) === ours)
         .sort((a, b) => processPerPacket(a).mean - processPerPacket(b).mean)[0];
     const [ours, peer] = [best(true), best(false)];
-    if (!ours || !peer) return [`${viewers} viewers: nobody to compare with.`];
+    if (!ours || !peer) return [`${which}: nobody to compare with.`];
     const part = ratio(processPerPacket(ours), processPerPacket(peer));
     return [
-      `${figure(viewers)} viewers, ${ours.relay} against the best peer (${peer.relay}), processor time per packet: ${plusMinus(part, 2)}: ` +
+      `${which}, ${ours.relay} against the best peer (${peer.relay}), processor time per packet: ${plusMinus(part, 2)}: ` +
         `${shown(r, isAtMost(part, 1), 'no more than the best peer')}.`,
     ];
   });
