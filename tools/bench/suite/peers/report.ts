@@ -19,6 +19,14 @@ const TARGETS = [
   { relay: XDP.name, share: 1 / 8 },
   { relay: TC.name, share: 1 / 5 },
 ];
+/** What stands in the way of a target that is missed. */
+const LIMITS =
+  'What limits: a user-space relay pays the system call, route and copy of each datagram. With XDP the kernel’s broadcast still gives each copy a page, copies the whole frame ' +
+  'into it and checks the device; with TC each copy is a clone with a head of its own and passes the device’s queue. Our programs are the smaller part of both ' +
+  '(what the kernel saves, step by step, is below).';
+const EVEN_LIMITS =
+  'What limits: nothing waits for more than 5 ms, so of packets that come one by one only two go out in one write, and a write costs this process, one thread that ' +
+  'calls the system from JavaScript, more than twice what it costs a compiled peer. The fewer writes make up for it where a picture comes at once.';
 /** Without these on PATH nothing is shown. */
 const NEEDED = [mediamtx.name, live555.name];
 const OURS = [XDP.name, TC.name, USERSPACE.name];
@@ -62,17 +70,23 @@ export function renderPeers(r: PeersResult, figures: readonly Figure[]): string[
     '### Over UDP',
     udpTable(udp, r.origin),
     ...figures.map(image),
-    ...TARGET_VIEWERS.flatMap((viewers) => judgeCost(r, udp, viewers)),
+    ...withLimits(
+      TARGET_VIEWERS.flatMap((viewers) => judgeCost(r, udp, viewers)),
+      LIMITS,
+    ),
     ...failures(udp),
     ...(bursty.length > 0 ? lossOf([...udp, ...bursty]) : []),
     '### Interleaved',
     'By process: processor time of all threads of the relay, for each RTP packet that viewers read, as ticks tell it, with what softirqs do ' +
       'in its time. By machine: everything, viewers included, who look at their connections every 20 ms whoever writes. The source sends a picture’s packets evenly, or, as cameras do, back to back.',
     tcpTable(tcp, r.origin),
-    ...judgeInterleaved(r, tcp),
+    ...withLimits(judgeInterleaved(r, tcp), EVEN_LIMITS),
     ...failures(tcp),
   ];
 }
+
+const withLimits = (told: readonly string[], limits: string) =>
+  told.some((line) => line.includes('**missed**')) ? [...told, limits] : told;
 
 const cost = (run: Run, kind: 'made' | 'delivered', origin: Origin) =>
   run[kind].length > 0 ? plusMinus(perCopy(run, kind, origin), 2) : '-';

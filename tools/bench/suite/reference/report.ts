@@ -143,7 +143,7 @@ function narrow(r: ReferenceResult): string[] {
   const drawn = referenceFigures(r).slice(2).map(image);
   return [
     `A token bucket of ${LINK_MBIT} Mbit/s at the proxy’s interface, full with ${figure(LINK_MBIT / frameMbit(1))} viewers. XDP leaves such an ` +
-      'interface to TC, because its frames would go past the bucket. In the thesis the kernel path lost far more than user space, and rotation kept ' +
+      'interface to TC, because its frames would go past the bucket. Counted are the first seconds after all have joined: TC parks up to 200 packets before it refuses any, so there it loses less than in the long run. In the thesis the kernel path lost far more than user space, and rotation kept ' +
       'the variance between viewers low.',
     ...(r.narrow.length > 0
       ? [
