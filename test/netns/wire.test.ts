@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The measuring tools measured: the burst source through a veth into the counting program, with faults made on purpose.
 import t from 'tap';
-import { run } from '../../tools/netns/child.js';
+import { Child, run } from '../../tools/netns/child.js';
 import { canNetns } from '../../tools/netns/probe.js';
 import { createTopology } from '../../tools/netns/topology.js';
 import { Counter, canMeasure, wireTool } from '../../tools/wire/counter.js';
@@ -107,7 +107,15 @@ t.test('wrong arguments are one clear line', { skip: noTools }, async (t) => {
   await t.rejects(run(wireTool('counter'), ['--device', 'nix0', '--ports', '1-2']), /no device 'nix0'/);
 });
 
-t.test('the spinners get something done', { skip: noTools }, async (t) => {
-  const result = JSON.parse(await run(wireTool('spin'), ['--seconds', '0.2'])) as Record<string, number>;
-  t.ok(result['cores']! >= 1 && result['lost']! >= 0 && result['lost']! <= result['cores']!);
+t.test('the spinners lose the time that something else takes', { skip: noTools }, async (t) => {
+  const spin = async () =>
+    JSON.parse(await run(wireTool('spin'), ['--seconds', '0.5'])) as { cores: number; lost: number };
+  const busy = await Child.start(process.execPath, ['-e', 'console.log("busy"); for (;;);']);
+  await busy.output(/busy/);
+  const loaded = await spin();
+  await busy.stop('SIGKILL');
+  const { cores, lost } = loaded;
+  t.ok(lost > 0.8 && lost <= cores, `${lost} of ${cores} cores, one of which is kept busy`);
+  const idle = await spin();
+  t.ok(idle.lost >= 0 && idle.lost < lost, `${idle.lost} without it`);
 });
