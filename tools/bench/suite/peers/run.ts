@@ -26,7 +26,7 @@ export interface Run {
   /** Up to where the relay, or the kernel for it, has got rid of them: no link, no receiver. UDP only. */
   readonly made: readonly Round[];
   /** Before that, for some seconds without a break: what viewers got. */
-  readonly got?: Got;
+  readonly got?: Omit<Got, 'losses'>;
   readonly copiesPerSecond?: number;
   readonly rssMiB?: number;
 }
@@ -106,7 +106,7 @@ async function measureWith(
   await flowing(audience); // what came while others joined is not judged
   const began = performance.now();
   await sleep(lookSeconds * 1000);
-  const got = await audience.got();
+  const { losses: _ofEach, ...got } = await audience.got();
   const copiesPerSecond = (got.packets / (performance.now() - began)) * 1000;
   const overloaded = copiesPerSecond < CARRIED * viewers * stream.packetsPerSecond;
   const measured: Rounds = (count, copies) => {
