@@ -4,7 +4,7 @@
 import type { Interleaved, ViewerHandle, ViewerSpec } from '../path/ports.js';
 import type { PacketLayer } from '../rtp/layering.js';
 import { Chunk } from './interleaved-chunk.js';
-import { InterleavedGroup, type After } from './interleaved-group.js';
+import { InterleavedGroup, type Clock } from './interleaved-group.js';
 import { InterleavedViewer, type ViewerRules } from './interleaved-viewer.js';
 import type { StreamPictures } from './userspace-pictures.js';
 import type { Beginning } from './userspace-viewer.js';
@@ -18,15 +18,15 @@ export function isInterleaved(spec: ViewerSpec): spec is InterleavedSpec {
 export class InterleavedFanout {
   readonly #pictures: StreamPictures;
   readonly #rules: ViewerRules;
-  readonly #after: After;
+  readonly #clock: Clock;
   readonly #viewers = new Map<number, InterleavedViewer>();
   /** By their channels. */
   readonly #groups = new Map<string, InterleavedGroup>();
 
   /** `onDrop` hears how many packets a viewer did not get. */
-  constructor(pictures: StreamPictures, onDrop: (packets: number) => void, after: After = afterMs) {
+  constructor(pictures: StreamPictures, onDrop: (packets: number) => void, clock: Clock = CLOCK) {
     this.#pictures = pictures;
-    this.#after = after;
+    this.#clock = clock;
     const { tells, nowNs, encoding } = pictures;
     this.#rules = { tells, nowNs, onDrop, encoding };
   }
@@ -74,7 +74,7 @@ export class InterleavedFanout {
 
   #groupOf(spec: InterleavedSpec): InterleavedGroup {
     const key = keyOf(spec);
-    const group = this.#groups.get(key) ?? new InterleavedGroup([spec.rtpPort, spec.rtcpPort], this.#after);
+    const group = this.#groups.get(key) ?? new InterleavedGroup([spec.rtpPort, spec.rtcpPort], this.#clock);
     this.#groups.set(key, group);
     return group;
   }
@@ -105,7 +105,10 @@ export class InterleavedFanout {
 
 const keyOf = ({ rtpPort, rtcpPort }: ViewerSpec): string => `${rtpPort} ${rtcpPort}`;
 
-function afterMs(ms: number, run: () => void): () => void {
-  const timer = setTimeout(run, ms);
-  return () => clearTimeout(timer);
-}
+const CLOCK: Clock = {
+  nowMs: () => performance.now(),
+  afterMs: (ms, run) => {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+};

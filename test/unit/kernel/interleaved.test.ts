@@ -29,7 +29,11 @@ class Sink {
   /** What is written waits. */
   stalled = false;
 
+  /** Called when something is written. */
+  turn = () => {};
+
   send(frames: Buffer): void {
+    this.turn();
     this.writes.push(frames);
     if (this.stalled) this.queued += frames.length;
   }
@@ -72,15 +76,14 @@ class Bench {
     };
     const pictures = new UserspacePictures(OPTIONS, () => BigInt(this.nowMs) * 1_000_000n, every);
     this.#pictures = pictures.open(encoding);
-    this.fanout = new InterleavedFanout(
-      this.#pictures,
-      (packets) => (this.dropped += packets),
-      (ms, run) => {
+    this.fanout = new InterleavedFanout(this.#pictures, (packets) => (this.dropped += packets), {
+      nowMs: () => this.nowMs,
+      afterMs: (ms, run) => {
         this.gatherMs = ms;
         this.gathering = run;
         return () => (this.gathering = undefined);
       },
-    );
+    });
   }
 
   tick(): void {
@@ -171,6 +174,32 @@ t.test(
     t.equal(viewer.sink.writes.length, 1, 'what is gathered is bounded');
     viewer.handle.remove();
     t.equal(large.gathering, undefined);
+  },
+);
+
+t.test(
+  'where pictures end with a marker, packets wait for it the longer the more there is to write',
+  async (t) => {
+    const bench = new Bench();
+    const { sink } = bench.join();
+    const gatherMs = (turnMs: number): number => {
+      sink.turn = () => (bench.nowMs += turnMs);
+      bench.send(true, 2);
+      bench.picture++;
+      bench.packet(SLICE, false);
+      bench.packet(SLICE, true);
+      return bench.gatherMs;
+    };
+    t.equal(gatherMs(0.1), 4);
+    t.equal(gatherMs(1.5), 15);
+    t.equal(gatherMs(100), 40);
+    t.equal(sink.writes.length, 6);
+    bench.picture++;
+    bench.packet(SLICE, false);
+    bench.gathering!();
+    bench.picture++;
+    bench.packet(SLICE, false);
+    t.equal(bench.gatherMs, 4, 'the last one had none');
   },
 );
 

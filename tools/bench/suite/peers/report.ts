@@ -25,8 +25,8 @@ const LIMITS =
   'into it and checks the device; with TC each copy is a clone with a head of its own and passes the device’s queue. Our programs are the smaller part of both ' +
   '(what the kernel saves, step by step, is below).';
 const EVEN_LIMITS =
-  'What limits: nothing waits for more than 5 ms, so of packets that come one by one only two go out in one write, and a write costs this process, one thread that ' +
-  'calls the system from JavaScript, more than twice what it costs a compiled peer. The fewer writes make up for it where a picture comes at once.';
+  'What limits: packets that come one by one wait for their picture’s last one, so that one write takes them all, but for no more than a tenth of the processor is worth; a write costs ' +
+  'this process, one thread that calls the system from JavaScript, more than it costs a compiled peer.';
 /** Without these on PATH nothing is shown. */
 const NEEDED = [mediamtx.name, live555.name];
 const OURS = [XDP.name, TC.name, USERSPACE.name];
