@@ -84,6 +84,43 @@ t.test('the same over IPv6, gateways and neighbours link-local as they are there
   tearDown();
 });
 
+t.test('rules about where copies come from, and about UDP', { skip }, async (t) => {
+  setUp();
+  ip('addr', 'add', '10.3.0.1/32', 'dev', 'lo');
+  ip('addr', 'add', '2001:db8:3::1/128', 'dev', 'lo', 'nodad');
+  ip('route', 'add', '10.9.0.0/16', 'via', '10.1.0.2');
+  ip('route', 'add', '10.9.0.0/16', 'via', '10.2.0.2', 'table', '77');
+  ip('route', 'add', '2001:db8:9::/48', 'via', '2001:db8:1::2');
+  ip('route', 'add', '2001:db8:9::/48', 'via', '2001:db8:2::2', 'table', '77');
+  let wake = () => {};
+  const hops = new NextHops(() => wake());
+  const changed = async (act: () => void) => {
+    const next = new Promise<void>((resolve) => (wake = resolve));
+    act();
+    await next;
+  };
+  for (const [to, ours, theirs, family] of [
+    ['10.9.1.1', '10.1.0.1', '10.3.0.1', '-4'],
+    ['2001:db8:9::9', '2001:db8:1::1', '2001:db8:3::1', '-6'],
+  ] as const) {
+    t.equal(mac(await hops.watch(`${to} from ${theirs}`)), '020000000102');
+    await changed(() => ip(family, 'rule', 'add', 'from', theirs, 'lookup', '77'));
+    t.equal(mac(await hops.resolve(`${to} from ${theirs}`)), '020000000202', 'a rule about the source');
+    hops.unwatch(`${to} from ${theirs}`);
+    t.equal(mac(await hops.watch(`${to} from ${ours}`)), '020000000102', 'not about another');
+    t.equal(mac(await hops.resolve(to)), '020000000102');
+    await changed(() => ip(family, 'rule', 'add', 'ipproto', 'udp', 'lookup', '77'));
+    t.equal(mac(await hops.resolve(`${to} from ${ours}`)), '020000000202', 'one about UDP');
+    ip(family, 'rule', 'del', 'from', theirs);
+    await changed(() => ip(family, 'rule', 'del', 'ipproto', 'udp'));
+    t.equal(mac(await hops.resolve(`${to} from ${ours}`)), '020000000102');
+  }
+  t.equal(mac(await hops.resolve('10.9.1.1 from 192.0.2.7')), '020000000102', 'not an address of this host');
+  hops.close();
+  ip('addr', 'flush', 'dev', 'lo', 'scope', 'global');
+  tearDown();
+});
+
 t.test('hundreds of addresses at once', { skip }, async (t) => {
   setUp();
   for (let n = 3; n < 250; n++)

@@ -9,6 +9,8 @@ import { multicastMac } from './address.js';
 import { hearRouteEvents, type RouteEvents } from './route-events.js';
 import { portOfPrivateDevice } from './private-veth.js';
 
+const FROM = ' from ';
+const UDP = Buffer.of(17);
 const FAMILY = { 4: { number: 2, bits: 32 }, 6: { number: 10, bits: 128 } } as const; // AF_INET, AF_INET6
 /** The loopback device has this number in every network namespace. */
 const LOOPBACK = 1;
@@ -46,9 +48,12 @@ interface Known {
   readonly via: string | undefined;
 }
 
-/** What NextHops is asked for: an address, or a group with the device by which it is reached (`239.1.2.3%eth0`). */
-export function destinationOf({ address, multicast }: ViewerSpec): string {
-  return multicast ? `${address}%${multicast.device.name}` : address;
+/**
+ * What NextHops is asked for: an address, with ours that its copies come from, for rules may look at that (`10.1.2.3 from
+ * 10.0.0.1`), or a group with the device by which it is reached (`239.1.2.3%eth0`).
+ */
+export function destinationOf({ address, localAddress, multicast }: ViewerSpec): string {
+  return multicast ? `${address}%${multicast.device.name}` : `${address}${FROM}${localAddress}`;
 }
 
 export class NextHops {
@@ -79,7 +84,7 @@ export class NextHops {
     this.#refresh.unref();
   }
 
-  /** Resolves an address or a group (destinationOf), waking the neighbour where its MAC is not known yet (at most RESOLVE_MS). */
+  /** Resolves an address, with or without ours, or a group (destinationOf), waking the neighbour where its MAC is not known yet (at most RESOLVE_MS). */
   async resolve(address: string): Promise<NextHop> {
     return (this.#known.get(address) ?? (await this.#ask(address))).hop;
   }
@@ -142,12 +147,13 @@ export class NextHops {
     this.#socket.socket.close();
   }
 
-  async #ask(address: string): Promise<Known> {
+  async #ask(destination: string): Promise<Known> {
+    const [address = '', from] = destination.split(FROM);
     const [group = '', device] = address.split('%');
     const isGroup = device !== undefined && isMulticastGroup(group);
     try {
       if (isGroup) return await this.#askGroup(group, device);
-      const route = await this.#route(address);
+      const route = await this.#route(address, from);
       const link = await this.#link(route.oif);
       if (route.local) return { hop: { to: 'local', link, only: address === '::1' }, via: undefined };
       if (link.type !== 'ethernet') return nowhere(`device ${link.name} is not an Ethernet device`);
@@ -174,17 +180,23 @@ export class NextHops {
     return answer;
   }
 
-  async #route(address: string): Promise<{ oif: number; via: string; local: boolean }> {
-    const { number: family, bits: dstLen } = FAMILY[familyOf(address)];
-    const bytes = Buffer.from(addressBytes(address));
+  /** For UDP, which rules may look at as well. */
+  async #route(address: string, from?: string): Promise<{ oif: number; via: string; local: boolean }> {
+    const { number: family, bits } = FAMILY[familyOf(address)];
+    const dst = Buffer.from(addressBytes(address));
     const zone = await this.#zone(address);
-    const [answer] = await this.#put(() =>
-      this.#socket.getRoute({ family, dstLen }, { dst: bytes, ...(zone !== undefined && { oif: zone }) }),
-    );
+    const to = { dst, ipProto: UDP, ...(zone !== undefined && { oif: zone }) };
+    const anyhow = () => this.#put(() => this.#socket.getRoute({ family, dstLen: bits }, to));
+    const src = from !== undefined && familyOf(from) === familyOf(address) && Buffer.from(addressBytes(from));
+    const [answer] = src
+      ? await this.#put(() =>
+          this.#socket.getRoute({ family, dstLen: bits, srcLen: bits }, { ...to, src }),
+        ).catch(anyhow) // IPv4 says EINVAL where ours is not of this host (a transparent proxy's)
+      : await anyhow();
     const local = answer?.data.type === 'LOCAL';
     const oif = local ? LOOPBACK : answer?.attrs.oif; // IPv6 names the device that has the address
     if (oif === undefined) throw new Error('the kernel names no device');
-    return { oif, via: addressText(answer?.attrs.gateway ?? bytes), local };
+    return { oif, via: addressText(answer?.attrs.gateway ?? dst), local };
   }
 
   /** The device that a link-local address belongs to. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hears that a link, a neighbour, a route or an address of this host has changed: a raw rtnetlink socket through koffi
+// Hears that a link, a neighbour, a route, a rule or an address of this host has changed: a raw rtnetlink socket through koffi
 // (docs/adr/0006 says why not the package). What exactly has changed is not read, but for the address of a neighbour; it is
 // asked for again. Losing events is harmless: an overflow is itself taken for a change.
 import koffi from 'koffi';
@@ -12,8 +12,8 @@ const NETLINK_ROUTE = 0;
 const SOL_NETLINK = 270;
 /** Overflows do not make the socket report errors, after which it could not be polled any more. */
 const NETLINK_NO_ENOBUFS = 5;
-/** RTMGRP_LINK, RTMGRP_NEIGH, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE. */
-const GROUPS = 0x1 | 0x4 | 0x10 | 0x40 | 0x100 | 0x400;
+/** RTMGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV4_ROUTE, _IPV4_RULE, _IPV6_IFADDR, _IPV6_ROUTE, RTNLGRP_IPV6_RULE. */
+const GROUPS = 0x1 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x400 | 0x40000;
 const SOCKADDR_NL = 12;
 
 const RTM_NEWNEIGH = 28;

@@ -1,126 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Interleaved viewers of a stream: what is written to each, in how many writes, and what one that is too slow misses.
-// Time, timers and the room in the connections are the test's.
 import { deepStrictEqual, equal, ok } from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
-import type { PictureOptions } from '../../../src/control/kernel/picture-options.js';
 import { Chunk } from '../../../src/control/kernel/interleaved-chunk.js';
-import { InterleavedFanout } from '../../../src/control/kernel/interleaved-fanout.js';
 import { Seam } from '../../../src/control/kernel/seam.js';
 import type { CachedPacket } from '../../../src/control/kernel/picture-cache.js';
-import { UserspacePictures } from '../../../src/control/kernel/userspace-pictures.js';
-import type { Encoding } from '../../../src/control/rtp/picture.js';
 import { Framer } from '../../../src/control/rtsp/framer.js';
-import { PAYLOAD_TYPE, rtpWith } from '../../fixtures/picture-cases.js';
-
-const IDR = Buffer.from('65888400', 'hex');
-const SLICE = Buffer.from('419a0000', 'hex');
-const H264 = { name: 'H264', payloadType: PAYLOAD_TYPE };
-const OPTIONS: PictureOptions = { holdMs: 1000, cachePackets: 1000, cacheTotalPackets: 1000 };
-const QUEUE = 1000;
-const FRAME = 4 + 16; // header and packet, as they are made here
-const RTCP = Buffer.from('80c80001deadbeef', 'hex');
-
-class Sink {
-  readonly writes: Buffer[] = [];
-  readonly events: boolean[] = [];
-  queued = 0;
-  /** What is written waits. */
-  stalled = false;
-
-  /** Called when something is written. */
-  turn = () => {};
-
-  send(frames: Buffer): void {
-    this.turn();
-    this.writes.push(frames);
-    if (this.stalled) this.queued += frames.length;
-  }
-
-  frames(channel: number): Buffer[] {
-    const framer = new Framer();
-    framer.push(Buffer.concat(this.writes));
-    const frames: Buffer[] = [];
-    for (let frame = framer.next(); frame; frame = framer.next()) {
-      ok(frame.kind === 'frame');
-      if (frame.channel === channel) frames.push(frame.payload);
-    }
-    equal(framer.buffered, 0);
-    return frames;
-  }
-
-  /** Sequence numbers of what came on the channel for RTP. */
-  seqs(channel = 0): number[] {
-    return this.frames(channel).map((packet) => packet.readUInt16BE(2));
-  }
-}
-
-class Bench {
-  nowMs = 0;
-  seq = 0;
-  picture = 0;
-  dropped = 0;
-  readonly #pictures;
-  readonly fanout: InterleavedFanout;
-  /** The timer of the packets that are being gathered. */
-  gathering: (() => void) | undefined;
-  gatherMs = 0;
-  #tick: (() => void) | undefined;
-  #ids = 1;
-
-  constructor(encoding: Encoding = H264) {
-    const every = (_ms: number, run: () => void) => {
-      this.#tick = run;
-      return () => (this.#tick = undefined);
-    };
-    const pictures = new UserspacePictures(OPTIONS, () => BigInt(this.nowMs) * 1_000_000n, every);
-    this.#pictures = pictures.open(encoding);
-    this.fanout = new InterleavedFanout(this.#pictures, (packets) => (this.dropped += packets), {
-      nowMs: () => this.nowMs,
-      afterMs: (ms, run) => {
-        this.gatherMs = ms;
-        this.gathering = run;
-        return () => (this.gathering = undefined);
-      },
-    });
-  }
-
-  tick(): void {
-    this.#tick?.();
-  }
-
-  packet(payload: Buffer, marker: boolean): void {
-    const packet = rtpWith(payload, { seq: ++this.seq });
-    packet.writeUInt32BE(this.picture * 3600, 4);
-    if (marker) packet[1] = packet[1]! | 0x80;
-    const begins = this.#pictures.begins(packet);
-    this.#pictures.cache.keep(packet, begins);
-    this.fanout.forwardRtp(packet, begins);
-  }
-
-  /** A picture of so many packets. */
-  send(key: boolean, packets: number): void {
-    this.picture++;
-    for (let i = 1; i <= packets; i++) this.packet(key && i === 1 ? IDR : SLICE, i === packets);
-  }
-
-  join(channels: readonly [number, number] = [0, 1]) {
-    const sink = new Sink();
-    const { cache, holdUntilNs } = this.#pictures;
-    const beginning = cache.begin === undefined ? { holdUntilNs: holdUntilNs() } : { next: cache.begin };
-    const handle = this.fanout.add(
-      {
-        ...{ id: this.#ids++, localAddress: '127.0.0.1', address: '127.0.0.1' },
-        ...{ rtpPort: channels[0], rtcpPort: channels[1] },
-        interleaved: { sink, queueBytes: QUEUE, dropping: (begins) => sink.events.push(begins) },
-      },
-      beginning,
-      () => {},
-    );
-    return { sink, handle };
-  }
-}
+import { Bench, FRAME, IDR, QUEUE, RTCP, SLICE } from '../../fixtures/interleaved-bench.js';
+import { rtpWith } from '../../fixtures/picture-cases.js';
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
@@ -147,61 +35,6 @@ t.test('a picture is one write, and all viewers on the same channels share its b
   t.equal(a.sink.writes.length, 2, 'who has gone gets nothing');
   t.equal(b.sink.writes.length, 3);
 });
-
-t.test(
-  'without a marker packets wait at most five milliseconds, or until another picture begins',
-  async (t) => {
-    const bench = new Bench();
-    const { sink } = bench.join();
-    bench.picture = 1;
-    bench.packet(IDR, false);
-    bench.packet(SLICE, false);
-    t.equal(sink.writes.length, 0);
-    t.ok(bench.gatherMs <= 4, 'and a timer may be a millisecond late');
-    bench.gathering!();
-    t.same(sink.seqs(), [1, 2]);
-    bench.packet(SLICE, false);
-    bench.picture = 2;
-    bench.packet(SLICE, false);
-    t.equal(sink.writes.length, 2, 'the next picture has begun');
-    bench.packet(SLICE, true);
-    t.equal(bench.gathering, undefined, 'no timer is left');
-    t.same(sink.seqs(), range(1, 5));
-    const large = new Bench();
-    const viewer = large.join();
-    large.picture = 1;
-    for (let i = 0; i < 20_000; i++) large.packet(i === 0 ? IDR : SLICE, false);
-    t.equal(viewer.sink.writes.length, 1, 'what is gathered is bounded');
-    viewer.handle.remove();
-    t.equal(large.gathering, undefined);
-  },
-);
-
-t.test(
-  'where pictures end with a marker, packets wait for it the longer the more there is to write',
-  async (t) => {
-    const bench = new Bench();
-    const { sink } = bench.join();
-    const gatherMs = (turnMs: number): number => {
-      sink.turn = () => (bench.nowMs += turnMs);
-      bench.send(true, 2);
-      bench.picture++;
-      bench.packet(SLICE, false);
-      bench.packet(SLICE, true);
-      return bench.gatherMs;
-    };
-    t.equal(gatherMs(0.1), 4);
-    t.equal(gatherMs(1.5), 15);
-    t.equal(gatherMs(100), 40);
-    t.equal(sink.writes.length, 6);
-    bench.picture++;
-    bench.packet(SLICE, false);
-    bench.gathering!();
-    bench.picture++;
-    bench.packet(SLICE, false);
-    t.equal(bench.gatherMs, 4, 'the last one had none');
-  },
-);
 
 t.test('RTCP keeps its place: behind the picture that is being gathered, at once otherwise', async (t) => {
   const bench = new Bench();
