@@ -132,6 +132,15 @@ export class Path {
     return new Sink(child);
   }
 
+  /** The kernel alone copies each packet so often with XDP and throws the copies away as they would leave: an engine and a sink in one. */
+  async broadcast(copies: number): Promise<Sink> {
+    const { proxy, upstream } = this.topology;
+    const devices = [upstream.proxy.device, this.down.proxy.device];
+    const child = await proxy.spawn(benchTool('broadcast'), [...devices, `${copies}`]);
+    await child.output(/^ready$/m);
+    return new Sink(child);
+  }
+
   /** Notes when packets leave the source and when their first and last copies arrive. */
   async latency(viewers: number): Promise<Child> {
     const { server } = this.topology;

@@ -16,6 +16,8 @@ char LICENSE[] SEC("license") = "GPL";
 
 const volatile __u16 low_port, high_port;
 
+#define NO_DEVICE 0x7fffffff
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -41,25 +43,26 @@ static __always_inline void count(__u32 datagrams)
 		*count += datagrams;
 }
 
-static __always_inline int take(struct __sk_buff *skb, int verdict)
+static __always_inline bool take(struct __sk_buff *skb)
 {
 	if (!is_copy((void *)(long)skb->data, (void *)(long)skb->data_end))
-		return TC_ACT_OK;
+		return false;
 	count(skb->gso_segs > 1 ? skb->gso_segs : 1);
-	return verdict;
+	return true;
 }
 
 SEC("tc")
 int sink(struct __sk_buff *skb)
 {
-	return take(skb, TC_ACT_SHOT);
+	return take(skb) ? TC_ACT_SHOT : TC_ACT_OK;
 }
 
-/* Whoever sends it is told that the device took it. */
+/* Whoever sends it is told that the device took it: that it has been redirected, to a device which there is not. TC_ACT_STOLEN would say
+ * so too, but is not known to tcx. */
 SEC("tc")
 int steal(struct __sk_buff *skb)
 {
-	return take(skb, TC_ACT_STOLEN);
+	return take(skb) ? bpf_redirect(NO_DEVICE, 0) : TC_ACT_OK;
 }
 
 SEC("xdp")

@@ -14,20 +14,17 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "arguments.h"
 #include "counter.h"
 #include "counter.skel.h"
+#include "tcx.h"
 
 static const char USAGE[] =
 	"usage: counter --device NAME --ports LOW-HIGH\n"
 	"Counts and drops RTP and RTCP that arrives on NAME for UDP ports LOW to HIGH. Prints \"ready\", then a line of\n"
 	"JSON for each line on standard input, and a last one when that ends or on SIGTERM or SIGINT.";
-
-/* BPF_TCX_INGRESS: not in the headers of kernel 6.1. */
-#define TCX_INGRESS 46
 
 struct plan {
 	unsigned ifindex;
@@ -180,20 +177,6 @@ static struct counter_bpf *load(const struct plan *plan)
 	return skeleton;
 }
 
-/* Where the kernel can (6.6) it is called without a queueing discipline around it, which costs a packet less. The link, which
- * the kernel removes with its descriptor, or -errno. libbpf 1.1 does not know that. */
-static int attach_tcx(unsigned ifindex, int program)
-{
-	union bpf_attr attr = { 0 };
-	int link;
-
-	attr.link_create.prog_fd = program;
-	attr.link_create.target_ifindex = ifindex;
-	attr.link_create.attach_type = TCX_INGRESS;
-	link = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof attr);
-	return link < 0 ? -errno : link;
-}
-
 static int attach_and_serve(struct counter_bpf *skeleton, unsigned ifindex, int signals)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
@@ -202,7 +185,7 @@ static int attach_and_serve(struct counter_bpf *skeleton, unsigned ifindex, int 
 	bool hook_is_ours;
 
 	program.prog_fd = bpf_program__fd(skeleton->progs.counter);
-	link = attach_tcx(ifindex, program.prog_fd);
+	link = attach_tcx(ifindex, program.prog_fd, TCX_INGRESS);
 	if (link >= 0) {
 		serve(skeleton, signals);
 		close(link);

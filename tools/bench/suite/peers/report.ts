@@ -22,7 +22,7 @@ const TARGETS = [
 /** What stands in the way of a target that is missed. */
 const LIMITS =
   'What limits: a user-space relay pays the system call, route and copy of each datagram. With XDP the kernel’s broadcast still gives each copy a page, copies the whole frame ' +
-  'into it and checks the device; with TC each copy is a clone with a head of its own and passes the device’s queue. Our programs are the smaller part of both ' +
+  'into it and checks the device, which alone, with nothing of ours, costs what ‘XDP’s broadcast alone’ shows further below; with TC each copy is a clone with a head of its own and passes the device’s queue. Our programs are the smaller part of both ' +
   '(what the kernel saves, step by step, is below).';
 const EVEN_LIMITS =
   'What limits: packets that come one by one wait for their picture’s last one, so that one write takes them all, but for no more than a tenth of the processor is worth; a write costs ' +
