@@ -32,7 +32,7 @@ struct pass {
 	__u32 start;  /* position served first */
 	__u32 span;
 	__u32 offset; /* positions done */
-	__u32 copies; /* made in this pass */
+	__u32 copies; /* made in this pass; begins as unknown_zero(), for serve_next */
 	enum served last;
 	enum summed summed; /* how skb's checksum is to be kept */
 	__u32 thinned; /* not 0: not all viewers get it as it came */

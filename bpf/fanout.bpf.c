@@ -26,6 +26,7 @@
 #include "lane.h"
 #include "layer_rate.h"
 #include "layering.h"
+#include "loop.h"
 #include "maps.h"
 #include "packet.h"
 #include "parked.h"
@@ -190,6 +191,7 @@ static __always_inline int fan_out(struct __sk_buff *skb, struct fanout_stream *
 	struct pass p = {
 		.skb = skb, .s = s, .now = now, .stream = in->stream,
 		.payload = in->payload, .segments = in->segments, .segment = in->segment,
+		.copies = unknown_zero(now),
 	};
 	enum arrived arrived;
 
@@ -326,6 +328,7 @@ int tc_again(struct __sk_buff *skb)
 	p.stream = a.stream & ~IDLE_TEMPLATE;
 	p.s = stream_at(p.stream);
 	p.now = bpf_ktime_get_ns();
+	p.copies = unknown_zero(p.now);
 	if (skb->tstamp)
 		bpf_skb_set_tstamp(skb, 0, BPF_SKB_TSTAMP_UNSPEC); /* the departure time was this template's, not the copies' */
 	skb->priority = 0;

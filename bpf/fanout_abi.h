@@ -343,7 +343,7 @@ struct fanout_reception {
  * datapath's; hints, so without locks. */
 struct fanout_device {
 	__u32 index;                        /* its device maps are index * FANOUT_XDP_CHUNKS and the next ones */
-	__u32 fruitless;                    /* chunks since any of their copies was seen */
+	__u32 fruitless;                    /* chunks since any of their copies was made */
 	__u64 off_until_ns;                 /* TC serves it until then */
 	__u64 full_ns;                      /* when it had no room last */
 	__u64 copies;                       /* that it took */

@@ -46,9 +46,7 @@ struct layer_look {
 	struct told *told;
 	__u32 skip;  /* bytes between an aggregated unit's size and the unit, the size included */
 	bool whole;  /* all of it has been looked at */
-	bool first;
 	__u8 count;  /* AV1: W */
-	__u8 seen;
 };
 
 static __always_inline void lowest(__u8 *id, __u8 other)

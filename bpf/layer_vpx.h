@@ -90,27 +90,26 @@ static __always_inline bool av1_unit(struct layer_look *l, __u32 length)
 	return true;
 }
 
-/* The first element goes on from a packet before where Z is set. With W not 0 the last has no size. */
+/* The first element goes on from a packet before where Z is set. With W not 0 the last has no size. Of what is in `l` only `at`
+ * changes with the turns (loop.h). */
 static long av1_element(__u32 i, void *context)
 {
 	struct layer_look *l = context;
 	__u32 length;
 
-	if (l->at.at == l->at.end || (l->count && l->seen == l->count)) {
+	if (l->at.at == l->at.end || (l->count && i == l->count)) {
 		l->whole = l->at.at == l->at.end;
 		return 1;
 	}
-	l->seen++;
 	length = l->at.end - l->at.at;
-	if (l->seen != l->count && !av1_size(l, &length))
+	if (i + 1 != l->count && !av1_size(l, &length))
 		return 1;
 	if (l->at.at + length > l->at.end)
 		return 1;
-	if (l->first && l->told->rest)
+	if (!i && l->told->rest)
 		l->told->open_spatial = l->told->open_temporal = NO_ID; /* as those of the packet before */
 	else if (length && !av1_unit(l, length))
 		return 1;
-	l->first = false;
 	l->at.at += length;
 	return 0;
 }
@@ -124,7 +123,6 @@ static __always_inline void av1_layer(struct layer_look *l)
 		return;
 	l->at.at++;
 	l->count = b >> 4 & 3;
-	l->first = true;
 	l->told->rest = b >> 7;
 	l->told->open = b >> 6 & 1;
 	bpf_loop(MOST_UNITS, av1_element, l, 0);

@@ -8,8 +8,9 @@
 #define FANOUT_XDP_CHUNK_H
 
 #include "clone.h"
+#include "loop.h"
 
-/* Chunks that may be under way before one of their copies is seen; more, and the device takes none. */
+/* Chunks that may be under way before one of their copies is made; more, and the device takes none, or what is planned is not what is due. */
 #define FRUITLESS 1000
 /* Positions that are looked at for a chunk: places that viewers have left are skipped. */
 #define LOOK_AHEAD 1024
@@ -96,6 +97,7 @@ static __always_inline void plan(struct chunk *c)
 
 	if (left > LOOK_AHEAD)
 		left = LOOK_AHEAD;
+	c->copies = unknown_zero(c->p.now);
 	bpf_loop(left, look_at, c, 0);
 	if (!c->copies)
 		c->p.offset += left;

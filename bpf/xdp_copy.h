@@ -45,6 +45,7 @@ struct batch {
 	__u32 offset;
 	__u32 running; /* ... is valid */
 	__u32 stopped; /* no more of it in this batch */
+	__u32 refused; /* by the driver, since the last that was given up; in here for the verifier (loop.h) */
 	struct made copy[FANOUT_XDP_BATCH];
 };
 
@@ -170,14 +171,13 @@ struct settling {
 	struct batch *b;
 	__u64 now;
 	__u32 taken; /* the first of the batch; the driver left the others */
-	__u32 refused;
 };
 
 static __always_inline enum served settle_viewer(struct fanout_viewer *v, struct pass *p, struct settling *c, __u32 i)
 {
 	if (i < c->taken)
 		return sent(v, p);
-	if (c->refused++)
+	if (c->b->refused++)
 		return FULL; /* after the first: in order, so not before it */
 	return refused(v, p);
 }
@@ -212,7 +212,7 @@ static long settle_one(__u32 i, void *context)
 	if (p.t->number == p.number && p.t->offset <= made->offset)
 		p.t->offset = made->offset + 1;
 	if (i >= c->taken)
-		c->refused = 0; /* given up: the next one is the first */
+		c->b->refused = 0; /* given up: the next one is the first */
 	return 0;
 }
 
@@ -223,7 +223,8 @@ static __always_inline void note_device(const struct settling *c, int error)
 
 	if (!d)
 		return;
-	d->fruitless = 0;
+	if (c->b->made)
+		d->fruitless = 0;
 	if (error == UNTOLD) {
 		COUNT(d->untold, c->taken);
 		d->off_until_ns = c->now + FANOUT_XDP_UNTOLD_NS;
@@ -251,11 +252,12 @@ static __noinline int settle(struct batch *b, int taken, int error)
 	c.taken = taken < 0 ? 0 : taken;
 	if (c.taken > b->made)
 		c.taken = b->made;
+	b->refused = 0;
 	bpf_loop(b->made < FANOUT_XDP_BATCH ? b->made : FANOUT_XDP_BATCH, settle_one, &c, 0);
 	s = stream_at(b->stream);
 	t = ticket_at(b->stream, b->number);
 	if (b->running && s && t && t->number == b->number)
-		reach(s, b->stream, t, b->number, c.refused ? 0 : b->offset);
+		reach(s, b->stream, t, b->number, b->refused ? 0 : b->offset);
 	note_device(&c, error);
 	b->made = 0;
 	b->frames = 0;

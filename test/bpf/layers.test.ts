@@ -153,11 +153,6 @@ function shownCopy(packet: Buffer): string {
   return shown(packet, packet.readUInt16BE(2), (packet[1]! & 0x80) !== 0);
 }
 
-async function drained(bench: KernelBench): Promise<void> {
-  for (let i = 0; i < 2000 && bench.state.ticketsOut() > 0; i++)
-    await new Promise((next) => setTimeout(next, 1));
-}
-
 const STREAMS = [
   { encoding: H264, codec: Codec.H264, pictures: svcPictures, notion: 'dependency' },
   { encoding: AV1, codec: Codec.AV1, pictures: av1Pictures, notion: 'spatial' },
@@ -177,12 +172,12 @@ for (const { encoding, codec, pictures, notion } of STREAMS)
       for (const step of steps) {
         if ('packet' in step) bench.ingress(udpFrame(step.packet));
         else {
-          await drained(bench);
+          await bench.drained();
           const { slot, id } = viewers[step.viewer]!;
           bench.state.commands.allow(slot, id, step.allow);
         }
       }
-      await drained(bench);
+      await bench.drained();
     });
     t.same(
       copies.filter((c) => c.header !== 'right' || c.checksum === 'wrong'),
@@ -224,12 +219,12 @@ onBothEngines('sender reports count what the viewer was sent', { skip }, async (
           udpFrame(layeredRtp(unit, { seq: 3 * picture + i, timestamp: picture, marked: i === 2 })),
         ),
       );
-    await drained(bench);
+    await bench.drained();
     const report = senderReport();
     report.writeUInt32BE(9, 20);
     report.writeUInt32BE(3 * 51 + 6 * 54, 24);
     bench.ingress(udpFrame(report, { port: LOCAL.rtcpPort, sourcePort: SOURCE.rtcpPort }));
-    await drained(bench);
+    await bench.drained();
   });
   const counts = (n: number) => {
     const { payload, checksum } = copies.find((c) => c.destinationPort === 10001 + 2 * n)!;
@@ -261,7 +256,7 @@ onBothEngines('without rewriting, numbers and markers stay', { skip }, async (t,
           }),
         ),
       );
-    await drained(bench);
+    await bench.drained();
   });
   t.same(
     copies.map(({ payload }) => [payload.readUInt16BE(2), payload[1]! >> 7]),

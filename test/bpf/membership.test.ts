@@ -135,7 +135,7 @@ async function comeAndGo(t: Test, engine: 'tc' | 'xdp'): Promise<void> {
     ]);
   }
   await ended;
-  for (let i = 0; i < 400 && bench.state.ticketsOut(); i++) await new Promise((r) => setTimeout(r, 5));
+  await bench.drained();
   t.equal(bench.state.ticketsOut(), 0, 'all tickets come back');
   if (engine === 'tc' && cpus().length > 1)
     t.ok(steered() > before, `templates went to other CPUs ${steered() - before} times`);

@@ -180,6 +180,7 @@ onBothEngines('reasons that are not in the packet', { skip }, async (t, engine) 
   const gone = bench.add(stream, 2, { ...bench.outlet, ifindex: 9999 });
   const fine = bench.add(stream, 3);
   bench.ingress(media());
+  await bench.drained();
   t.same(bench.drops(), { 'no-viewer': 1, 'too-big': 1, 'egress-error': 1 });
   t.same(
     [small, gone, fine].map((v) => bench.state.viewer(v.slot).drops),

@@ -30,10 +30,6 @@ function addViewers(bench: KernelBench, stream: number, mixed: boolean): Viewer[
   });
 }
 
-const drained = async (bench: KernelBench) => {
-  for (let i = 0; i < 1000 && bench.state.ticketsOut(); i++) await new Promise((next) => setTimeout(next, 5));
-};
-
 function check(t: Test, bench: KernelBench, copies: readonly UdpPacket[], sent: readonly Buffer[]): void {
   t.ok(bench.state.passes().parked > 0, `${bench.state.passes().parked} were parked`);
   checkCopies(t, bench, copies, sent);
@@ -93,7 +89,7 @@ for (const family of [4, 6] as const)
     const frame = family === 4 ? udpFrame : udp6Frame;
     const copies = await bench.capture(async () => {
       for (const payload of sent) bench.ingress(frame(payload));
-      await drained(bench);
+      await bench.drained();
     }, VIEWERS * sent.length);
     check(t, bench, copies, sent);
     await bench.close();
@@ -116,7 +112,7 @@ t.test('some whose checksum the kernel is to complete, some not', { skip }, asyn
       await new Promise((done) => socket.send(partial, 5004, '127.0.0.1', done));
       sent.push(whole, partial);
     }
-    await drained(bench);
+    await bench.drained();
   }, VIEWERS * sent.length);
   check(t, bench, copies, sent);
   socket.close();
@@ -144,7 +140,7 @@ for (const engine of ['tc', 'xdp'] as const)
       const copies = await bench.capture(
         async () => {
           await Promise.all([0, 1].map((cpu) => burst(cpu, packets)));
-          await drained(bench);
+          await bench.drained();
         },
         2 * packets * VIEWERS,
       );
@@ -170,12 +166,12 @@ t.test('a stream that is closed takes its parked packets with it', { skip }, asy
   for (let seq = 0; seq < 20; seq++) bench.ingress(udpFrame(rtp({ seq }, 1400)));
   t.ok(bench.state.ticketsOut() > 5, 'more wait than are carried');
   bench.state.commands.close(stream);
-  await drained(bench);
+  await bench.drained();
   t.equal(bench.state.templatesOut(), 0);
   const again = bench.open();
   const next = bench.add(again, 1);
   for (let seq = 0; seq < 3; seq++) bench.ingress(udpFrame(rtp({ seq })));
-  await drained(bench);
+  await bench.drained();
   t.equal(bench.state.viewer(next.slot).packets, 3, 'the next one there gets its own only');
   await bench.close();
 });
@@ -197,7 +193,7 @@ t.test(
     t.same(bench.drops(), {}, 'it may still come');
     await new Promise((resolve) => setTimeout(resolve, 2500)); // FANOUT_LOST_NS
     bench.ingress(udpFrame(rtp({ seq: 2 })));
-    await drained(bench);
+    await bench.drained();
     t.same(bench.drops(), { 'ticket-lost': 1 });
     t.equal(bench.state.steeredOver, 0);
     const packets = viewers.map(({ slot }) => bench.state.viewer(slot).packets);

@@ -72,6 +72,20 @@ t.test('--quick measures everything, and nothing is lost', { skip }, async (t) =
   t.ok(s.membership.joinMs.p50 > 0 && s.membership.readMs.p50 > 0);
 });
 
+t.test('beside XDP it is measured what the kernel’s broadcast alone costs', { skip }, async (t) => {
+  const child = await Child.start(process.execPath, [
+    ...[MAIN, '--quick', '--engines', 'xdp', '--only', 'cost'],
+  ]);
+  const { code } = await child.finish(90_000);
+  t.equal(code, 0, 'it completes');
+  if (code !== 0) t.comment(child.describe());
+  const results = JSON.parse(readFileSync('build/bench/datapath-quick.json', 'utf8')) as Results;
+  const { viewers, pps, broadcast } = (results.sections as unknown as Sections).cost;
+  const due = viewers * pps;
+  t.ok(Math.abs(broadcast!.copiesPerSecond - due) < due / 5, `${broadcast!.copiesPerSecond} copies/s`);
+  t.match(child.stdout, /XDP’s broadcast alone/);
+});
+
 t.test('the whole suite, small: each section measures something, relays deliver', { skip }, async (t) => {
   const child = await Child.start(process.execPath, [SUITE, '--quick']);
   const { code } = await child.finish(120_000);
