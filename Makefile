@@ -61,7 +61,7 @@ bench-joins: debian-test build ## 500 joins per second on one core (root, two co
 bench-layers: debian-test build wire ## layered streams on narrow links (root, a quiet machine, 18 minutes)
 	@node dist/tools/bench/layers.js
 
-test-kernel: debian-test build bpf wire ## the kernel tests on Debian 12's own kernel, in an emulator (10 minutes)
+test-kernel: debian-test build bpf wire ## the kernel tests on Debian 12's own kernel, in an emulator (20 minutes, nothing beside it)
 	@tools/kernel-vm/run.sh $(filter dist/test/bpf/%,$(TESTS)) $(filter dist/test/vm/%,$(TESTS))
 
 lint: build ## the house rules: formatting, import directions, file lengths, documents
