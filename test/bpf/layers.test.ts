@@ -61,7 +61,7 @@ interface Sent {
 function script(below: Below, pictures: number, picture: (n: number) => readonly Sent[]): Step[] {
   let seq = 65500 + below(30);
   let timestamp = 0xfffff000;
-  const steps: Step[] = [];
+  const steps: Step[] = [{ viewer: 0, allow: 0 }]; // somebody is thinned, whatever follows
   const send = badNetwork(below, steps);
   for (let n = 0; n < pictures; n++, timestamp += 3000) {
     const packets = picture(n);
