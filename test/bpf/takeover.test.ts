@@ -103,7 +103,7 @@ t.test('nothing is lost or doubled while the engine changes', { skip }, async (t
   t.ok(packets > 20, 'a viewer keeps its counters');
   second.settled();
   const abandoned = players[0]!.numbers.length;
-  for (const then = sent(); sent() < then + 30; ) await rest(20);
+  for (const then = sent(); sent() < then + 30;) await rest(20);
   clearInterval(timer);
   await rest(50);
   t.ok(sent() > 60, `${sent()} packets`);
