@@ -192,15 +192,15 @@ for (const { encoding, codec, pictures, notion } of STREAMS)
       t.same(
         got.slice(first < 0 ? 0 : first, first < 0 ? 0 : first + 3),
         wanted.slice(first < 0 ? 0 : first, first < 0 ? 0 : first + 3),
-        `viewer ${n} from packet ${first} on`,
+        `viewer ${n} from packet ${first} on, LAYERS_SEED=${seed}`,
       );
-      t.equal(got.length, wanted.length);
+      t.equal(got.length, wanted.length, `LAYERS_SEED=${seed}`);
       t.equal(bench.state.viewer(viewers[n]!.slot).packets, wanted.length);
     }
     t.match(bench.state.layers(stream), { notion });
     t.ok(
       viewers.some(({ slot }) => bench.state.viewer(slot).thinned > 0),
-      'some were thinned',
+      `some were thinned, LAYERS_SEED=${seed}`,
     );
     await bench.close();
   });
