@@ -22,16 +22,11 @@ function addOutlet(bench: KernelBench, polls: boolean): KernelBench['outlet'] {
   return { ...bench.outlet, ifindex: ifindex('alt0') };
 }
 
-async function settled(bench: KernelBench): Promise<void> {
-  for (let i = 0; i < 1000 && bench.state.ticketsOut(); i++)
-    await new Promise((resolve) => setTimeout(resolve, 5));
-}
-
 /** Sends, and returns how many copies XDP made of them. */
 async function send(bench: KernelBench): Promise<number> {
   const before = Number(bench.xdp.facts()['copies made by XDP']);
   for (let seq = 0; seq < PACKETS; seq++) bench.ingress(udpFrame(rtp({ seq })));
-  await settled(bench);
+  await bench.drained();
   return Number(bench.xdp.facts()['copies made by XDP']) - before;
 }
 
@@ -87,7 +82,7 @@ t.test('a device that nobody told XDP of is served by TC', { skip }, async (t) =
   ip('link', 'del', 'alt0');
   t.match(bench.xdp.facts(), { 'devices served by XDP': 'out0 alt0' });
   bench.ingress(udpFrame(rtp({ seq: 99 })));
-  await settled(bench);
+  await bench.drained();
   t.same(bench.drops(), { 'egress-error': VIEWERS }, 'a device that is gone: the same drops as in TC');
   await bench.close();
 });
@@ -99,7 +94,7 @@ t.test('a sender report is copied by XDP, and passes up', { skip }, async (t) =>
   const { verdict, packet } = bench.ingress(report);
   t.equal(verdict, -1);
   t.ok(packet.equals(report));
-  await settled(bench);
+  await bench.drained();
   t.equal(bench.state.viewer(viewer.slot).rtcpPackets, 1);
   t.equal(bench.xdp.facts()['copies made by XDP'], 1);
   await bench.close();

@@ -8,6 +8,8 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "copies.bpf.h"
+
 char LICENSE[] SEC("license") = "GPL";
 
 struct {
@@ -16,13 +18,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct bpf_devmap_val);
 } entries SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u64);
-} copies SEC(".maps");
 
 SEC("xdp")
 int arrive(struct xdp_md *x)
@@ -39,10 +34,6 @@ int arrive(struct xdp_md *x)
 SEC("xdp/devmap")
 int leave(struct xdp_md *x)
 {
-	__u32 zero = 0;
-	__u64 *count = bpf_map_lookup_elem(&copies, &zero);
-
-	if (count)
-		++*count;
+	count(1);
 	return XDP_DROP;
 }

@@ -12,18 +12,13 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "copies.bpf.h"
+
 char LICENSE[] SEC("license") = "GPL";
 
 const volatile __u16 low_port, high_port;
 
 #define NO_DEVICE 0x7fffffff
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u64);
-} copies SEC(".maps");
 
 static __always_inline bool is_copy(const struct ethhdr *eth, const void *end)
 {
@@ -32,15 +27,6 @@ static __always_inline bool is_copy(const struct ethhdr *eth, const void *end)
 
 	return (const void *)(udp + 1) <= end && eth->h_proto == bpf_htons(ETH_P_IP) && ip->protocol == IPPROTO_UDP &&
 	       bpf_ntohs(udp->dest) >= low_port && bpf_ntohs(udp->dest) <= high_port;
-}
-
-static __always_inline void count(__u32 datagrams)
-{
-	__u32 zero = 0;
-	__u64 *count = bpf_map_lookup_elem(&copies, &zero);
-
-	if (count)
-		*count += datagrams;
 }
 
 static __always_inline bool take(struct __sk_buff *skb)

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The benchmarks, small and short, so that they do not rot: they complete, every section measures something, and nothing is
-// lost. No figure of time is judged here.
+// The benchmark of the datapath, small and short, so that it does not rot: it completes, every section measures something, and
+// nothing is lost. No figure of time is judged here.
 import t, { type Test } from 'tap';
 import { readFileSync } from 'node:fs';
 import type { Delivery } from '../../tools/bench/delivery.js';
-import { renderSuite, type SuiteResults } from '../../tools/bench/suite-report.js';
-import type { PeersResult } from '../../tools/bench/suite/peers/section.js';
-import { renderJoins, type JoinsResults } from '../../tools/bench/joins-report.js';
 import { type Results, report } from '../../tools/bench/report.js';
 import type { BottleneckResult } from '../../tools/bench/sections/bottleneck.js';
 import type { BystanderResult } from '../../tools/bench/sections/bystander.js';
@@ -20,12 +17,10 @@ import { canNetns } from '../../tools/netns/probe.js';
 import { canMeasure } from '../../tools/wire/counter.js';
 import { compiled } from './product.js';
 
-t.setTimeout(200_000);
+t.setTimeout(280_000);
 
 const skip = canNetns() ?? canMeasure() ?? false;
-const MAIN = compiled('tools/bench/datapath.js');
-const SUITE = compiled('tools/bench/suite.js');
-const JOINS = compiled('tools/bench/joins.js');
+const DATAPATH = compiled('tools/bench/datapath.js');
 
 interface Sections {
   readonly cost: CostResult;
@@ -39,7 +34,7 @@ interface Sections {
 
 t.test('--quick measures everything, and nothing is lost', { skip }, async (t) => {
   // XDP is measured by the suite below.
-  const child = await Child.start(process.execPath, [MAIN, '--quick', '--engines', 'tc']);
+  const child = await Child.start(process.execPath, [DATAPATH, '--quick', '--engines', 'tc']);
   const { code } = await child.finish(180_000);
   t.equal(code, 0, 'it completes');
   if (code !== 0) t.comment(child.describe());
@@ -74,7 +69,7 @@ t.test('--quick measures everything, and nothing is lost', { skip }, async (t) =
 
 t.test('beside XDP it is measured what the kernel’s broadcast alone costs', { skip }, async (t) => {
   const child = await Child.start(process.execPath, [
-    ...[MAIN, '--quick', '--engines', 'xdp', '--only', 'cost'],
+    ...[DATAPATH, '--quick', '--engines', 'xdp', '--only', 'cost'],
   ]);
   const { code } = await child.finish(90_000);
   t.equal(code, 0, 'it completes');
@@ -84,54 +79,6 @@ t.test('beside XDP it is measured what the kernel’s broadcast alone costs', { 
   const due = viewers * pps;
   t.ok(Math.abs(broadcast!.copiesPerSecond - due) < due / 5, `${broadcast!.copiesPerSecond} copies/s`);
   t.match(child.stdout, /XDP’s broadcast alone/);
-});
-
-t.test('the whole suite, small: each section measures something, relays deliver', { skip }, async (t) => {
-  const child = await Child.start(process.execPath, [SUITE, '--quick']);
-  const { code } = await child.finish(120_000);
-  t.equal(code, 0, 'it completes');
-  if (code !== 0) t.comment(child.describe());
-  const results = JSON.parse(readFileSync('build/bench/suite-quick.json', 'utf8')) as SuiteResults;
-  t.equal(child.stdout, renderSuite(results), 'what it prints is what it saved');
-  t.notMatch(child.stdout, /NaN|undefined|Infinity|Section with/);
-  t.match(child.stderr, /\d:\d\d of about \d:\d\d  peers: /, 'it tells how far it is');
-  const { runs } = results.sections['peers'] as PeersResult;
-  for (const [relay, ways] of [
-    ['rtsp-fanout xdp', 'by UDP, within connections, from bursts'],
-    ['GStreamer', 'by UDP, within connections'],
-  ] as const) {
-    const own = runs.filter((run) => run.relay === relay);
-    t.equal(own.length, ways.split(',').length, `${relay}: ${ways}`);
-    for (const { joined, viewers, got, failure } of own)
-      t.match({ joined, failure, got }, { joined: viewers, failure: undefined, got: { nothing: 0 } });
-  }
-  for (const { got } of runs.filter(({ relay }) => relay === 'rtsp-fanout xdp'))
-    t.match(got, { lost: 0, duplicated: 0, reordered: 0 });
-});
-
-t.test('a wrong command line is one clear line', async (t) => {
-  const wrong = [['--only', 'nothing'], ['--repeats', '0'], ['more']];
-  for (const [main, name, words] of [
-    [MAIN, 'bench-datapath', [...wrong, ['--engines', 'magic']]],
-    [SUITE, 'bench', wrong],
-  ] as const)
-    for (const args of words) {
-      const child = await Child.start(process.execPath, [main, ...args]);
-      t.match(await child.finish(), { code: 2 }, args.join(' '));
-      t.match(child.stderr, new RegExp(`^${name}: .*\\n$`));
-    }
-});
-
-t.test('joins, a few: all get in, and it is told how fast', { skip }, async (t) => {
-  const child = await Child.start(process.execPath, [
-    ...[JOINS, '--no-save', '--rate', '10', '--seconds', '2', '--repeats', '1'],
-  ]);
-  const { code } = await child.finish(90_000);
-  t.equal(code, 0, 'it completes');
-  if (code !== 0) t.comment(child.describe());
-  const results = JSON.parse(readFileSync('build/bench/joins.json', 'utf8')) as JoinsResults;
-  t.match(results, { runs: [{ engine: 'xdp', joined: 20, failures: {} }] });
-  t.equal(child.stdout, `${renderJoins(results).join('\n\n')}\n`, 'what it prints is what it saved');
 });
 
 function exact(t: Test, d: Delivery): void {
