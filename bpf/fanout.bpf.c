@@ -52,18 +52,18 @@ static __always_inline void go_round(struct pass *p, struct fanout_global *g)
 	else if ((position += p->t->offset) >= p->t->span)
 		position -= p->t->span;
 	cpu = lane_cpu(p->s, g, p->stream, position);
-	if (!send_round(p->skb, g, p->stream, p->number, cpu) &&
+	if (send_round(p->skb, p->stream, p->number, cpu) &&
 	    end_ticket(p->s, p->stream, p->t, FANOUT_TICKET_DEAD))
 		count_drop(FANOUT_DROP_TEMPLATE_DIED);
 }
 
 /* Nobody carries the oldest packet, for its template was lost: sends another template after it. */
-static __always_inline void wake(struct pass *p, struct fanout_global *g)
+static __always_inline void wake(struct pass *p)
 {
 	if (!is_head_parked(p->s, p->stream) || (__s64)(p->now - p->s->woken_ns) < (__s64)FANOUT_WAKE_NS)
 		return;
 	p->s->woken_ns = p->now;
-	send_round(p->skb, g, p->stream | IDLE_TEMPLATE, 0, p->s->home);
+	send_round(p->skb, p->stream | IDLE_TEMPLATE, 0, p->s->home);
 }
 
 /* One pass. False: its packet has been served to all, and the ticket has ended. Else the template is under way to the next
@@ -76,7 +76,7 @@ static __always_inline bool pass(struct pass *p, struct fanout_global *g)
 	}
 	reap(p->s, p->stream, g, p->now);
 	if (p->last == WAIT)
-		wake(p, g);
+		wake(p);
 	if ((p->last == WAIT || p->last == FULL) && p->copies < FANOUT_SLOW_COPIES)
 		slow_down(p->skb, p->now);
 	go_round(p, g);
@@ -162,7 +162,7 @@ static __always_inline void serve_arrived(struct pass *p, struct fanout_global *
 		return;
 	}
 	if (!pass(p, g) && is_head_parked(p->s, p->stream))
-		send_round(p->skb, g, p->stream | IDLE_TEMPLATE, 0, p->s->home); /* came meanwhile, on another CPU */
+		send_round(p->skb, p->stream | IDLE_TEMPLATE, 0, p->s->home); /* came meanwhile, on another CPU */
 }
 
 /* Nobody gets it, but whoever comes next may begin with it. */
@@ -215,7 +215,7 @@ static __always_inline int fan_out(struct __sk_buff *skb, struct fanout_stream *
 	if (in->layer && has_end(in->layer))
 		park_end(skb, s, in);
 	if (arrived != CARRIED)
-		wake(&p, g);
+		wake(&p);
 	else if (up)
 		go_round(&p, g);
 	else

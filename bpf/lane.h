@@ -16,6 +16,11 @@
  * CPUs do not wait for one another's. The kernel takes the remainder by subtraction. */
 #define TX_QUEUES 64
 
+static __always_inline __u32 queue_of(__u32 cpu)
+{
+	return cpu % TX_QUEUES + 1;
+}
+
 static __always_inline bool has_lanes(const struct fanout_global *g)
 {
 	return g->cpus > 1 && !g->xdp_ifindex;

@@ -64,7 +64,7 @@ static __always_inline bool serve_some(struct pass *p, const struct fanout_globa
 	p->start = p->t->start;
 	p->span = p->t->span;
 	p->offset = p->t->offset;
-	p->skb->queue_mapping = cpu % TX_QUEUES + 1;
+	p->skb->queue_mapping = queue_of(cpu);
 	p->kind = p->t->kind;
 	p->thinned = p->t->layer.flags & (FANOUT_LAYER_COUNTS | FANOUT_LAYER_REPORT);
 	p->summed = summed(p->skb, CHECK_AT(p->skb->protocol == bpf_htons(ETH_P_IPV6)));

@@ -59,19 +59,21 @@ static __always_inline void slow_down(struct __sk_buff *skb, __u64 now)
 	bpf_skb_set_tstamp(skb, now + FANOUT_RETRY_NS, BPF_SKB_TSTAMP_DELIVERY_MONO);
 }
 
-/* Sends a clone of the packet round through a private veth, to be received on `cpu`. False: it could not be queued. */
-static __always_inline bool send_round(struct __sk_buff *skb, const struct fanout_global *g, __u32 stream,
-				       __u32 number, __u32 cpu)
+/* Sends a clone of the packet round through a private veth, to be received on `cpu`: TC's by its hash, XDP's by the queue that it
+ * goes into. 0, or not 0: it could not be queued. A global function, so that the verifier looks at it once. */
+__noinline int send_round(struct __sk_buff *skb, __u32 stream, __u32 number, __u32 cpu)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct template_address a = { .stream = stream, .number = number };
+	struct fanout_global *g = the_global();
 
-	if (data + ETH_HLEN > end)
-		return false;
+	if (!g || data + ETH_HLEN > end)
+		return -1;
 	__builtin_memcpy(a.destination, g->template_mac, sizeof(a.destination));
 	__builtin_memcpy(data, &a, sizeof(a));
 	bpf_set_hash(skb, steering_hash(g, cpu));
-	return !bpf_clone_redirect(skb, waiting_room(skb, g), 0);
+	skb->queue_mapping = queue_of(cpu);
+	return bpf_clone_redirect(skb, waiting_room(skb, g), 0);
 }
 
 #endif

@@ -3,6 +3,7 @@
 // kernel that no longer tells what drivers took.
 import { execFileSync } from 'node:child_process';
 import { closeSync, readdirSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { XdpStage } from '../../src/control/kernel/xdp.js';
@@ -86,6 +87,37 @@ t.test('a device that nobody told XDP of is served by TC', { skip }, async (t) =
   t.same(bench.drops(), { 'egress-error': VIEWERS }, 'a device that is gone: the same drops as in TC');
   await bench.close();
 });
+
+t.test(
+  'a stream is copied on the CPU that its packets arrive on',
+  { skip: skip || (cpus().length < 2 && 'there is one CPU only') },
+  async (t) => {
+    const bench = await KernelBench.create('xdp');
+    const [queue] = String(bench.xdp.facts()['XDP queue']).split('0,');
+    /** Frames that came out of each queue and went on from there. */
+    const turned = () => {
+      const shown = execFileSync('ethtool', ['-S', `${queue}1`], { encoding: 'utf8' });
+      return [0, 1].map((n) => Number(new RegExp(`rx_queue_${n}_xdp_redirect: (\\d+)`).exec(shown)![1]));
+    };
+    let before = turned();
+    for (const cpu of [1, 0]) {
+      const port = LOCAL.rtpPort + 10 + 2 * cpu;
+      const stream = bench.open({ rtp: port, rtcp: port + 1 });
+      const all = Array.from({ length: VIEWERS }, (_, n) => bench.add(stream, n + VIEWERS * cpu));
+      execFileSync('taskset', ['-p', '-c', `${cpu}`, `${process.pid}`]);
+      for (let seq = 0; seq < PACKETS; seq++) bench.ingress(udpFrame(rtp({ seq }), { port }));
+      await bench.drained();
+      t.same(served(bench, all), new Set([PACKETS]));
+      const now = turned();
+      t.ok(now[cpu]! - before[cpu]! >= (PACKETS * VIEWERS) / 64, `by CPU ${cpu}`);
+      t.equal(now[1 - cpu], before[1 - cpu], 'not by the other');
+      before = now;
+    }
+    execFileSync('taskset', ['-p', '-c', `0-${cpus().length - 1}`, `${process.pid}`]);
+    t.same(bench.drops(), {});
+    await bench.close();
+  },
+);
 
 t.test('a sender report is copied by XDP, and passes up', { skip }, async (t) => {
   const bench = await KernelBench.create('xdp');

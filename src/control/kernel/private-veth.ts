@@ -3,6 +3,7 @@
 // copies reach viewers on this very host. Made with ip(8) and ethtool(8) at start, removed at the end; nothing per packet.
 import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
 import { promisify } from 'node:util';
 import { KernelError } from './kernel-error.js';
 
@@ -10,6 +11,11 @@ const run = promisify(execFile);
 /** The largest that a veth takes: templates are as large as the source's link lets them be. With XDP at the other end a
  * frame must fit into one page, room for headers and the like taken off. */
 const MTU = { queue: 65535, local: 65535, xdp: 3400 };
+/** Of lane.h, TX_QUEUES. */
+const MOST_QUEUES = 64;
+
+/** XDP's templates stay on the CPU that their stream's packets arrive on: each CPU has a queue of its own, or all would be served on one. */
+export const queuesOf = (use: VethUse): number => (use === 'xdp' ? Math.min(cpus().length, MOST_QUEUES) : 1);
 
 export interface VethEnd {
   readonly name: string;
@@ -60,7 +66,8 @@ async function end(name: string): Promise<VethEnd> {
 export async function makeVeth(port: number, use: VethUse): Promise<VethPair> {
   const [send, receive] = endNames(port, use);
   await removeVeth(port, use);
-  await command('ip', ['link', 'add', send, 'type', 'veth', 'peer', 'name', receive]);
+  const queues = ['numtxqueues', `${queuesOf(use)}`, 'numrxqueues', `${queuesOf(use)}`];
+  await command('ip', ['link', 'add', send, ...queues, 'type', 'veth', 'peer', 'name', receive, ...queues]);
   for (const name of [send, receive])
     await command('ip', ['link', 'set', name, 'addrgenmode', 'none', 'mtu', `${MTU[use]}`, 'up']);
   // GRO at the receiving end and no TSO at the sending one give it NAPI: one queue of its own, in order, that says when it is

@@ -5,7 +5,7 @@ import { closeSync } from 'node:fs';
 import { Device, Limit } from './abi.gen.js';
 import type { KernelState } from './kernel-state.js';
 import { BpfObject, mapLookup } from './libbpf.js';
-import { makeVeth, removeVeth, type VethPair } from './private-veth.js';
+import { makeVeth, queuesOf, removeVeth, type VethPair } from './private-veth.js';
 import { shapes } from './queue-discipline.js';
 import type { TcFilters } from './tc-filters.js';
 import {
@@ -116,7 +116,7 @@ export class XdpStage {
     }));
     const names = (chosen: typeof rows) => chosen.map((row) => row.name).join(' ') || 'none';
     return {
-      'XDP queue': this.#queue.send.name,
+      'XDP queue': `${this.#queue.send.name}, a queue for each of ${queuesOf('xdp')} CPUs`,
       'devices served by XDP': names(rows.filter((row) => !row.off)),
       'devices that take no XDP frames': names(rows.filter((row) => row.off && !row.shaped)),
       'devices left to TC for their queue': names(rows.filter((row) => row.shaped)),
