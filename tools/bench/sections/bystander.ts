@@ -12,7 +12,7 @@ const PORT = 6000;
 /** Of one run. Neighbouring runs of TCP differ by a tenth however long they are: only many of them tell anything. */
 const SECONDS = 0.5;
 /** For each repeat. */
-const PAIRS = { tcp: 48, udp: 8 };
+const PAIRS = { tcp: 64, udp: 8 };
 const QUICK = { seconds: 0.3, pairs: { tcp: 2, udp: 2 } };
 
 type Protocol = keyof typeof PAIRS;
