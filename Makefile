@@ -49,7 +49,7 @@ bench: debian-test build wire ## the whole suite, beside what others use (root, 
 bench-quick: debian-test build wire ## the same, small and short: shows that everything works (2 minutes) into build/bench
 	@node dist/tools/bench/suite.js --quick $(if $(ONLY),--only $(ONLY))
 
-bench-datapath: debian-test build wire ## measure the datapath (root, a quiet machine, 20 minutes) into docs/benchmarks.md
+bench-datapath: debian-test build wire ## measure the datapath (root, a quiet machine, half an hour) into docs/benchmarks.md
 	@node dist/tools/bench/datapath.js
 
 bench-interleaved: debian-test build ## what interleaved viewers cost, against plain C (a quiet machine, 1 minute)

@@ -28,14 +28,14 @@ function parse(): Options {
   const program = newProgram('bench-datapath')
     .description(
       'Measures the datapath in network namespaces of its own: needs root, clang, gcc, and a machine that does nothing else. ' +
-        'A whole run takes about twenty minutes and writes docs/benchmarks.md.',
+        'A whole run takes about half an hour and writes docs/benchmarks.md.',
     )
     .addOption(
       new Option('--engines <names...>', 'which engines, the most important first')
         .choices(ENGINES)
         .default(ENGINES),
     )
-    .option('--quick', 'small and short: shows that everything works, under a minute', false)
+    .option('--quick', 'small and short: shows that everything works, in about a minute', false)
     .addOption(new Option('--only <sections...>', 'some sections only').choices(NAMES).default(NAMES))
     .option('--repeats <n>', 'of everything that is a ratio', REPEATS, 3);
   program.parse();
