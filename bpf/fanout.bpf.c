@@ -45,13 +45,10 @@ char LICENSE[] SEC("license") = "GPL";
 /* The template goes round, to where its next viewer is served, or dies. */
 static __always_inline void go_round(struct pass *p, struct fanout_global *g)
 {
-	__u32 position = p->t->start, cpu;
+	__u32 cpu = has_lanes(g) ? next_cpu(p->s, p->t, g, p->stream) : p->s->home;
 
-	if (position == FANOUT_NO_START)
-		position = p->s->rotation;
-	else if ((position += p->t->offset) >= p->t->span)
-		position -= p->t->span;
-	cpu = lane_cpu(p->s, g, p->stream, position);
+	if (has_lanes(g))
+		p->t->moved = p->t->offset + 1;
 	if (send_round(p->skb, p->stream, p->number, cpu) &&
 	    end_ticket(p->s, p->stream, p->t, FANOUT_TICKET_DEAD))
 		count_drop(FANOUT_DROP_TEMPLATE_DIED);
@@ -83,11 +80,6 @@ static __always_inline bool pass(struct pass *p, struct fanout_global *g)
 	return true;
 }
 
-static __always_inline __u32 carried_at_once(const struct fanout_global *g)
-{
-	return g->xdp_ifindex ? FANOUT_CARRIED_XDP : FANOUT_CARRIED;
-}
-
 /* The template has nothing to do any more: the oldest packet that is parked becomes its own, if there is one. */
 static __noinline bool take_up(struct pass *p)
 {
@@ -97,7 +89,7 @@ static __noinline bool take_up(struct pass *p)
 
 	if (!g || !p->s)
 		return false;
-	p->t = claim_parked(p->s, p->stream, carried_at_once(g), &p->number);
+	p->t = claim_parked(p->s, p->stream, carried_at_once(p->s, g), &p->number);
 	if (!p->t)
 		return false;
 	index = p->t->parked;
@@ -118,7 +110,7 @@ static __noinline bool take_up(struct pass *p)
 /* Whether the packet, which has just come, is served now; else it is parked until others before it have been. */
 static __always_inline bool is_its_turn(const struct pass *p, const struct fanout_global *g)
 {
-	return p->number - head_of(p->s) < carried_at_once(g) && !is_head_parked(p->s, p->stream);
+	return p->number - head_of(p->s) < carried_at_once(p->s, g) && !is_head_parked(p->s, p->stream);
 }
 
 enum arrived {
@@ -143,7 +135,7 @@ static __always_inline enum arrived receive(struct pass *p, const struct packet 
 			goto refuse;
 		COUNT(p->s->parked, 1);
 		/* Who moved head here before it was parked has not seen it. */
-		if (p->number - head_of(p->s) >= carried_at_once(g) ||
+		if (p->number - head_of(p->s) >= carried_at_once(p->s, g) ||
 		    !turn(p->t, FANOUT_TICKET_PARKED, FANOUT_TICKET_MOVING))
 			return PARKED;
 	}
@@ -163,6 +155,21 @@ static __always_inline void serve_arrived(struct pass *p, struct fanout_global *
 	}
 	if (!pass(p, g) && is_head_parked(p->s, p->stream))
 		send_round(p->skb, p->stream | IDLE_TEMPLATE, 0, p->s->home); /* came meanwhile, on another CPU */
+}
+
+/* Packets of the stream arrive here. What follows soon goes where those before it went. A function of its own, for the verifier. */
+static __noinline int note_home(struct fanout_stream *s, __u32 stream, __u64 now)
+{
+	__u32 cpu = bpf_get_smp_processor_id(), tail;
+	struct fanout_ticket *last;
+
+	if (!s || s->home == cpu)
+		return 0;
+	tail = *(volatile __u32 *)&s->tail;
+	last = ticket_at(stream, tail - 1);
+	if (*(volatile __u32 *)&s->head == tail && last && (__s64)(now - last->seen_ns) > (__s64)FANOUT_SETTLED_NS)
+		s->home = cpu;
+	return 0;
 }
 
 /* Nobody gets it, but whoever comes next may begin with it. */
@@ -204,7 +211,7 @@ static __always_inline int fan_out(struct __sk_buff *skb, struct fanout_stream *
 	if (g->heartbeat_limit_ns && now - g->heartbeat_ns > g->heartbeat_limit_ns)
 		return drop(FANOUT_DROP_STALE);
 	reap(s, in->stream, g, now);
-	note_home(s);
+	note_home(s, in->stream, now);
 	if (up)
 		bpf_skb_load_bytes(skb, 0, addresses, sizeof(addresses));
 	arrived = receive(&p, in, g);
@@ -289,18 +296,25 @@ static __always_inline __u32 payload_of(struct __sk_buff *skb)
 	return bpf_ntohs(udp.len) - sizeof(udp);
 }
 
-/* Whether the template's own packet is to be served; else it takes up another, or that's its end. */
+/* Whether the template's own packet is to be served. */
 static __always_inline bool has_packet(struct pass *p, const struct template_address *a)
 {
 	if (a->stream & IDLE_TEMPLATE)
-		return take_up(p);
+		return false;
 	p->number = a->number;
 	p->t = ticket_at(p->stream, p->number);
 	if (p->t && p->t->number == p->number && state_of(p->t) == FANOUT_TICKET_OUT)
 		return true;
 	if (!is_done(p->t, p->number))
 		count_drop(FANOUT_DROP_TICKET_LATE);
-	return take_up(p);
+	return false;
+}
+
+/* XDP is to serve it: it has come over from another CPU, or is to go there. What XDP has passed up on the right CPU is TC's. */
+static __always_inline bool is_for_xdp(const struct pass *p, const struct template_address *a,
+				       const struct fanout_global *g)
+{
+	return p->t->room && (a->stream & MOVING_TEMPLATE || is_elsewhere(p->s, p->t, g, p->stream));
 }
 
 static __always_inline void note_segments(struct pass *p)
@@ -320,23 +334,29 @@ int tc_again(struct __sk_buff *skb)
 	struct fanout_global *g = the_global();
 	struct template_address a = {};
 	struct pass p = { .skb = skb };
+	bool own;
 
 	if (!g)
 		return TC_ACT_SHOT;
 	if (!read_template(skb, g, &a))
 		return drop(FANOUT_DROP_FOREIGN_TEMPLATE);
-	p.stream = a.stream & ~IDLE_TEMPLATE;
+	p.stream = a.stream & TEMPLATE_STREAM;
 	p.s = stream_at(p.stream);
 	p.now = bpf_ktime_get_ns();
 	p.copies = unknown_zero(p.now);
 	if (skb->tstamp)
 		bpf_skb_set_tstamp(skb, 0, BPF_SKB_TSTAMP_UNSPEC); /* the departure time was this template's, not the copies' */
 	skb->priority = 0;
-	if (!p.s || !has_packet(&p, &a) || !p.t)
+	if (!p.s)
+		return TC_ACT_SHOT;
+	own = has_packet(&p, &a);
+	if ((!own && !take_up(&p)) || !p.t)
 		return TC_ACT_SHOT;
 	note_segments(&p);
 	note_pass(p.t, g, p.now);
-	if (!pass(&p, g) && take_up(&p))
+	if (own ? is_for_xdp(&p, &a, g) : p.t->room != 0)
+		go_round(&p, g);
+	else if (!pass(&p, g) && take_up(&p))
 		go_round(&p, g);
 	return TC_ACT_SHOT;
 }

@@ -15,7 +15,7 @@
 #include <linux/types.h>
 
 enum fanout_version {
-	FANOUT_ABI_VERSION = 5,
+	FANOUT_ABI_VERSION = 6,
 };
 
 /* A ticket whose first pass has not come yet: who is served first is decided then. */
@@ -31,7 +31,7 @@ enum fanout_limit {
 	FANOUT_STREAM_IN_FLIGHT = 200,      /* tickets of one stream that may be unfinished at once */
 	FANOUT_BASE_TICKETS = 50,           /* of these, the last, which only packets of layer 0 get */
 	FANOUT_CARRIED = 3,                 /* of these, the oldest, that templates are under way for; the others are parked */
-	FANOUT_CARRIED_XDP = 1,             /* the same with XDP, which serves the oldest only */
+	FANOUT_CARRIED_XDP = 1,             /* the same with XDP, of a stream of one lane */
 	FANOUT_TOTAL_IN_FLIGHT = 240,       /* templates of all streams: less than the 256 entries of the private veth's ring */
 	FANOUT_PARKED = 1024,               /* parked packets of all streams */
 	FANOUT_PARKED_BYTES = 2032,         /* the longest frame that can be parked; a longer one waits as a template */
@@ -291,7 +291,7 @@ struct fanout_ticket {
 	__u64 seen_ns;                      /* last pass */
 	__u64 refused_ns;                   /* since when the egress has taken nothing of this packet; 0: it took the last copy */
 	struct fanout_packet_layer layer;
-	__u32 pad;
+	__u32 moved;                        /* for which `offset`, + 1, its template was sent to that lane's CPU; 0: for none yet */
 };
 
 /* Map `parked` (array): packets whose turn has not come, as whole frames. An entry is its ticket's while that is PARKED or
@@ -369,6 +369,8 @@ struct fanout_global {
 	__u16 first_port;                   /* command program: no stream has ever listened on a port below this one, host order */
 	__u16 last_port;                    /* ... nor above this one; 0: none has listened */
 	__u32 passes[FANOUT_ROOMS];         /* datapath, atomic: passes of templates from each queue; wraps */
+	__u32 xdp_lanes;                    /* control plane: 1: with XDP, too, a stream of several lanes is served on two CPUs */
+	__u32 pad;
 	__u64 drops[FANOUT_DROP_MAX];       /* datapath, atomic */
 };
 
@@ -385,7 +387,7 @@ FANOUT_ASSERT_SIZE(fanout_reception, 176);
 FANOUT_ASSERT_SIZE(fanout_parked, 2048);
 FANOUT_ASSERT_SIZE(fanout_cached, 1488);
 FANOUT_ASSERT_SIZE(fanout_device, 48);
-FANOUT_ASSERT_SIZE(fanout_global, 328);
+FANOUT_ASSERT_SIZE(fanout_global, 336);
 FANOUT_ASSERT_SIZE(fanout_command, 100);
 
 #endif

@@ -51,9 +51,9 @@ static __always_inline int xdp_drop(enum fanout_drop reason)
 
 /* The template's packet has been served to all. If others are parked, tc_again has it take one up: it can make the frame
  * longer. */
-static __always_inline int at_rest(const struct pass *p)
+static __always_inline int at_rest(const struct pass *p, const struct fanout_global *g)
 {
-	return is_head_parked(p->s, p->stream) ? XDP_PASS : XDP_DROP;
+	return is_any_parked(p->s, p->stream, carried_at_once(p->s, g)) ? XDP_PASS : XDP_DROP;
 }
 
 static __always_inline int round_again(void)
@@ -61,17 +61,26 @@ static __always_inline int round_again(void)
 	return bpf_redirect_map(&round_device, 0, 0);
 }
 
-/* The next copies of the oldest packet that is out. */
+static __always_inline int wait(const struct pass *p, struct fanout_global *g)
+{
+	COUNT(p->s->waits, 1);
+	reap(p->s, p->stream, g, p->now);
+	return round_again();
+}
+
+/* The next copies of a packet. */
 static __always_inline int serve_chunk(struct pass *p, bool v6, struct fanout_global *g)
 {
 	struct chunk c = { .p = *p, .v6 = v6 };
 	struct fanout_device *d;
 	void *map;
 
-	plan(&c);
+	plan(&c, g);
 	if (!c.copies) {
 		reach(p->s, p->stream, p->t, p->number, c.p.offset);
-		return c.p.offset < p->span ? round_again() : at_rest(p);
+		if (c.p.last == WAIT)
+			return wait(p, g);
+		return c.p.offset < p->span ? round_again() : at_rest(p, g);
 	}
 	d = bpf_map_lookup_elem(&devices, &c.egress);
 	if (!d || c.other || (__s64)(d->off_until_ns - p->now) > 0)
@@ -87,6 +96,18 @@ static __always_inline int serve_chunk(struct pass *p, bool v6, struct fanout_gl
 	if (!map)
 		return XDP_PASS;
 	return bpf_redirect_map(map, 0, BPF_F_BROADCAST);
+}
+
+/* The packet before it is copied on this CPU: two at a time would be more than the far end of a veth takes, and neither would be
+ * done sooner. */
+static __always_inline bool is_behind_another(const struct pass *p, const struct fanout_global *g)
+{
+	const struct fanout_ticket *before = ticket_at(p->stream, p->number - 1);
+
+	return before && *(volatile __u32 *)&before->number == p->number - 1 && state_of(before) == FANOUT_TICKET_OUT &&
+	       (before->start == FANOUT_NO_START ||
+		lane_cpu(p->s, g, p->stream, position_at(before->start, before->span, before->offset)) ==
+			bpf_get_smp_processor_id());
 }
 
 SEC("xdp")
@@ -106,20 +127,19 @@ int xdp_again(struct xdp_md *x)
 	if (a.stream & IDLE_TEMPLATE || !g->xdp_ifindex)
 		return XDP_PASS;
 	if (!begin_pass(&p, a.stream, a.number)) {
-		if (!p.s || is_done(p.t, a.number) || is_head_parked(p.s, p.stream))
-			return p.s ? at_rest(&p) : XDP_DROP;
-		return xdp_drop(FANOUT_DROP_TICKET_LATE);
+		if (p.s && !is_done(p.t, a.number))
+			count_drop(FANOUT_DROP_TICKET_LATE);
+		return p.s ? at_rest(&p, g) : XDP_DROP;
 	}
 	p.now = bpf_ktime_get_ns();
 	note_pass(p.t, g, p.now);
 	COUNT(p.s->passes, 1);
-	if (*(volatile __u32 *)&p.s->head != p.number) {
-		COUNT(p.s->waits, 1);
-		reap(p.s, p.stream, g, p.now);
-		return round_again();
-	}
 	if (p.t->start == FANOUT_NO_START)
-		p.t->start = p.s->rotation < p.t->span ? p.s->rotation : 0;
+		choose_first(p.s, p.t);
+	if (is_elsewhere(p.s, p.t, g, p.stream))
+		return XDP_PASS; /* tc_again sends it there */
+	if (is_behind_another(&p, g))
+		return wait(&p, g);
 	p.start = p.t->start;
 	return serve_chunk(&p, v6, g);
 }
@@ -197,7 +217,7 @@ int xdp_copy(struct xdp_md *x)
 	if (!begin_pass(&c.p, a.stream, a.number))
 		return XDP_DROP;
 	c.p.payload = c.p.segment = payload_of_frame(x, c.v6);
-	slot = next_viewer(b, &c);
+	slot = next_viewer(b, &c, g);
 	v = slot < 0 ? NULL : bpf_map_lookup_elem(&viewers, &slot);
 	if (!v)
 		return XDP_DROP; /* one clone too many */
@@ -225,7 +245,9 @@ int xdp_round(struct xdp_md *x)
 	if (!read_frame(x, g, &a, &v6))
 		return XDP_DROP;
 	/* When it has been served to all meanwhile, that's the template's end, if no other packet needs one. */
-	return begin_pass(&p, a.stream, a.number) || (p.s && is_head_parked(p.s, p.stream)) ? XDP_PASS : XDP_DROP;
+	return begin_pass(&p, a.stream, a.number) ||
+			       (p.s && is_any_parked(p.s, p.stream, carried_at_once(p.s, g))) ?
+		       XDP_PASS : XDP_DROP;
 }
 
 /* (from_dev, to_dev, sent, drops, err); every user of device maps on this host comes by. */

@@ -23,7 +23,16 @@ static __always_inline __u32 queue_of(__u32 cpu)
 
 static __always_inline bool has_lanes(const struct fanout_global *g)
 {
-	return g->cpus > 1 && !g->xdp_ifindex;
+	return g->cpus > 1 && (!g->xdp_ifindex || g->xdp_lanes);
+}
+
+/* How many packets of a stream may have a template. One more than there are CPUs at work, so that none waits for what is on its
+ * way; XDP's own that have to wait would go round as fast as they can. */
+static __always_inline __u32 carried_at_once(const struct fanout_stream *s, const struct fanout_global *g)
+{
+	bool lanes = has_lanes(g) && s->span > FANOUT_LANE_SLOTS;
+
+	return g->xdp_ifindex && !lanes ? FANOUT_CARRIED_XDP : FANOUT_CARRIED;
 }
 
 static __always_inline __u32 lane_cpu(const struct fanout_stream *s, const struct fanout_global *g, __u32 stream,
@@ -36,10 +45,54 @@ static __always_inline __u32 lane_cpu(const struct fanout_stream *s, const struc
 	return (s->home + 1 + stream % (cpus - 1)) % cpus;
 }
 
-/* Positions from this one to the end of its lane. */
-static __always_inline __u32 rest_of_lane(__u32 position)
+/* The position that is `offset` behind a packet's first one. */
+static __always_inline __u32 position_at(__u32 start, __u32 span, __u32 offset)
 {
-	return FANOUT_LANE_SLOTS - position % FANOUT_LANE_SLOTS;
+	__u32 position = start + offset;
+
+	return position < span ? position : position - span;
+}
+
+/* How many positions may be served now: the rest of the lane, for the next one is served on another CPU. */
+static __always_inline __u32 rest_of_lane(const struct fanout_global *g, __u32 start, __u32 span, __u32 offset)
+{
+	__u32 all = offset < span ? span - offset : 0, position = position_at(start, span, offset), lane;
+
+	if (!has_lanes(g) || span <= FANOUT_LANE_SLOTS)
+		return all;
+	lane = FANOUT_LANE_SLOTS - position % FANOUT_LANE_SLOTS;
+	if (lane > span - position)
+		lane = span - position; /* what follows is position 0 */
+	return lane < all ? lane : all;
+}
+
+/* Who is served first, as long as it is not decided. */
+static __always_inline __u32 first_position(const struct fanout_stream *s, const struct fanout_ticket *t)
+{
+	return s->rotation < t->span ? s->rotation : 0;
+}
+
+/* Decides it; where the template was sent before may be wrong by now. */
+static __always_inline void choose_first(const struct fanout_stream *s, struct fanout_ticket *t)
+{
+	t->start = first_position(s, t);
+	t->moved = 0;
+}
+
+/* The CPU that the packet's next viewer is served on. Sent there once and come round on another, it is served all the same. */
+static __always_inline __u32 next_cpu(const struct fanout_stream *s, const struct fanout_ticket *t,
+				      const struct fanout_global *g, __u32 stream)
+{
+	if (t->moved == t->offset + 1)
+		return bpf_get_smp_processor_id();
+	return lane_cpu(s, g, stream,
+			t->start == FANOUT_NO_START ? first_position(s, t) : position_at(t->start, t->span, t->offset));
+}
+
+static __always_inline bool is_elsewhere(const struct fanout_stream *s, const struct fanout_ticket *t,
+					 const struct fanout_global *g, __u32 stream)
+{
+	return has_lanes(g) && next_cpu(s, t, g, stream) != bpf_get_smp_processor_id();
 }
 
 /* A template's hash decides where it is received (receive-steering.ts): on that CPU of 0 .. cpus-1 into whose part of all
@@ -49,15 +102,6 @@ static __always_inline __u32 steering_hash(const struct fanout_global *g, __u32 
 	__u32 cpus = g->cpus;
 
 	return cpus > 1 ? (((__u64)cpu * 2 + 1) << 31) / cpus : 0; /* 0 is not steered */
-}
-
-/* Packets of the stream arrive here. While some are out, what follows goes where they went. */
-static __always_inline void note_home(struct fanout_stream *s)
-{
-	__u32 cpu = bpf_get_smp_processor_id();
-
-	if (s->home != cpu && *(volatile __u32 *)&s->head == *(volatile __u32 *)&s->tail)
-		s->home = cpu;
 }
 
 #endif

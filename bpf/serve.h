@@ -8,18 +8,10 @@
 #include "maps.h"
 #include "ticket.h"
 
-/* The position that is served next. */
-static __always_inline __u32 next_position(const struct pass *p)
-{
-	__u32 position = p->start + p->offset;
-
-	return position < p->span ? position : position - p->span;
-}
-
 static long serve_next(__u32 i, void *context)
 {
 	struct pass *p = context;
-	__u32 position = next_position(p);
+	__u32 position = position_at(p->start, p->span, p->offset);
 	struct fanout_viewer *v;
 	__s32 slot;
 
@@ -34,43 +26,25 @@ static long serve_next(__u32 i, void *context)
 	return p->copies >= FANOUT_PASS_COPIES;
 }
 
-/* Viewers left for this pass: other lanes are served on other CPUs. */
-static __always_inline __u32 left(const struct pass *p, const struct fanout_global *g)
-{
-	__u32 all = p->span - p->offset, position = next_position(p), lane;
-
-	if (!has_lanes(g) || p->span <= FANOUT_LANE_SLOTS)
-		return all;
-	lane = rest_of_lane(position);
-	if (lane > p->span - position)
-		lane = p->span - position; /* what follows is position 0 */
-	return lane < all ? lane : all;
-}
-
-/* Who is served first. False: not on this CPU. Asked once, so that a template that cannot get there is served all the same. */
-static __always_inline bool choose_first(struct pass *p, const struct fanout_global *g, __u32 cpu)
-{
-	p->t->start = p->s->rotation < p->t->span ? p->s->rotation : 0;
-	return !has_lanes(g) || lane_cpu(p->s, g, p->stream, p->t->start) == cpu;
-}
-
 /* Serves as many viewers as it may. True when none is left. */
 static __always_inline bool serve_some(struct pass *p, const struct fanout_global *g)
 {
-	__u32 before = p->copies, cpu = bpf_get_smp_processor_id();
+	__u32 before = p->copies;
 
-	if (p->t->start == FANOUT_NO_START && !choose_first(p, g, cpu))
+	if (p->t->start == FANOUT_NO_START)
+		choose_first(p->s, p->t);
+	if (is_elsewhere(p->s, p->t, g, p->stream))
 		return false;
 	p->start = p->t->start;
 	p->span = p->t->span;
 	p->offset = p->t->offset;
-	p->skb->queue_mapping = queue_of(cpu);
+	p->skb->queue_mapping = queue_of(bpf_get_smp_processor_id());
 	p->kind = p->t->kind;
 	p->thinned = p->t->layer.flags & (FANOUT_LAYER_COUNTS | FANOUT_LAYER_REPORT);
 	p->summed = summed(p->skb, CHECK_AT(p->skb->protocol == bpf_htons(ETH_P_IPV6)));
 	COUNT(p->s->passes, 1);
 	if (p->offset < p->span)
-		bpf_loop(left(p, g), serve_next, p, 0);
+		bpf_loop(rest_of_lane(g, p->start, p->span, p->offset), serve_next, p, 0);
 	if (p->last == WAIT && p->copies == before)
 		COUNT(p->s->waits, 1);
 	p->t->offset = p->offset;

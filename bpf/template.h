@@ -16,7 +16,10 @@
 
 /* In `stream`: the template has no packet of its own; it is to take up one that is parked. */
 #define IDLE_TEMPLATE 0x8000
-_Static_assert(FANOUT_MAX_STREAMS <= IDLE_TEMPLATE, "stream");
+/* It is XDP's, and goes through TC's queue: to another CPU, or slowly. XDP's queue can do neither. */
+#define MOVING_TEMPLATE 0x4000
+#define TEMPLATE_STREAM (MOVING_TEMPLATE - 1)
+_Static_assert(FANOUT_MAX_STREAMS <= MOVING_TEMPLATE, "stream");
 
 struct template_address {
 	__u8 destination[6];
@@ -60,20 +63,28 @@ static __always_inline void slow_down(struct __sk_buff *skb, __u64 now)
 }
 
 /* Sends a clone of the packet round through a private veth, to be received on `cpu`: TC's by its hash, XDP's by the queue that it
- * goes into. 0, or not 0: it could not be queued. A global function, so that the verifier looks at it once. */
+ * goes into, each CPU into its own only, so that the queue stays there. 0, or not 0: it could not be queued. A global function, so
+ * that the verifier looks at it once. */
 __noinline int send_round(struct __sk_buff *skb, __u32 stream, __u32 number, __u32 cpu)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct template_address a = { .stream = stream, .number = number };
 	struct fanout_global *g = the_global();
+	__u32 room;
 
 	if (!g || data + ETH_HLEN > end)
 		return -1;
+	room = waiting_room(skb, g);
+	if (room == g->xdp_ifindex &&
+	    (skb->priority == SLOW_CLASS || (has_lanes(g) && cpu != bpf_get_smp_processor_id()))) {
+		room = g->recirculate_ifindex;
+		a.stream |= MOVING_TEMPLATE;
+	}
 	__builtin_memcpy(a.destination, g->template_mac, sizeof(a.destination));
 	__builtin_memcpy(data, &a, sizeof(a));
 	bpf_set_hash(skb, steering_hash(g, cpu));
 	skb->queue_mapping = queue_of(cpu);
-	return bpf_clone_redirect(skb, waiting_room(skb, g), 0);
+	return bpf_clone_redirect(skb, room, 0);
 }
 
 #endif

@@ -161,6 +161,20 @@ static __always_inline bool is_head_parked(const struct fanout_stream *s, __u32 
 	return t && *(volatile __u32 *)&t->number == head && state_of(t) == FANOUT_TICKET_PARKED;
 }
 
+/* A template that has nothing to do would have something to take up. */
+static __always_inline bool is_any_parked(const struct fanout_stream *s, __u32 stream, __u32 carried)
+{
+	__u32 head = head_of(s);
+
+	for (__u32 i = 0; i < FANOUT_CARRIED && i < carried; i++) {
+		const struct fanout_ticket *t = ticket_at(stream, head + i);
+
+		if (t && *(volatile __u32 *)&t->number == head + i && state_of(t) == FANOUT_TICKET_PARKED)
+			return true;
+	}
+	return false;
+}
+
 struct take {
 	struct fanout_stream *s;
 	__u32 most;
@@ -201,6 +215,7 @@ static __always_inline struct fanout_ticket *take_ticket(struct fanout_stream *s
 	t->start = FANOUT_NO_START;
 	t->span = s->span;
 	t->offset = 0;
+	t->moved = 0;
 	t->served = 0;
 	t->begins = in->begins;
 	t->kind = in->kind;

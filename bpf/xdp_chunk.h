@@ -8,13 +8,13 @@
 #define FANOUT_XDP_CHUNK_H
 
 #include "clone.h"
+#include "lane.h"
 #include "loop.h"
 
 /* Chunks that may be under way before one of their copies is made; more, and the device takes none, or what is planned is not what is due. */
 #define FRUITLESS 1000
 /* Positions that are looked at for a chunk: places that viewers have left are skipped. */
 #define LOOK_AHEAD 1024
-
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP);
 	__uint(max_entries, 1);
@@ -51,6 +51,7 @@ struct chunk {
 	__u32 egress; /* of the first viewer that is due */
 	bool other;   /* that viewer is of the other family */
 	__u32 copies; /* it and those after it behind the same device, of the same family */
+	__u32 passed; /* positions before it, where nothing is due */
 };
 
 /* A viewer that does not get the packet's layer is done with it here: a frame for it would be dropped. */
@@ -65,21 +66,28 @@ static __always_inline bool passes_by(struct fanout_viewer *v, struct pass *p)
 	return result == SERVED;
 }
 
+static __always_inline long pass_over(struct chunk *c)
+{
+	if (!c->copies)
+		c->passed++;
+	return 0;
+}
+
 static long look_at(__u32 i, void *context)
 {
 	struct chunk *c = context;
-	__u32 position = c->p.start + c->p.offset + i;
+	__s32 slot = slot_of(c->p.s, position_at(c->p.start, c->p.span, c->p.offset + i));
 	struct fanout_viewer *v;
-	__s32 slot;
 
-	if (position >= c->p.span)
-		position -= c->p.span;
-	slot = slot_of(c->p.s, position);
 	v = slot < 0 ? NULL : bpf_map_lookup_elem(&viewers, &slot);
 	if (!v || v->state == FANOUT_VIEWER_FREE || (__s32)(v->next - c->p.number) > 0)
-		return 0;
+		return pass_over(c);
+	if (must_wait(v, &c->p)) {
+		c->p.last = WAIT;
+		return 1;
+	}
 	if (c->p.thinned && passes_by(v, &c->p))
-		return 0;
+		return pass_over(c);
 	if (!c->copies) {
 		c->egress = v->ifindex;
 		c->other = is_v6(v->address) != c->v6;
@@ -91,16 +99,13 @@ static long look_at(__u32 i, void *context)
 
 /* A look mostly without locks, so only a guess, except that nobody is left before `p.offset`: who has been served, or came later,
  * stays so. */
-static __always_inline void plan(struct chunk *c)
+static __always_inline void plan(struct chunk *c, const struct fanout_global *g)
 {
-	__u32 left = c->p.offset < c->p.span ? c->p.span - c->p.offset : 0;
+	__u32 left = rest_of_lane(g, c->p.start, c->p.span, c->p.offset);
 
-	if (left > LOOK_AHEAD)
-		left = LOOK_AHEAD;
-	c->copies = unknown_zero(c->p.now);
-	bpf_loop(left, look_at, c, 0);
-	if (!c->copies)
-		c->p.offset += left;
+	c->copies = c->passed = unknown_zero(c->p.now);
+	bpf_loop(left < LOOK_AHEAD ? left : LOOK_AHEAD, look_at, c, 0);
+	c->p.offset += c->passed;
 }
 
 #endif

@@ -43,6 +43,7 @@ struct batch {
 	__u32 stream;
 	__u32 number;
 	__u32 offset;
+	__u32 lane_end; /* the offset that is not for this pass any more */
 	__u32 running; /* ... is valid */
 	__u32 stopped; /* no more of it in this batch */
 	__u32 refused; /* by the driver, since the last that was given up; in here for the verifier (loop.h) */
@@ -107,13 +108,9 @@ static __always_inline enum served claim(struct fanout_viewer *v, struct copying
 static long claim_next(__u32 i, void *context)
 {
 	struct copying *c = context;
-	__u32 position = c->p.start + c->p.offset;
+	__s32 slot = slot_of(c->p.s, position_at(c->p.start, c->p.span, c->p.offset));
 	struct fanout_viewer *v;
-	__s32 slot;
 
-	if (position >= c->p.span)
-		position -= c->p.span;
-	slot = slot_of(c->p.s, position);
 	v = slot < 0 ? NULL : bpf_map_lookup_elem(&viewers, &slot);
 	c->p.last = v ? claim(v, c) : SERVED;
 	if (c->p.last == WAIT)
@@ -145,12 +142,13 @@ static __always_inline bool begin_pass(struct pass *p, __u32 stream, __u32 numbe
 }
 
 /* The viewer that the next copy is for, locked, as an index into `viewers`; -1: there is none now. */
-static __always_inline __s32 next_viewer(struct batch *b, struct copying *c)
+static __always_inline __s32 next_viewer(struct batch *b, struct copying *c, const struct fanout_global *g)
 {
 	if (!b->running || b->stream != c->p.stream || b->number != c->p.number) {
 		b->stream = c->p.stream;
 		b->number = c->p.number;
 		b->offset = c->p.offset;
+		b->lane_end = c->p.offset + rest_of_lane(g, c->p.start, c->p.span, c->p.offset);
 		b->running = 1;
 		b->stopped = 0;
 	}
@@ -158,8 +156,8 @@ static __always_inline __s32 next_viewer(struct batch *b, struct copying *c)
 		return -1;
 	c->p.offset = b->offset;
 	c->p.now = b->now;
-	if (c->p.offset < c->p.span)
-		bpf_loop(c->p.span - c->p.offset, claim_next, c, 0);
+	if (c->p.offset < b->lane_end)
+		bpf_loop(b->lane_end - c->p.offset, claim_next, c, 0);
 	b->stopped = c->slot < 0;
 	b->offset = c->p.offset + (c->slot >= 0);
 	return c->slot;

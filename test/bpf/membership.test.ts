@@ -137,7 +137,7 @@ async function comeAndGo(t: Test, engine: 'tc' | 'xdp'): Promise<void> {
   await ended;
   await bench.drained();
   t.equal(bench.state.ticketsOut(), 0, 'all tickets come back');
-  if (engine === 'tc' && cpus().length > 1)
+  if (cpus().length > 1)
     t.ok(steered() > before, `templates went to other CPUs ${steered() - before} times`);
   const { packets, refused } = bench.state.stream(stream);
   for (const stay of [...residents, ...guests]) leave(stay);
@@ -151,14 +151,19 @@ async function comeAndGo(t: Test, engine: 'tc' | 'xdp'): Promise<void> {
   await counter.stop();
   t.equal(overflow, 0, 'all have been counted');
   const arrived = new Map<string, number>();
+  // Where a kernel does not say what became of frames, they count as sent (bpf/xdp_copy.h).
+  let unsure = engine === 'xdp' ? Number(bench.xdp.facts()['copies of unknown fate']) : 0;
   for (const row of rows) {
     const name = `${row.address}:${row.port}`;
     arrived.set(name, (arrived.get(name) ?? 0) + row.packets);
-    if (row.lost > refused || row.duplicated || row.reordered || row.old)
+    if (row.lost > refused + unsure || row.duplicated || row.reordered || row.old)
       problems.push(`${name}: ${JSON.stringify(row)}`);
   }
-  for (const [name, count] of expected)
-    if (arrived.get(name) !== count) problems.push(`${name}: ${count} sent, ${arrived.get(name)} arrived`);
+  for (const [name, count] of expected) {
+    const got = arrived.get(name) ?? 0;
+    if (got < count) unsure -= count - got;
+    if (got > count || unsure < 0) problems.push(`${name}: ${count} sent, ${got} arrived`);
+  }
   t.equal(arrived.size, expected.size, 'nobody else got anything');
   t.same(problems.slice(0, 10), []);
   // A processor that others are using may run out: then packets are refused, whole, at the entrance.

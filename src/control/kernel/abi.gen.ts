@@ -134,7 +134,7 @@ export const TicketState = {
 
 /** enum fanout_version */
 export const Version = {
-  ABI_VERSION: 5,
+  ABI_VERSION: 6,
 } as const;
 
 /** enum fanout_viewer_state */
@@ -199,7 +199,7 @@ export const Device = {
 
 /** struct fanout_global: byte offsets, and its size. */
 export const Global = {
-  SIZE: 328,
+  SIZE: 336,
   heartbeatNs: 0,
   heartbeatLimitNs: 8,
   ownerPid: 16,
@@ -215,7 +215,9 @@ export const Global = {
   firstPort: 60,
   lastPort: 62,
   passes: 64,
-  drops: 72,
+  xdpLanes: 72,
+  pad: 76,
+  drops: 80,
 } as const;
 
 /** struct fanout_hello: byte offsets, and its size. */
@@ -400,7 +402,7 @@ export const Ticket = {
   seenNs: 48,
   refusedNs: 56,
   layer: 64,
-  pad: 100,
+  moved: 100,
 } as const;
 
 /** struct fanout_viewer: byte offsets, and its size. */

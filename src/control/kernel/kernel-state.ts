@@ -172,6 +172,11 @@ export class KernelState {
     this.#global.view.setUint32(Global.xdpIfindex, ifindex, true);
   }
 
+  /** Whether XDP, too, serves a stream of several lanes on two CPUs. */
+  laneXdp(on: boolean): void {
+    this.#global.view.setUint32(Global.xdpLanes, on ? 1 : 0, true);
+  }
+
   /** Templates are received on any of CPU 0 .. cpus-1, as their hash says, from now on; 0: where they were sent. */
   steerOver(cpus: number): void {
     this.#global.view.setUint16(Global.cpus, cpus, true);

@@ -14,8 +14,9 @@ const MTU = { queue: 65535, local: 65535, xdp: 3400 };
 /** Of lane.h, TX_QUEUES. */
 const MOST_QUEUES = 64;
 
-/** XDP's templates stay on the CPU that their stream's packets arrive on: each CPU has a queue of its own, or all would be served on one. */
-export const queuesOf = (use: VethUse): number => (use === 'xdp' ? Math.min(cpus().length, MOST_QUEUES) : 1);
+/** Each CPU has a queue of its own, or all that is sent there would be received on one. TC's is steered instead. */
+export const queuesOf = (use: VethUse): number =>
+  use === 'queue' ? 1 : Math.min(cpus().length, MOST_QUEUES);
 
 export interface VethEnd {
   readonly name: string;
@@ -75,7 +76,8 @@ export async function makeVeth(port: number, use: VethUse): Promise<VethPair> {
   await command('ethtool', ['-K', receive, 'gro', 'on']);
   await command('ethtool', ['-K', send, 'tso', 'off']);
   if (use === 'local') await acceptOwnAddresses(receive);
-  if (use !== 'local') await pace(send);
+  // Not XDP's: with a queueing discipline, one CPU may send what another has enqueued, and then receive it as well.
+  if (use === 'queue') await pace(send);
   // XDP knows nothing of checksums that a device is to complete: have the kernel do it before.
   if (use === 'xdp') await command('ethtool', ['-K', send, 'tx', 'off']);
   return { send: await end(send), receive: await end(receive) };

@@ -2,9 +2,9 @@
 // Which CPUs a private veth's receiving end is served by. A veth is received from on the CPU that sent to it, so templates,
 // once on a CPU, would stay there for ever, and so would the copies that they make. With receive packet steering
 // (Documentation/networking/scaling.rst) the hash that lane.h gives them decides.
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { KernelError } from './kernel-error.js';
-import { command } from './private-veth.js';
+import { writeSetting, type NetDevice } from './sysfs.js';
 
 const ONLINE = '/sys/devices/system/cpu/online';
 
@@ -37,26 +37,16 @@ export interface Steering {
 
 /** Every CPU takes part. The kernel spreads hashes over the CPUs of the mask in their order, so the program can name one
  * only where they are numbered without a gap. */
-export async function steerReceived({ name, ifindex }: { name: string; ifindex: number }): Promise<Steering> {
+export async function steerReceived(device: NetDevice): Promise<Steering> {
   try {
     const online = (await readFile(ONLINE, 'utf8')).trim();
     const cpus = parseCpuList(online);
     if (cpus.length < 2) return { cpus: 0, told: 'one CPU: there is no other' };
     if (cpus.at(-1) !== cpus.length - 1)
       return { cpus: 0, told: `one CPU: of those online, ${online}, some are missing` };
-    await write(name, ifindex, cpuMask(cpus));
+    await writeSetting(device, 'queues/rx-0/rps_cpus', cpuMask(cpus));
     return { cpus: cpus.length, told: `CPUs ${online}` };
   } catch (error) {
     return { cpus: 0, told: `one CPU: ${(error as Error).message}` };
   }
-}
-
-async function write(name: string, ifindex: number, mask: string): Promise<void> {
-  const device = `/sys/class/net/${name}`;
-  const file = `${device}/queues/rx-0/rps_cpus`;
-  const shown = await readFile(`${device}/ifindex`, 'utf8').catch(() => '');
-  if (Number(shown) === ifindex && shown !== '') return writeFile(file, mask);
-  // /sys is that of the network namespace it was mounted in, which need not be ours.
-  const script = 'mount -t sysfs sysfs /sys && echo "$1" > "$2"';
-  await command('unshare', ['--mount', 'sh', '-c', script, 'sh', mask, file]);
 }

@@ -7,6 +7,7 @@ import type { KernelState } from './kernel-state.js';
 import { BpfObject, mapLookup } from './libbpf.js';
 import { makeVeth, queuesOf, removeVeth, type VethPair } from './private-veth.js';
 import { shapes } from './queue-discipline.js';
+import { transmitQueues } from './sysfs.js';
 import type { TcFilters } from './tc-filters.js';
 import {
   attachRawTracepoint,
@@ -63,6 +64,8 @@ export class XdpStage {
   readonly #queue: VethPair;
   readonly #tracepoint: number;
   readonly #devices = new Map<number, Egress>();
+  /** Devices of one queue. What two CPUs send there is received by one, which takes less than they can send. */
+  readonly #narrow: string[] = [];
   #closed = false;
 
   private constructor(options: XdpOptions, program: BpfObject, queue: VethPair, tracepoint: number) {
@@ -88,6 +91,7 @@ export class XdpStage {
       undo.push(() => closeSync(tracepoint));
       await attachXdp(queue.receive.ifindex, program.programFd('xdp_again'));
       filters.attach(queue.receive, againFd);
+      state.laneXdp(true);
       state.useXdp(queue.send.ifindex);
       return new XdpStage(options, program, queue, tracepoint);
     } catch (error) {
@@ -117,6 +121,7 @@ export class XdpStage {
     const names = (chosen: typeof rows) => chosen.map((row) => row.name).join(' ') || 'none';
     return {
       'XDP queue': `${this.#queue.send.name}, a queue for each of ${queuesOf('xdp')} CPUs`,
+      'XDP serves a stream on': this.#lanes(),
       'devices served by XDP': names(rows.filter((row) => !row.off)),
       'devices that take no XDP frames': names(rows.filter((row) => row.off && !row.shaped)),
       'devices left to TC for their queue': names(rows.filter((row) => row.shaped)),
@@ -124,6 +129,12 @@ export class XdpStage {
       'copies that a full driver left for later': rows.reduce((sum, row) => sum + row.refused, 0),
       'copies of unknown fate': rows.reduce((sum, row) => sum + row.untold, 0),
     };
+  }
+
+  #lanes(): string {
+    if (!this.#options.state.steeredOver) return 'one CPU, as what TC has (queue served by)';
+    if (this.#narrow.length > 0) return `one CPU: one queue only of ${this.#narrow.join(', ')}`;
+    return 'two CPUs, when it has many viewers';
   }
 
   async close(): Promise<void> {
@@ -139,10 +150,14 @@ export class XdpStage {
 
   async #choose(egress: Egress, ifindex: number, index: number): Promise<void> {
     egress.shaped = await shapes(egress.name);
-    if (!egress.shaped) await this.#prepare(ifindex, index);
+    if (!egress.shaped) await this.#prepare(egress.name, ifindex, index);
   }
 
-  async #prepare(ifindex: number, index: number): Promise<void> {
+  async #prepare(name: string, ifindex: number, index: number): Promise<void> {
+    if ((await transmitQueues({ name, ifindex }).catch(() => 1)) < 2) {
+      this.#narrow.push(name);
+      this.#options.state.laneXdp(false);
+    }
     const round = { ifindex: this.#queue.send.ifindex, programFd: this.#program.programFd('xdp_round') };
     const copy = { ifindex, programFd: this.#program.programFd('xdp_copy') };
     for (const [i, copies] of CHUNKS.entries()) {
