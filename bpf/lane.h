@@ -5,8 +5,9 @@
  * A stream's positions are divided into lanes of FANOUT_LANE_SLOTS. Even ones are served on the CPU that its packets arrive on,
  * odd ones on a partner; a template moves from lane to lane and the next packet follows it, each on a CPU of its own.
  *
- * Its way to the other CPU leads through that CPU's backlog, where copies to veths without NAPI wait as well. When that is full
- * the template is lost. It is enough that this happens once: from then on all is served where it arrives (ticket.h, reap). */
+ * Its way to the other CPU (XDP's take TC's queue for it, template.h) leads through that CPU's backlog, where copies to veths
+ * without NAPI wait as well. When that is full the template is lost. It is enough that this happens once: from then on all is
+ * served where it arrives (ticket.h, reap). */
 #ifndef FANOUT_LANE_H
 #define FANOUT_LANE_H
 

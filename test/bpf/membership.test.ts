@@ -137,8 +137,7 @@ async function comeAndGo(t: Test, engine: 'tc' | 'xdp'): Promise<void> {
   await ended;
   await bench.drained();
   t.equal(bench.state.ticketsOut(), 0, 'all tickets come back');
-  if (cpus().length > 1)
-    t.ok(steered() > before, `templates went to other CPUs ${steered() - before} times`);
+  if (cpus().length > 1) t.ok(steered() > before, `templates went to other CPUs ${steered() - before} times`);
   const { packets, refused } = bench.state.stream(stream);
   for (const stay of [...residents, ...guests]) leave(stay);
 

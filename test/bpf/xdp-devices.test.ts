@@ -52,6 +52,7 @@ for (const [what, polls, share] of [
     t.same(served(bench, all), new Set([PACKETS]), 'everybody got every packet');
     t.same(bench.drops(), {});
     t.equal(bench.state.ticketsOut(), 0);
+    t.match(bench.xdp.facts(), { 'XDP serves a stream on': /^one CPU/ }, 'a device of one queue');
     if (share === 1) t.equal(byXdp, VIEWERS * PACKETS);
     else t.ok(byXdp <= share * VIEWERS * PACKETS, `${byXdp} copies by XDP`);
     ip('link', 'del', 'alt0');
@@ -110,6 +111,7 @@ t.test(
     const bench = await KernelBench.create('xdp');
     const other = addOutlet(bench, true, cpus().length);
     await bench.xdp.serve({ ifindex: other.ifindex, name: 'alt0' });
+    t.match(bench.xdp.facts(), { 'XDP serves a stream on': /^two CPUs/ });
     const stream = bench.open();
     const all = Array.from({ length: Limit.LANE_SLOTS + 88 }, (_, n) => bench.add(stream, n, other));
     const received = async () => {
