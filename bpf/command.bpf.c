@@ -106,8 +106,13 @@ static __always_inline int served_from(struct fanout_viewer *v, const struct fan
 	return 0;
 }
 
-/* Every packet that takes its ticket after this has returned reaches the viewer; none that took it before does, except
- * from `from` on when `exact` is asked for. */
+static __always_inline __u32 first_of(const struct fanout_add *a, struct fanout_stream *s)
+{
+	return a->exact ? a->from : __sync_fetch_and_add(&s->tail, 0);
+}
+
+/* Every packet from the slot's `next` on reaches the viewer, so all that take a ticket after this has returned; none before it does.
+ * `next` is `from` when `exact` is asked for. */
 static __always_inline int add(struct fanout_command *c, struct fanout_global *g)
 {
 	const struct fanout_add *a = &c->add;
@@ -131,9 +136,12 @@ static __always_inline int add(struct fanout_command *c, struct fanout_global *g
 	fill_slot(v, c, s);
 	if (position >= s->span)
 		s->span = position + 1;
-	/* Full barriers on both sides of reading tail: a packet with a later ticket sees the span and the slot. */
-	__sync_lock_test_and_set(&v->next, a->exact ? a->from : __sync_fetch_and_add(&s->tail, 0));
+	/* Full barriers on both sides of reading tail: a packet with a later ticket sees the span, and a slot that it waits for rather
+	 * than pass it by. `next` may be looked at as soon as it does. */
 	__sync_fetch_and_add(&s->viewers, 1);
+	__sync_lock_test_and_set(&v->next, first_of(a, s));
+	__sync_lock_test_and_set(&v->state, FANOUT_VIEWER_BUSY);
+	__sync_lock_test_and_set(&v->next, first_of(a, s));
 	__sync_lock_test_and_set(&v->state, FANOUT_VIEWER_ACTIVE);
 	error = a->exact ? served_from(v, s, a->from) : 0;
 	if (error) {
