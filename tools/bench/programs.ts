@@ -13,7 +13,7 @@ let built = false;
 
 /** Path of a program of tools/bench in C; builds them all when they are missing or old. @throws make's output. */
 export function benchTool(
-  name: 'sendto' | 'blast' | 'bpf-stats' | 'broadcast' | 'latency' | 'sink' | 'tcp-writer' | 'turns',
+  name: 'sendto' | 'blast' | 'bpf-stats' | 'broadcast' | 'latency' | 'sink' | 'tcp-writer',
 ): string {
   buildTools();
   return `build/bench/${name}`;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What traffic that is not ours pays for our program on its device while nobody watches: one flow, flat out, with the program
-// and without in turns. Flows differ by a tenth from one to the next, so those of two would tell little.
-import { setTimeout as sleep } from 'node:timers/promises';
+// What traffic that is not ours pays for our program on its device while nobody watches: flat out, with the program and
+// without, in turns.
 import { figure, plusMinus, range, table, verdict } from '../markdown.js';
 import { Path } from '../path.js';
 import { benchTool } from '../programs.js';
@@ -10,14 +9,11 @@ import { type Estimate, estimate, isAtMost, type Spread, spread } from '../stati
 
 const TARGET = 0.02;
 const PORT = 6000;
-/** Of one turn. */
-const SECONDS = 0.25;
+/** Of one run. Neighbouring runs of TCP differ by a tenth however long they are: only many of them tell anything. */
+const SECONDS = 0.5;
 /** For each repeat. */
-const PAIRS = { tcp: 96, udp: 16 };
-const QUICK = { seconds: 0.2, pairs: { tcp: 2, udp: 2 } };
-/** Around a turn (turns.c), and of the whole: until the flow is at its speed. */
-const SETTLE_SECONDS = 0.1;
-const BEGIN_SECONDS = 1;
+const PAIRS = { tcp: 64, udp: 8 };
+const QUICK = { seconds: 0.3, pairs: { tcp: 2, udp: 2 } };
 
 type Protocol = keyof typeof PAIRS;
 
@@ -27,7 +23,7 @@ interface Run {
   /** A second: bytes (TCP), packets (UDP). */
   readonly without: Spread;
   readonly attached: Spread;
-  /** Share of the rate that the program costs, from pairs of neighbouring turns. */
+  /** Share of the rate that the program costs, from pairs of neighbouring runs. */
   readonly cost: Estimate;
 }
 
@@ -36,75 +32,37 @@ export interface BystanderResult {
   readonly runs: readonly Run[];
 }
 
-/** As tc(8) shows it. */
-interface Filter {
-  readonly pref: number;
-  readonly options?: { readonly handle?: string; readonly prog?: object };
-}
-
-interface Turn {
-  readonly attached: boolean;
-  readonly bytes: number;
-  readonly packets: number;
-}
-
-/** A flow through the device that the source's packets come in on, into the proxy's IP stack, while `during` runs. */
-async function withFlow<T>(
-  path: Path,
-  protocol: Protocol,
-  seconds: number,
-  during: () => Promise<T>,
-): Promise<T> {
+/** Through the device that the source's packets come in on, into the proxy's IP stack. */
+async function blast(path: Path, protocol: Protocol, seconds: number): Promise<number> {
   const { server, proxy, upstream } = path.topology;
   const at = `${upstream.proxy.address}:${PORT}`;
   const receiver = await proxy.spawn(benchTool('blast'), ['--protocol', protocol, '--listen', at]);
   await receiver.output(/^ready$/m);
-  const to = ['--protocol', protocol, '--to', at, '--seconds', `${seconds}`];
-  const sender = await server.spawn(benchTool('blast'), to);
-  try {
-    await sleep(1000 * BEGIN_SECONDS);
-    const result = await during();
-    if (!sender.running) throw new Error(`the flow ended too early\n${sender.describe()}`);
-    return result;
-  } finally {
-    await sender.stop();
-    await receiver.stop();
-  }
-}
-
-async function takeTurns(path: Path, pairs: number, seconds: number): Promise<Turn[]> {
-  const { proxy, upstream } = path.topology;
-  const { device } = upstream.proxy;
-  const shown = await proxy.run('tc', ['-json', 'filter', 'show', 'dev', device, 'ingress']);
-  const ours = (JSON.parse(shown) as Filter[]).find(({ options }) => options?.prog);
-  const place = [
-    '--device',
-    device,
-    '--priority',
-    `${ours!.pref}`,
-    '--handle',
-    `${Number(ours!.options!.handle)}`,
-  ];
-  const line = await proxy.run(benchTool('turns'), [
-    ...place,
-    '--pairs',
-    `${pairs}`,
+  const line = await server.run(benchTool('blast'), [
+    '--protocol',
+    protocol,
+    '--to',
+    at,
     '--seconds',
     `${seconds}`,
   ]);
-  return (JSON.parse(line) as { turns: Turn[] }).turns;
+  await receiver.finish();
+  const sent = JSON.parse(line) as { bytes?: number; packets?: number; seconds: number };
+  return (sent.bytes ?? sent.packets!) / sent.seconds;
 }
 
-async function measureFlow(path: Path, protocol: Protocol, pairs: number, seconds: number): Promise<Run> {
-  const whole = BEGIN_SECONDS + 2 * pairs * (seconds + SETTLE_SECONDS) + 5;
-  const turns = await withFlow(path, protocol, whole, () => takeTurns(path, pairs, seconds));
-  const rates = (wanted: boolean) =>
-    turns
-      .filter(({ attached }) => attached === wanted)
-      .map(({ bytes, packets }) => (protocol === 'tcp' ? bytes : packets));
-  const [without, attached] = [rates(false), rates(true)];
-  const cost = estimate(without.map((rate, i) => 1 - attached[i]! / rate));
-  return { protocol, pairs, without: spread(without), attached: spread(attached), cost };
+async function withProgram(
+  path: Path,
+  context: Context,
+  protocol: Protocol,
+  seconds: number,
+): Promise<number> {
+  const fanout = await path.open(context.engines[0], 0);
+  const rate = await blast(path, protocol, seconds);
+  await fanout.close();
+  const { proxy, upstream } = path.topology;
+  await proxy.run('tc', ['qdisc', 'del', 'dev', upstream.proxy.device, 'clsact']); // without is without
+  return rate;
 }
 
 async function measure(context: Context): Promise<BystanderResult> {
@@ -114,13 +72,22 @@ async function measure(context: Context): Promise<BystanderResult> {
   try {
     // As a real device has it; the rest of the benchmark needs packets one by one.
     await path.topology.server.offloads('eth0', { tso: true, gso: true });
-    const fanout = await path.open(context.engines[0], 0);
     for (const protocol of ['tcp', 'udp'] as const) {
+      const without: number[] = [];
+      const attached: number[] = [];
       const pairs = context.quick ? QUICK.pairs[protocol] : PAIRS[protocol] * context.repeats;
-      context.progress(`bystander: ${protocol}, ${pairs} pairs`);
-      runs.push(await measureFlow(path, protocol, pairs, seconds));
+      await blast(path, protocol, seconds);
+      for (let pair = 0; pair < pairs; pair++) {
+        context.progress(`bystander: ${protocol}, pair ${pair + 1} of ${pairs}`);
+        // In turns first, so that a drift of the machine favours neither.
+        if (pair % 2) attached.push(await withProgram(path, context, protocol, seconds));
+        without.push(await blast(path, protocol, seconds));
+        if (!(pair % 2)) attached.push(await withProgram(path, context, protocol, seconds));
+      }
+      const costs = without.map((rate, i) => 1 - attached[i]! / rate);
+      const rates = { without: spread(without), attached: spread(attached) };
+      runs.push({ protocol, pairs, ...rates, cost: estimate(costs) });
     }
-    await fanout.close();
     return { seconds, runs };
   } finally {
     await path.close();
@@ -131,8 +98,8 @@ function render(r: BystanderResult): string[] {
   const unit = { tcp: ['Mbit/s', 8e-6], udp: ['packets/s', 1] } as const;
   const { cost } = r.runs.find(({ protocol }) => protocol === 'tcp')!;
   return [
-    'Traffic to another port through the device that carries the program, flat out, one stream open and no viewer: one flow, and in it ' +
-      `pairs of turns of ${figure(r.seconds, 2)} s, with the program attached and without. TCP is what iperf3 sends (segmentation offload on); UDP is the worst case: ` +
+    'Traffic to another port through the device that carries the program, flat out, one stream open and no viewer: pairs of ' +
+      `runs of ${figure(r.seconds, 1)} s, with the program and without. TCP is what iperf3 sends (segmentation offload on); UDP is the worst case: ` +
       'packets of 64 B one by one, each of which the program has to look up. The cost is the mean over the pairs and its standard error.',
     table(
       ['', 'pairs', 'without', 'with', 'cost in %'],
