@@ -127,9 +127,9 @@ int xdp_again(struct xdp_md *x)
 	if (a.stream & IDLE_TEMPLATE || !g->xdp_ifindex)
 		return XDP_PASS;
 	if (!begin_pass(&p, a.stream, a.number)) {
-		if (p.s && !is_done(p.t, a.number))
-			count_drop(FANOUT_DROP_TICKET_LATE);
-		return p.s ? at_rest(&p, g) : XDP_DROP;
+		if (!p.s || is_done(p.t, a.number))
+			return p.s ? at_rest(&p, g) : XDP_DROP;
+		return at_rest(&p, g) == XDP_PASS ? XDP_PASS : xdp_drop(FANOUT_DROP_TICKET_LATE); /* or tc_again counts it */
 	}
 	p.now = bpf_ktime_get_ns();
 	note_pass(p.t, g, p.now);
