@@ -45,9 +45,9 @@ char LICENSE[] SEC("license") = "GPL";
 /* The template goes round, to where its next viewer is served, or dies. */
 static __always_inline void go_round(struct pass *p, struct fanout_global *g)
 {
-	__u32 cpu = has_lanes(g) ? next_cpu(p->s, p->t, g, p->stream) : p->s->home;
+	__u32 cpu = is_steered(g) ? next_cpu(p->s, p->t, g, p->stream) : p->s->home;
 
-	if (has_lanes(g))
+	if (is_steered(g))
 		p->t->moved = p->t->offset + 1;
 	if (send_round(p->skb, p->stream, p->number, cpu) &&
 	    end_ticket(p->s, p->stream, p->t, FANOUT_TICKET_DEAD))

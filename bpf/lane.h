@@ -22,9 +22,15 @@ static __always_inline __u32 queue_of(__u32 cpu)
 	return cpu % TX_QUEUES + 1;
 }
 
+/* A template can be sent to another CPU. */
+static __always_inline bool is_steered(const struct fanout_global *g)
+{
+	return g->cpus > 1;
+}
+
 static __always_inline bool has_lanes(const struct fanout_global *g)
 {
-	return g->cpus > 1 && (!g->xdp_ifindex || g->xdp_lanes);
+	return is_steered(g) && (!g->xdp_ifindex || g->xdp_lanes);
 }
 
 /* How many packets of a stream may have a template. One more than there are CPUs at work, so that none waits for what is on its
@@ -93,7 +99,7 @@ static __always_inline __u32 next_cpu(const struct fanout_stream *s, const struc
 static __always_inline bool is_elsewhere(const struct fanout_stream *s, const struct fanout_ticket *t,
 					 const struct fanout_global *g, __u32 stream)
 {
-	return has_lanes(g) && next_cpu(s, t, g, stream) != bpf_get_smp_processor_id();
+	return is_steered(g) && next_cpu(s, t, g, stream) != bpf_get_smp_processor_id();
 }
 
 /* A template's hash decides where it is received (receive-steering.ts): on that CPU of 0 .. cpus-1 into whose part of all

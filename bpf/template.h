@@ -63,8 +63,8 @@ static __always_inline void slow_down(struct __sk_buff *skb, __u64 now)
 }
 
 /* Sends a clone of the packet round through a private veth, to be received on `cpu`: TC's by its hash, XDP's by the queue that it
- * goes into, each CPU into its own only, so that the queue stays there. 0, or not 0: it could not be queued. A global function, so
- * that the verifier looks at it once. */
+ * goes into. Where it can, each CPU puts them into its own queue only: it would receive from another's as well. 0, or not 0: it
+ * could not be queued. A global function, so that the verifier looks at it once. */
 __noinline int send_round(struct __sk_buff *skb, __u32 stream, __u32 number, __u32 cpu)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
@@ -76,7 +76,7 @@ __noinline int send_round(struct __sk_buff *skb, __u32 stream, __u32 number, __u
 		return -1;
 	room = waiting_room(skb, g);
 	if (room == g->xdp_ifindex &&
-	    (skb->priority == SLOW_CLASS || (has_lanes(g) && cpu != bpf_get_smp_processor_id()))) {
+	    (skb->priority == SLOW_CLASS || (is_steered(g) && cpu != bpf_get_smp_processor_id()))) {
 		room = g->recirculate_ifindex;
 		a.stream |= MOVING_TEMPLATE;
 	}

@@ -15,6 +15,7 @@
 #define FRUITLESS 1000
 /* Positions that are looked at for a chunk: places that viewers have left are skipped. */
 #define LOOK_AHEAD 1024
+
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP);
 	__uint(max_entries, 1);
