@@ -150,7 +150,7 @@ struct fanout_stream {
 	__u32 tail;                         /* the next ticket's number; wraps */
 	__u32 head;                         /* the oldest ticket that is still out (== tail: none is) */
 	__u32 rotation;                     /* position to serve first */
-	__u32 home;                         /* the CPU that its packets arrive on */
+	__u32 home;                         /* the CPU that its packets arrived on when they last began, after a pause */
 	__u32 cached;                       /* 1: the cache holds a beginning ... */
 	__u32 cache_begin;                  /* ... with this ticket, and what came after it */
 	__u64 packets;                      /* RTP from the source, counted by gso segments */
