@@ -151,7 +151,8 @@ async function comeAndGo(t: Test, engine: 'tc' | 'xdp'): Promise<void> {
   t.equal(overflow, 0, 'all have been counted');
   const arrived = new Map<string, number>();
   // Where a kernel does not say what became of frames, they count as sent (bpf/xdp_copy.h).
-  let unsure = engine === 'xdp' ? Number(bench.xdp.facts()['copies of unknown fate']) : 0;
+  const unknown = engine === 'xdp' ? Number(bench.xdp.facts()['copies of unknown fate']) : 0;
+  let unsure = unknown;
   for (const row of rows) {
     const name = `${row.address}:${row.port}`;
     arrived.set(name, (arrived.get(name) ?? 0) + row.packets);
@@ -170,7 +171,8 @@ async function comeAndGo(t: Test, engine: 'tc' | 'xdp'): Promise<void> {
   t.ok(made > 2000, `${made} viewers joined`);
   const { passes, waits } = bench.state.passes();
   t.comment(
-    `${packets} packets, ${refused} refused, ${made} viewers, ${passes} passes of which ${waits} waited`,
+    `${packets} packets, ${refused} refused, ${made} viewers, ${passes} passes of which ${waits} waited, ` +
+      `${unknown} copies of unknown fate, ${unknown - unsure} of them lost`,
   );
   const missed = residents.filter(({ n }) => expected.get(placeOfViewer(n)) !== packets - refused);
   t.same(missed, [], 'residents got all');

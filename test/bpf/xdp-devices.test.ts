@@ -4,10 +4,15 @@
 import { execFileSync } from 'node:child_process';
 import { closeSync, readdirSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { Limit } from '../../src/control/kernel/abi.gen.js';
+import { Limit, Stream } from '../../src/control/kernel/abi.gen.js';
+import { tcAttach, tcDetach } from '../../src/control/kernel/libbpf.js';
+import { shareMap } from '../../src/control/kernel/shared-memory.js';
+import { placeOn } from '../../src/control/kernel/tc-filters.js';
 import { XdpStage } from '../../src/control/kernel/xdp.js';
+import { Child } from '../../tools/netns/child.js';
 import { ifindex, ip, KernelBench } from '../fixtures/kernel-bench.js';
 import { enterOwnNamespace } from '../fixtures/own-namespace.js';
 import { LOCAL, rtp, senderReport, SOURCE, udpFrame } from '../fixtures/packets.js';
@@ -52,7 +57,7 @@ for (const [what, polls, share] of [
     t.same(served(bench, all), new Set([PACKETS]), 'everybody got every packet');
     t.same(bench.drops(), {});
     t.equal(bench.state.ticketsOut(), 0);
-    t.match(bench.xdp.facts(), { 'XDP serves a stream on': /^one CPU/ }, 'a device of one queue');
+    t.match(bench.xdp.facts(), { 'XDP serves a stream on': /^one CPU: (alt0 has one|see)/ });
     if (share === 1) t.equal(byXdp, VIEWERS * PACKETS);
     else t.ok(byXdp <= share * VIEWERS * PACKETS, `${byXdp} copies by XDP`);
     ip('link', 'del', 'alt0');
@@ -157,6 +162,49 @@ t.test(
     }
     runOn(`0-${cpus().length - 1}`);
     t.same(bench.drops(), {});
+    await bench.close();
+  },
+);
+
+t.test(
+  'packets of a stream that arrive here and there are copied in one place',
+  { skip: skip || noOther },
+  async (t) => {
+    const bench = await KernelBench.create('xdp');
+    execFileSync('make', ['-s', '-C', 'tools/wire']);
+    const stream = bench.openLocal(5004);
+    bench.add(stream, 1);
+    tcAttach(placeOn(ifindex('lo'), 1), bench.ingressFd);
+    const streams = shareMap(bench.state.maps.get('streams')!, Limit.MAX_STREAMS * Stream.SIZE).view;
+    const home = () => streams.getUint32(stream * Stream.SIZE + Stream.home, true);
+    const traffic = [
+      '--to',
+      '127.0.0.1:5004',
+      '--pps',
+      '1000',
+      '--bytes',
+      '466',
+      '--burst',
+      '1',
+      '--seconds',
+      '1',
+    ];
+    const sources = await Promise.all(
+      [0, 1].map((cpu) => Child.start('taskset', ['-c', `${cpu}`, 'build/wire/burst', ...traffic])),
+    );
+    let running = true;
+    const ended = Promise.all(sources.map(({ exited }) => exited)).then(() => (running = false));
+    const seen: number[] = [];
+    while (running) {
+      seen.push(home());
+      await sleep(1);
+    }
+    await ended;
+    await bench.drained();
+    const changes = seen.filter((cpu, i) => i > 0 && cpu !== seen[i - 1]).length;
+    t.ok(bench.state.stream(stream).packets > 1000);
+    t.ok(changes < seen.length / 10, `${changes} changes in ${seen.length} looks`);
+    tcDetach(placeOn(ifindex('lo'), 1));
     await bench.close();
   },
 );

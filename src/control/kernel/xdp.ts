@@ -64,7 +64,7 @@ export class XdpStage {
   readonly #queue: VethPair;
   readonly #tracepoint: number;
   readonly #devices = new Map<number, Egress>();
-  /** Devices of one queue. What two CPUs send there is received by one, which takes less than they can send. */
+  /** Which devices have one queue only, or may have. What two CPUs send there is received by one, which takes less than they send. */
   readonly #narrow: string[] = [];
   #closed = false;
 
@@ -132,8 +132,8 @@ export class XdpStage {
   }
 
   #lanes(): string {
-    if (!this.#options.state.steeredOver) return 'one CPU, as what TC has (queue served by)';
-    if (this.#narrow.length > 0) return `one CPU: one queue only of ${this.#narrow.join(', ')}`;
+    if (!this.#options.state.steeredOver) return 'one CPU: see "queue served by"';
+    if (this.#narrow.length > 0) return `one CPU: ${this.#narrow.join(', ')}`;
     return 'two CPUs, when it has many viewers';
   }
 
@@ -154,10 +154,7 @@ export class XdpStage {
   }
 
   async #prepare(name: string, ifindex: number, index: number): Promise<void> {
-    if ((await transmitQueues({ name, ifindex }).catch(() => 1)) < 2) {
-      this.#narrow.push(name);
-      this.#options.state.laneXdp(false);
-    }
+    await this.#noteQueues(name, ifindex);
     const round = { ifindex: this.#queue.send.ifindex, programFd: this.#program.programFd('xdp_round') };
     const copy = { ifindex, programFd: this.#program.programFd('xdp_copy') };
     for (const [i, copies] of CHUNKS.entries()) {
@@ -173,6 +170,16 @@ export class XdpStage {
     const value = Buffer.alloc(Device.SIZE);
     value.writeUInt32LE(index, Device.index);
     updateMap(this.#options.state.maps.get('devices')!, keyOf(ifindex), value);
+  }
+
+  async #noteQueues(name: string, ifindex: number): Promise<void> {
+    const why = await transmitQueues({ name, ifindex }).then(
+      (queues) => (queues < 2 ? `${name} has one queue only` : undefined),
+      (error: Error) => `the queues of ${name} cannot be counted (${error.message})`,
+    );
+    if (why === undefined) return;
+    this.#narrow.push(why);
+    this.#options.state.laneXdp(false);
   }
 
   #read(ifindex: number): DeviceReading {
