@@ -64,11 +64,16 @@ for (const [what, polls, share] of [
     await bench.close();
   });
 
+function shape(...how: string[]): void {
+  execFileSync('tc', ['qdisc', ...how]);
+}
+
+const TBF = ['tbf', 'rate', '1gbit', 'burst', '64k', 'limit', '1m'];
+
 t.test('a device whose queue shapes is left to TC', { skip }, async (t) => {
   const bench = await KernelBench.create('xdp');
   const other = addOutlet(bench, true);
-  const shaper = ['rate', '1gbit', 'burst', '64k', 'limit', '1m'];
-  execFileSync('tc', ['qdisc', 'replace', 'dev', 'alt0', 'root', 'tbf', ...shaper]);
+  shape('replace', 'dev', 'alt0', 'root', ...TBF);
   await bench.xdp.serve({ ifindex: other.ifindex, name: 'alt0' });
   const stream = bench.open();
   const all = Array.from({ length: VIEWERS }, (_, n) => bench.add(stream, n, other));
@@ -76,6 +81,32 @@ t.test('a device whose queue shapes is left to TC', { skip }, async (t) => {
   t.same(served(bench, all), new Set([PACKETS]));
   t.match(bench.xdp.facts(), { 'devices left to TC for their queue': 'alt0' });
   ip('link', 'del', 'alt0');
+  await bench.close();
+});
+
+t.test('a queue that comes to shape while XDP serves, and goes again', { skip }, async (t) => {
+  const bench = await KernelBench.create('xdp');
+  const stream = bench.open();
+  const all = Array.from({ length: VIEWERS }, (_, n) => bench.add(stream, n));
+  const becomes = async (fact: string, value: string) => {
+    const by = Date.now() + 5000;
+    while (bench.xdp.facts()[fact] !== value && Date.now() < by) await sleep(10);
+    t.equal(bench.xdp.facts()[fact], value);
+  };
+  const all30 = VIEWERS * PACKETS;
+  t.equal(await send(bench), all30);
+  shape('add', 'dev', 'out0', 'root', 'handle', '1:', ...TBF);
+  await becomes('devices left to TC for their queue', 'out0');
+  t.equal(await send(bench), 0, 'left to TC, and what XDP has made stays counted');
+  shape('add', 'dev', 'out0', 'parent', '1:1', 'pfifo', 'limit', '1000');
+  await sleep(200);
+  t.equal(await send(bench), 0);
+  shape('del', 'dev', 'out0', 'root');
+  await becomes('devices served by XDP', 'out0');
+  t.equal(await send(bench), all30);
+  t.same(served(bench, all), new Set([4 * PACKETS]), 'nobody missed a packet');
+  t.equal(bench.xdp.facts()['copies made by XDP'], 2 * all30);
+  t.same(bench.drops(), {});
   await bench.close();
 });
 

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The path that is measured: source -> proxy -> viewers in network namespaces joined by veth pairs, GRO on at the
 // receivers (so that they poll, as a NIC does), the viewers' link with a queue for each CPU (as a NIC has). One engine or program at a time stands in the proxy's.
-import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Child } from '../netns/child.js';
 import { type Topology, createTopology } from '../netns/topology.js';
 import { Counter, type Counted, wireTool } from '../wire/counter.js';
 import type { AnyEngine } from './engines.js';
 import { Fanout } from './fanout.js';
+import { LINK_QUEUES } from './narrow-link.js';
 import { OBJECTS, askLine, benchTool } from './programs.js';
 import { type Crowd, viewerAt } from './protocol.js';
 
-/** Of the link to viewers: one for each CPU, as a NIC has. */
-export const LINK_QUEUES = Math.min(cpus().length, 16);
 const SOURCE_PORT = 5000;
 const VIEWER_PORTS = { first: 30_000, last: 39_999 };
 /** The first that the engine's port allocator gives. */

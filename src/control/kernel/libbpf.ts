@@ -24,6 +24,7 @@ interface Calls {
   findProgram(object: Pointer, name: string): Pointer;
   programFd(program: Pointer): number;
   testRun(fd: number, options: Pointer): number;
+  remove(fd: number, key: Buffer): number;
   lookupFlags(fd: number, key: Buffer, value: Buffer, flags: bigint): number;
   update(fd: number, key: Buffer, value: Buffer, flags: bigint): number;
   hookCreate(hook: object): number;
@@ -101,6 +102,7 @@ function calls(): Calls {
     findProgram: lib.func('void *bpf_object__find_program_by_name(void *object, const char *name)'),
     programFd: lib.func('int bpf_program__fd(void *program)'),
     testRun: lib.func('int bpf_prog_test_run_opts(int fd, void *opts)'),
+    remove: lib.func('int bpf_map_delete_elem(int fd, void *key)'),
     lookupFlags: lib.func('int bpf_map_lookup_elem_flags(int fd, void *key, void *value, uint64_t flags)'),
     update: lib.func('int bpf_map_update_elem(int fd, void *key, void *value, uint64_t flags)'),
     hookCreate: lib.func('int bpf_tc_hook_create(bpf_tc_hook *hook)'),
@@ -286,6 +288,11 @@ const SK_BUFF = { cb: 48 } as const;
 /** Throws KernelError. */
 export function mapUpdate(fd: number, key: Buffer, value: Buffer): void {
   check(calls().update(fd, key, value, 0n), 'BPF_MAP_UPDATE_ELEM');
+}
+
+/** Removes what a map has for a key. Throws KernelError. */
+export function mapDelete(fd: number, key: Buffer): void {
+  check(calls().remove(fd, key), 'BPF_MAP_DELETE_ELEM');
 }
 
 /** Copies a value out of a map; false when there is none. `flags` 4 (BPF_F_LOCK) takes the value's spin lock. */

@@ -6,8 +6,9 @@ import type { ViewerSpec } from '../path/ports.js';
 import { addressBytes, addressText, familyOf, isLinkLocal, zoneOf } from '../state/address.js';
 import { isMulticastGroup } from '../state/multicast-addresses.js';
 import { multicastMac } from './address.js';
-import { hearRouteEvents, type RouteEvents } from './route-events.js';
+import { hearRouteEvents } from './route-events.js';
 import { portOfPrivateDevice } from './private-veth.js';
+import type { Hearing } from './rtnetlink-events.js';
 
 const FROM = ' from ';
 const UDP = Buffer.of(17);
@@ -65,7 +66,7 @@ export class NextHops {
   /** Addresses that are being resolved: many viewers may come from one at once. */
   readonly #asked = new Map<string, Promise<Known>>();
   readonly #onChange: (address: string, hop: NextHop) => void;
-  readonly #events: RouteEvents;
+  readonly #events: Hearing;
   readonly #refresh: NodeJS.Timeout;
   #settling: NodeJS.Timeout | undefined;
   /** The last question put: answers queue in the socket, and more than some 90 of them would end the process (adr/0006). */

@@ -70,10 +70,6 @@ export function setInnerMap(outerFd: number, index: number, innerFd: number): Pr
   return onThread(update as Async, 'map in an array of maps', outerFd, u32(index), u32(innerFd), 0);
 }
 
-export function updateMap(fd: number, key: Buffer, value: Buffer): void {
-  check(update(fd, key, value, 0), 'BPF_MAP_UPDATE_ELEM');
-}
-
 /** Attaches to the driver itself (native mode); another program there, or a driver that cannot: KernelError. */
 export function attachXdp(ifindex: number, programFd: number): Promise<void> {
   const flags = XDP_FLAGS_UPDATE_IF_NOEXIST | XDP_FLAGS_DRV_MODE;

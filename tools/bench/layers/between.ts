@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What happened between two moments of a run, as rates and shares.
+import { HEADERS } from '../narrow-link.js';
 import { busyBetween, type Busy } from './busy.js';
 import type { Moment } from './scene.js';
-
-/** Ethernet, IPv4, UDP. */
-const HEADERS = 42;
 
 export interface Between {
   readonly seconds: number;

@@ -4,15 +4,12 @@
 import { type Delivery, deliver, losses } from '../delivery.js';
 import { figure, table, verdict } from '../markdown.js';
 import { machineCost } from '../machine-cost.js';
+import { HEADERS, narrow, QUEUE_PACKETS, widen } from '../narrow-link.js';
 import { Path } from '../path.js';
 import { OBJECTS, OBJECTS_WITHOUT_DEFERRAL } from '../programs.js';
 import type { Context, Section } from '../section.js';
 
-/** Ethernet, IPv4, UDP. */
-const HEADERS = 14 + 20 + 8;
 const TRAFFIC = { pps: 271, bytes: 466, burst: 30 };
-const QUEUE_PACKETS = 1000;
-const BUCKET_BYTES = 32_768;
 /** Of the time that the source sends: what starting it takes is left out. */
 const MEASURED = 0.8;
 
@@ -32,42 +29,6 @@ export interface BottleneckResult {
   readonly runs: readonly Run[];
 }
 
-async function narrow(path: Path, bitsPerSecond: number): Promise<void> {
-  const tc = (...args: string[]) => path.topology.proxy.run('tc', args);
-  const { device } = path.down.proxy;
-  const limit = `${QUEUE_PACKETS * (TRAFFIC.bytes + HEADERS)}`;
-  const rate = `${Math.round(bitsPerSecond)}bit`;
-  await tc(
-    'qdisc',
-    'replace',
-    'dev',
-    device,
-    'root',
-    'handle',
-    '1:',
-    'tbf',
-    'rate',
-    rate,
-    'burst',
-    `${BUCKET_BYTES}`,
-    'limit',
-    limit,
-  );
-  await tc(
-    'qdisc',
-    'replace',
-    'dev',
-    device,
-    'parent',
-    '1:1',
-    'handle',
-    '2:',
-    'pfifo',
-    'limit',
-    `${QUEUE_PACKETS}`,
-  );
-}
-
 /** Of the mean rate, and whether what the egress does not take waits. */
 const LINKS = [
   [1.2, true],
@@ -80,24 +41,22 @@ async function measure(context: Context): Promise<BottleneckResult> {
   const viewers = context.quick ? 30 : 90;
   const seconds = context.quick ? 1.2 : 12;
   const mean = viewers * TRAFFIC.pps * (TRAFFIC.bytes + HEADERS) * 8;
+  // XDP leaves a device that shapes to TC: it is the same then, and the variant is built for TC only.
+  const engine = context.engines[0] === 'xdp' ? 'tc' : context.engines[0];
   const path = await Path.build(context.addresses);
   const runs: Run[] = [];
   try {
     for (const [width, deferral] of context.quick ? LINKS.filter(([, deferral]) => deferral) : LINKS) {
       context.progress(`bottleneck: ${width} of the mean rate, ${deferral ? 'with' : 'without'} deferral`);
-      const fanout = await path.open(
-        context.engines[0],
-        viewers,
-        deferral ? OBJECTS : OBJECTS_WITHOUT_DEFERRAL,
-      );
-      await narrow(path, width * mean);
+      await narrow(path.topology, width * mean, TRAFFIC.bytes);
+      const fanout = await path.open(engine, viewers, deferral ? OBJECTS : OBJECTS_WITHOUT_DEFERRAL);
       let delivery: Promise<Delivery> | undefined;
       const { cores } = await machineCost(seconds * MEASURED, async () => {
         delivery = deliver(path, fanout, viewers, TRAFFIC, seconds);
         return { mark: async () => {}, stop: async () => void (await delivery) };
       });
-      await path.topology.proxy.run('tc', ['qdisc', 'del', 'dev', path.down.proxy.device, 'root']);
       await fanout.close();
+      await widen(path.topology);
       runs.push({ width, deferral, cores, delivery: (await delivery)! });
     }
     return { viewers, meanMbit: mean / 1e6, queuePackets: QUEUE_PACKETS, runs };

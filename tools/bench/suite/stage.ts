@@ -5,7 +5,7 @@ import { mkdirSync } from 'node:fs';
 import { temporaryFolder } from '../../netns/temporary-folder.js';
 import type { Child } from '../../netns/child.js';
 import { createTopology, type Topology } from '../../netns/topology.js';
-import { LINK_QUEUES } from '../path.js';
+import { LINK_QUEUES } from '../narrow-link.js';
 import { compiled } from '../programs.js';
 import { PORT, type Relay, type RunningRelay } from './relays/relay.js';
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The thesis's 100 Mbit/s link (a token bucket): who loses how much when more is due than fits. The proxy with its engines, whose viewers report; and
 // the kernel engine alone as it is, without deferral, and without rotation as well.
+import { HEADERS, narrow, widen } from '../../narrow-link.js';
 import { finalCount, Path } from '../../path.js';
 import { OBJECTS, OBJECTS_WITHOUT_DEFERRAL, OBJECTS_WITHOUT_ROTATION } from '../../programs.js';
 import type { Context } from '../../section.js';
@@ -8,31 +9,17 @@ import type { Topology } from '../../../netns/topology.js';
 import type { Datapath } from '../relays/ours.js';
 import { THESIS, type Stage } from '../stage.js';
 import { measureCounts } from './curve.js';
-import { HEADERS, lossOf, type Reading } from './reading.js';
+import { lossOf, type Reading } from './reading.js';
 
 export const LINK_MBIT = 100;
-const BUCKET_BYTES = 32_768;
-/** A device's usual queue. */
-const QUEUE_PACKETS = 1000;
-
 export const frameMbit = (viewers: number) =>
   (viewers * THESIS.packetsPerSecond * (THESIS.bytes + HEADERS) * 8) / 1e6;
 
-export async function narrow({ proxy, downstream }: Topology): Promise<void> {
-  const limit = QUEUE_PACKETS * (THESIS.bytes + HEADERS);
-  await proxy.run('tc', [
-    ...['qdisc', 'replace', 'dev', downstream[0]!.proxy.device, 'root', 'tbf'],
-    ...['rate', `${LINK_MBIT}mbit`, 'burst', `${BUCKET_BYTES}`, 'limit', `${limit}`],
-  ]);
-}
-
-export async function widen({ proxy, downstream }: Topology): Promise<void> {
-  await proxy.run('tc', ['qdisc', 'del', 'dev', downstream[0]!.proxy.device, 'root']);
-}
+const toNarrow = (topology: Topology) => narrow(topology, LINK_MBIT * 1e6, THESIS.bytes);
 
 export async function measureNarrow(stage: Stage, name: Datapath, context: Context): Promise<Reading[]> {
   const progress = (text: string) => context.progress(`${LINK_MBIT} Mbit/s, ${text}`);
-  await narrow(stage.topology);
+  await toNarrow(stage.topology);
   try {
     return await measureCounts(stage, name, context.quick ? [100] : [60, 90, 120, 160], {
       ...context,
@@ -97,7 +84,7 @@ export async function measureVariants({ quick, progress, addresses }: Context): 
   const path = await Path.build(addresses);
   const readings: VariantReading[] = [];
   try {
-    await narrow(path.topology);
+    await toNarrow(path.topology);
     for (const [viewers, burst] of quick
       ? ([[100, 30]] as const)
       : ([

@@ -6,13 +6,11 @@ import type { ClientRow } from '../../../../src/control/api/types.js';
 import { ask } from '../../../../src/proxyctl/api-client.js';
 import type { Got } from '../../../load/counted.js';
 import { spin } from '../../machine-cost.js';
+import { HEADERS } from '../../narrow-link.js';
 import { flowing, openAudience } from '../audience.js';
 import { rates, usage } from '../process.js';
 import type { Stage } from '../stage.js';
 import type { Engine } from './engine.js';
-
-/** Ethernet, IPv4, UDP. */
-export const HEADERS = 42;
 
 export interface Reading {
   readonly engine: string;
