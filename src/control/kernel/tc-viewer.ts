@@ -22,6 +22,8 @@ export interface ViewerStream {
   joining(begins: boolean): void;
 }
 
+/** Steps, about a second, in which a viewer that joins has to come nearer to the live packets. */
+const PATIENCE = 200;
 /** NET_XMIT_DROP; a device that is down or gone answers with a negative errno. */
 const REFUSED = 1;
 const NOTHING = {
@@ -47,6 +49,9 @@ export class TcViewer implements ViewerHandle, Join {
   /** The next ticket to be sent from the cache; undefined when that is over. */
   #ticket: number | undefined;
   #fromCache = { packets: 0, bytes: 0, drops: 0 };
+  #steps = 0;
+  /** Packets behind the live ones when that was last looked at. */
+  #behind = 0;
   #allowance: number = Limit.TOP_LAYER;
   /** In the kernel's list; undefined before and after. */
   #slot: number | undefined;
@@ -135,6 +140,7 @@ export class TcViewer implements ViewerHandle, Join {
     try {
       for (let left = packets; left > 0 && this.#ticket !== undefined;)
         left -= this.#advance(this.#ticket) ?? left;
+      if (this.#ticket !== undefined && ++this.#steps % PATIENCE === 0) this.#judge(this.#ticket);
     } catch (error) {
       this.#engine.log.error(
         { viewer: this.#spec.address, err: error },
@@ -155,8 +161,7 @@ export class TcViewer implements ViewerHandle, Join {
     const cached = this.#engine.state.cache.copy(this.#stream.window, ticket, this.#writer.payload);
     if (cached === 'pending') return undefined;
     if (cached === 'overwritten') {
-      this.#goLive(); // too slow for this stream: go on when the next picture begins
-      this.#endJoin();
+      this.#skip();
       return undefined;
     }
     if (cached !== 'nothing' && !this.#send(this.#writer, cached)) return undefined; // the same again, later
@@ -164,15 +169,30 @@ export class TcViewer implements ViewerHandle, Join {
     return cached === 'nothing' ? 0 : 1;
   }
 
+  /** A device that takes less than comes, or a source that is faster than we: it would stay behind, and be in everybody's way. */
+  #judge(ticket: number): void {
+    const behind = (this.#engine.state.tickets(this.#stream.index).next - ticket) | 0;
+    if (behind >= this.#behind) this.#skip();
+    this.#behind = behind;
+  }
+
+  /** Goes on with the live packets when the next picture begins. */
+  #skip(): void {
+    this.#goLive();
+    this.#endJoin();
+  }
+
   /** Where the cache lets a viewer begin. From now on every packet is kept, whoever else leaves. */
   #beginJoin(): RtpHeader | undefined {
     this.#stream.joining(true);
     const { state } = this.#engine;
-    const { begin } = state.tickets(this.#stream.index);
+    const { begin, next } = state.tickets(this.#stream.index);
     const cached = begin === undefined ? undefined : state.cache.read(this.#stream.window, begin);
     const header = cached?.is === 'packet' ? readRtpHeader(cached.bytes) : undefined;
-    if (header) this.#ticket = begin;
-    else this.#stream.joining(false);
+    if (header) {
+      this.#ticket = begin;
+      this.#behind = (next - begin!) | 0;
+    } else this.#stream.joining(false);
     return header;
   }
 

@@ -14,13 +14,20 @@ export const LIMIT_LOSS = 0.01;
 
 export const atLimit = ({ loss, joined, viewers }: Reading) => loss > LIMIT_LOSS || joined < viewers;
 
-/** One engine with so many viewers, and so many, until one reading is `enough`. */
+export interface CountsOptions {
+  /** ReadingOptions' */
+  readonly fill?: number;
+  /** The last reading that is wanted. */
+  enough?(reading: Reading): boolean;
+}
+
+/** One engine with so many viewers, and so many. */
 export async function measureCounts(
   stage: Stage,
   name: Datapath,
   counts: readonly number[],
   { quick, progress }: Context,
-  enough: (reading: Reading) => boolean = () => false,
+  { fill = 0, enough = () => false }: CountsOptions = {},
 ): Promise<Reading[]> {
   const seconds = quick ? 0.3 : 2;
   const idle = await idleLoad(seconds);
@@ -29,7 +36,7 @@ export async function measureCounts(
   try {
     for (const viewers of counts) {
       progress(`${name}, ${viewers} viewers`);
-      readings.push(await read(stage, engine, { viewers, seconds, idle }));
+      readings.push(await read(stage, engine, { viewers, seconds, idle, fill }));
       if (enough(readings.at(-1)!)) break;
     }
     return readings;
@@ -39,7 +46,7 @@ export async function measureCounts(
 }
 
 export const measureCurve = (stage: Stage, name: Datapath, context: Context): Promise<Reading[]> =>
-  measureCounts(stage, name, context.quick ? [10] : COUNTS, context, atLimit);
+  measureCounts(stage, name, context.quick ? [10] : COUNTS, context, { enough: atLimit });
 
 export interface Line {
   /** Cores with nobody watching, and for each viewer more. */

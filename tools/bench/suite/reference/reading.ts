@@ -33,6 +33,8 @@ export interface ReadingOptions {
   readonly seconds: number;
   /** Cores that the idle machine keeps busy. */
   readonly idle: number;
+  /** Seconds with all viewers before those that are measured: until what can wait is full. */
+  readonly fill: number;
 }
 
 /** Between the receiver reports of each: short, so that they tell of the seconds that are measured. */
@@ -48,11 +50,15 @@ export async function idleLoad(seconds: number): Promise<number> {
 export async function read(
   stage: Stage,
   engine: Engine,
-  { viewers, seconds, idle }: ReadingOptions,
+  { viewers, seconds, idle, fill }: ReadingOptions,
 ): Promise<Reading> {
   const audience = await openAudience(stage, engine.url, viewers, { transport: 'udp', report: REPORT_S });
   try {
     await flowing(audience);
+    if (fill > 0) {
+      await sleep(fill * 1000);
+      await audience.got();
+    }
     const [before, reported] = [usage(engine.pid), await reportedLost(engine.socket)];
     const cores = (await spin(seconds)).lost - idle;
     const [got, after] = [await audience.got(), usage(engine.pid)];

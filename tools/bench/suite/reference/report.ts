@@ -143,7 +143,7 @@ function narrow(r: ReferenceResult): string[] {
   const drawn = referenceFigures(r).slice(2).map(image);
   return [
     `A token bucket of ${LINK_MBIT} Mbit/s at the proxy’s interface, full with ${figure(LINK_MBIT / frameMbit(1))} viewers. XDP leaves such an ` +
-      'interface to TC, because its frames would go past the bucket. Counted are the first seconds after all have joined: TC parks up to 200 packets before it refuses any, so there it loses less than in the long run. In the thesis the kernel path lost far more than user space, and rotation kept ' +
+      'interface to TC, because its frames would go past the bucket. Counted from six seconds on after all have joined: TC parks up to 200 packets before it refuses any. In the thesis the kernel path lost far more than user space, and rotation kept ' +
       'the variance between viewers low.',
     ...(r.narrow.length > 0
       ? [
@@ -171,7 +171,7 @@ function narrow(r: ReferenceResult): string[] {
         ]
       : []),
     'The kernel engine (TC) as it is; compiled so that a copy which the interface does not take at once is lost; and so that, besides, ' +
-      'every packet goes to the same viewer first:',
+      'every packet goes to the same viewer first. Counted is all of four seconds, of which the first lets TC park what it delivers in the end:',
     variantTable(variants),
     ...rotationVerdict(variants),
   ];
