@@ -102,7 +102,8 @@ export class XdpDevice implements NetDevice {
 
   /** From the next chunk on its copies are TC's. What a driver still says of frames under way is not counted any more. */
   #leave(): void {
-    if (!mapLookup(this.#parts.devicesFd, this.#key, Buffer.alloc(Device.SIZE))) return; // else ours, or a former process's
+    const known = mapLookup(this.#parts.devicesFd, this.#key, Buffer.alloc(Device.SIZE)); // may be a former process's
+    if (!known) return;
     if (this.#serving) this.#before = { ...this.read(), off: true };
     this.#serving = false;
     mapDelete(this.#parts.devicesFd, this.#key);

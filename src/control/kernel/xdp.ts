@@ -78,6 +78,7 @@ export class XdpStage {
       await attachXdp(queue.receive.ifindex, program.programFd('xdp_again'));
       filters.attach(queue.receive, againFd);
       state.laneXdp(true);
+      undo.push(() => state.useXdp(0));
       state.useXdp(queue.send.ifindex);
       return new XdpStage(options, program, queue, tracepoint);
     } catch (error) {
