@@ -14,7 +14,7 @@
 #define FANOUT_OVERDUE_NS 500000000ull
 #define FANOUT_LOST_NS 2000000000ull
 /* A stream's copies are made on other CPUs only when none has been made for so long: the last have left the CPUs' queues. */
-#define FANOUT_SETTLED_NS 10000000ull
+#define FANOUT_SETTLED_NS 100000000ull
 /* XDP: a device that had no room is left alone for this long; its driver empties a queue of packets meanwhile. */
 #define FANOUT_XDP_FULL_NS 10000ull
 /* XDP: a device that does not take frames is TC's for this long: its link may be down, or its driver cannot do it. */

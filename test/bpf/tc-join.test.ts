@@ -112,8 +112,9 @@ class Stage {
     for (let i = 0; i < gop; i++) {
       const number = Buffer.alloc(4 + ((this.sent * 37) % 300)); // of all sizes, growing and shrinking
       number.writeUInt32BE(this.sent);
-      this.#send(rtpWith(Buffer.concat([i === 0 ? IDR : SLICE, number]), { seq: this.sent++ }));
-      if (i % BURST !== BURST - 1) continue;
+      const marker = i % BURST === BURST - 1;
+      this.#send(rtpWith(Buffer.concat([i === 0 ? IDR : SLICE, number]), { seq: this.sent++, marker }));
+      if (!marker) continue;
       await delay(BURST_MS);
       between();
     }

@@ -18,7 +18,7 @@ const noVlan = canRun('unshare', [
     '--net',
     'sh',
     '-c',
-    'ip link add a type veth peer name b && ip link add link a name a.1 type vlan id 1',
+    'ip link add name va type veth peer name vb && ip link add link va name va.1 type vlan id 1',
   ],
 ]);
 const VIEWERS = 3;

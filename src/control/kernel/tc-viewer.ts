@@ -24,6 +24,8 @@ export interface ViewerStream {
 
 /** Steps, about a second, in which a viewer that joins has to come nearer to the live packets. */
 const PATIENCE = 200;
+/** Of an RTP header's second byte: the last packet of a picture (RFC 3550 5.1, RFC 6184 5.1). */
+const MARKER = 0x80;
 /** NET_XMIT_DROP; a device that is down or gone answers with a negative errno. */
 const REFUSED = 1;
 const NOTHING = {
@@ -52,6 +54,8 @@ export class TcViewer implements ViewerHandle, Join {
   #steps = 0;
   /** Packets behind the live ones when that was last looked at. */
   #behind = 0;
+  /** It will not catch up: the picture that it has begun is its last from the cache. */
+  #leaving = false;
   #allowance: number = Limit.TOP_LAYER;
   /** In the kernel's list; undefined before and after. */
   #slot: number | undefined;
@@ -166,13 +170,17 @@ export class TcViewer implements ViewerHandle, Join {
     }
     if (cached !== 'nothing' && !this.#send(this.#writer, cached)) return undefined; // the same again, later
     this.#ticket = (ticket + 1) >>> 0;
-    return cached === 'nothing' ? 0 : 1;
+    if (cached === 'nothing') return 0;
+    if (this.#leaving && this.#writer.payload[1]! & MARKER) this.#skip();
+    return 1;
   }
 
   /** A device that takes less than comes, or a source that is faster than we: it would stay behind, and be in everybody's way. */
   #judge(ticket: number): void {
     const behind = (this.#engine.state.tickets(this.#stream.index).next - ticket) | 0;
-    if (behind >= this.#behind) this.#skip();
+    if (this.#leaving)
+      this.#skip(); // a picture without an end
+    else this.#leaving = behind >= this.#behind;
     this.#behind = behind;
   }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What unprivileged() makes of a command line, as root.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
