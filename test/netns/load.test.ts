@@ -4,7 +4,7 @@
 import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { cpuSeconds } from '../../tools/netns/child.js';
+import { workOf } from '../../tools/netns/child.js';
 import { canNetns } from '../../tools/netns/probe.js';
 import { until } from '../../tools/netns/wait.js';
 import { type Counted, canMeasure } from '../../tools/wire/counter.js';
@@ -65,6 +65,12 @@ async function frozenViewer() {
 const frozen = skip ? undefined : frozenViewer();
 frozen?.catch(() => {}); // told below
 
+async function shareOfASecond(pid: number): Promise<number> {
+  const [before, began] = [workOf(pid).seconds, performance.now()];
+  await sleep(1000);
+  return (workOf(pid).seconds - before) / ((performance.now() - began) / 1000);
+}
+
 t.test('90 viewers of 1 Mbit/s: no loss, and the process hardly notices', { skip }, async (t) => {
   const VIEWERS = 90;
   const SECONDS = 20;
@@ -78,14 +84,19 @@ t.test('90 viewers of 1 Mbit/s: no loss, and the process hardly notices', { skip
       ...['--pps', String(PPS), '--bytes', String(BYTES), '--burst', '1', '--seconds', String(SECONDS)],
     ]);
     await sleep(1000 * SETTLE_SECONDS);
-    const [before, began] = [cpuSeconds(pid), performance.now()];
-    await sleep(1000 * (SECONDS - SETTLE_SECONDS) - 1000);
-    const share = (cpuSeconds(pid) - before) / ((performance.now() - began) / 1000);
+    const [before, began] = [workOf(pid), performance.now()];
+    const shares: number[] = [];
+    for (let i = SETTLE_SECONDS; i < SECONDS - 1; i++) shares.push(await shareOfASecond(pid));
+    const wakes = (workOf(pid).sleeps - before.sleeps) / ((performance.now() - began) / 1000);
     const sent = await sending;
     exact(t, await path.counter.settled(), VIEWERS, sent.sent);
-    const percent = (100 * share).toFixed(2);
-    t.comment(`the proxy process used ${percent} % of a core`);
-    t.ok(share < 0.1, `${percent} % of a core: under 10 %; copying would take a third of one`);
+    // In most seconds: now and then garbage is collected, or the machine's host is busy.
+    const percent = (100 * shares.sort((a, b) => a - b)[shares.length >> 1]!).toFixed(2);
+    t.comment(
+      `the proxy process used ${percent} % of a core and was woken ${wakes.toFixed(1)} times a second`,
+    );
+    t.ok(Number(percent) < 1, `${percent} % of a core: under 1 %`);
+    t.ok(wakes < PPS / 10, `woken ${wakes.toFixed(1)} times a second: not by ${PPS} packets`);
 
     const turns = (await path.counter.read()).rows.map((row) => row.first);
     const even = sent.sent / VIEWERS;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A child process of a test: its output is kept, it can be waited for, and it never outlives this process.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { onProcessExit } from './on-exit.js';
 import { until, within } from './wait.js';
 
@@ -152,10 +152,20 @@ export async function tcpListening(pid: number, port: number, timeoutMs = 10_000
   );
 }
 
-/** Processor time used so far (user and system, all threads), seconds; resolution is the kernel's 10 ms tick. */
-export function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const USER_HZ = 100;
-  return (Number(fields[11]) + Number(fields[12])) / USER_HZ;
+export interface Work {
+  /** That its threads have run, as the scheduler counts it: not in ticks. */
+  readonly seconds: number;
+  /** How often they have gone to sleep: once for each time that something woke them. */
+  readonly sleeps: number;
+}
+
+/** Of a process and its threads so far; of those that have ended nothing is known. */
+export function workOf(pid: number): Work {
+  let [seconds, sleeps] = [0, 0];
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    const read = (file: string) => readFileSync(`/proc/${pid}/task/${thread}/${file}`, 'utf8');
+    seconds += Number(read('schedstat').split(' ')[0]) / 1e9;
+    sleeps += Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(read('status'))![1]);
+  }
+  return { seconds, sleeps };
 }
