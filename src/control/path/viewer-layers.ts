@@ -44,11 +44,11 @@ export class ViewerLayers {
     this.#viewer = viewer;
   }
 
-  /** Copies begin. A viewer that has watched before may count what it missed meanwhile as lost. */
-  begin(handle: ViewerHandle, rewrite: boolean): void {
+  /** Copies begin. `isFirst`: the viewer has never had any; else it may count what it missed meanwhile as lost. */
+  begin(handle: ViewerHandle, rewrite: boolean, isFirst: boolean): void {
     this.#rewrite = rewrite;
     this.#handle = handle;
-    const cumulative = this.#viewer.loss === undefined ? 0 : undefined;
+    const cumulative = isFirst ? 0 : undefined;
     this.#mark = { ms: nowMs(this.#context.clock), sent: handle.counters(), cumulative };
     handle.allow(this.#told);
   }

@@ -169,11 +169,12 @@ export class ViewerTrack {
 
   async #add(): Promise<void> {
     const { layerRewrite: rewrite } = this.session.resource.route.config;
+    const isFirst = this.#formerId === undefined && this.#before.packets === 0;
     const handle = await (this.group ? this.group.play() : this.#playAlone(rewrite));
     if (this.#closed) handle.remove();
     else {
       this.#handle = handle;
-      this.layers.begin(handle, rewrite);
+      this.layers.begin(handle, rewrite, isFirst);
     }
   }
 

@@ -114,6 +114,17 @@ t.test('after a pause the first report only says what the viewer counts from', a
   await w.world.proxy.close();
 });
 
+t.test('so it does after a pause before any report', async (t) => {
+  const w = await watching({});
+  await w.world.advance(3000);
+  await w.viewer.ask('PAUSE', `${PROXY}/x/`, w.session);
+  await w.world.advance(1000);
+  await w.viewer.ask('PLAY', `${PROXY}/x/`, w.session);
+  await report(w, 1375, 275);
+  t.equal(rowOf(w)!.allowance, 7);
+  await w.world.proxy.close();
+});
+
 t.test('packets that wait at our own interface: all are thinned at once, without a report', async (t) => {
   const w = await watching({});
   for (let i = 0; i < 15; i++) {
