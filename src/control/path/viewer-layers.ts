@@ -47,6 +47,9 @@ export class ViewerLayers {
   /** Copies begin. `isFirst`: the viewer has never had any; else it may count what it missed meanwhile as lost. */
   begin(handle: ViewerHandle, rewrite: boolean, isFirst: boolean): void {
     this.#rewrite = rewrite;
+    this.#limited = false;
+    // Of before a pause, when the link was full; one that still is says so again at once.
+    if (this.#limit < TOP_LAYER) this.limit(TOP_LAYER);
     this.#handle = handle;
     const cumulative = isFirst ? 0 : undefined;
     this.#mark = { ms: nowMs(this.#context.clock), sent: handle.counters(), cumulative };

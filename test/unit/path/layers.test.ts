@@ -125,14 +125,28 @@ t.test('so it does after a pause before any report', async (t) => {
   await w.world.proxy.close();
 });
 
+/** Three seconds in which packets wait at our own interface, which carries 60 000 B/s. */
+async function fillInterface({ world, stream }: Watching) {
+  for (let i = 0; i < 15; i++) {
+    stream.packets += 54;
+    stream.waiting = Math.min(190, 40 * i);
+    stream.sent = { ...stream.sent, bytes: stream.sent.bytes + 12_000 };
+    await world.advance(200);
+  }
+}
+
+/** Three seconds in which packets wait in the viewer's connection, which carries 50 000 B/s. */
+async function fillConnection({ world, viewer }: Watching) {
+  for (let i = 0; i < 15; i++) {
+    viewer.queued = 20_000 * i;
+    viewer.taken += 10_000;
+    await world.advance(200);
+  }
+}
+
 t.test('packets that wait at our own interface: all are thinned at once, without a report', async (t) => {
   const w = await watching({});
-  for (let i = 0; i < 15; i++) {
-    w.stream.packets += 54;
-    w.stream.waiting = Math.min(190, 40 * i);
-    w.stream.sent = { ...w.stream.sent, bytes: w.stream.sent.bytes + 12_000 }; // 60 000 B/s: what the interface carries
-    await w.world.advance(200);
-  }
+  await fillInterface(w);
   const { allowance, wanted } = rowOf(w)!;
   t.equal(wanted, 7);
   t.ok(allowance < 2, `${allowance}: less than it carries, until the queue is gone`);
@@ -148,11 +162,7 @@ t.test('packets that wait at our own interface: all are thinned at once, without
 
 t.test('an interleaved viewer whose connection is full gets fewer layers, then all again', async (t) => {
   const w = await watching({}, 'RTP/AVP/TCP;unicast;interleaved=0-1');
-  for (let i = 0; i < 15; i++) {
-    w.viewer.queued = 20_000 * i;
-    w.viewer.taken += 10_000;
-    await w.world.advance(200);
-  }
+  await fillConnection(w);
   t.ok(rowOf(w)!.allowance < 2, `${rowOf(w)!.allowance}`);
   w.viewer.queued = 0;
   for (let i = 0; i < 4; i++) {
@@ -161,4 +171,25 @@ t.test('an interleaved viewer whose connection is full gets fewer layers, then a
   }
   t.equal(rowOf(w)!.allowance, 7);
   await w.world.proxy.close();
+});
+
+t.test('what was full before a pause limits nobody after it, until it is full again', async (t) => {
+  const ways = [
+    { Transport: 'RTP/AVP;unicast;client_port=40000-40001', fill: fillInterface },
+    { Transport: 'RTP/AVP/TCP;unicast;interleaved=0-1', fill: fillConnection },
+  ];
+  for (const { Transport, fill } of ways) {
+    const w = await watching({}, Transport);
+    await fill(w);
+    const { stream, viewer, world } = w;
+    t.ok(allowanceOf(w)! < 2);
+    await viewer.ask('PAUSE', `${PROXY}/x/`, w.session);
+    stream.waiting = viewer.queued = 0;
+    await world.advance(30_000, 200);
+    await viewer.ask('PLAY', `${PROXY}/x/`, w.session);
+    t.equal(allowanceOf(w), 7, Transport);
+    await fill(w);
+    t.ok(allowanceOf(w)! < 2, Transport);
+    await w.world.proxy.close();
+  }
 });
