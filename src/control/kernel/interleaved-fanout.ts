@@ -27,8 +27,8 @@ export class InterleavedFanout {
   constructor(pictures: StreamPictures, onDrop: (packets: number) => void, clock: Clock = CLOCK) {
     this.#pictures = pictures;
     this.#clock = clock;
-    const { tells, nowNs, encoding } = pictures;
-    this.#rules = { tells, nowNs, onDrop, encoding };
+    const { nowNs, holdUntilNs, encoding } = pictures;
+    this.#rules = { nowNs, holdUntilNs, onDrop, encoding };
   }
 
   get viewers(): number {

@@ -11,11 +11,11 @@ import type { Beginning } from './userspace-viewer.js';
 
 /** What a viewer needs of its stream. */
 export interface ViewerRules {
-  /** Whether the beginning of a picture can be told; else every picture is taken for one that a decoder can go on with. */
-  readonly tells: boolean;
   /** Name in SDP; empty: not known. */
   readonly encoding: string;
   nowNs(): bigint;
+  /** Until when one that comes, or has room again, now waits at most for a picture that a decoder can begin with; undefined: it does not. */
+  holdUntilNs(): bigint | undefined;
   onDrop(packets: number): void;
 }
 
@@ -32,6 +32,8 @@ export class InterleavedViewer implements ViewerHandle {
   #from = 0;
   #holdUntilNs: bigint | undefined;
   #dropping = false;
+  /** It was too slow, and has room again: from then on it goes on with any picture. */
+  #resumeByNs: bigint | undefined;
   #removed = false;
   #packets = 0;
   #bytes = 0;
@@ -169,15 +171,24 @@ export class InterleavedViewer implements ViewerHandle {
   }
 
   #startAgain(chunk: Chunk, from: number): number | undefined {
-    const start = this.#rules.tells ? chunk.beginsAt : chunk.opens ? 0 : undefined;
-    if (start === undefined || this.#isQueued(0.5)) {
+    const start = this.#isQueued(0.5) ? undefined : this.#startWithRoom(chunk);
+    if (start === undefined) {
       this.#drop(chunk, from, chunk.length, chunk.opens);
       return undefined;
     }
     this.#drop(chunk, 0, start, false);
     this.#dropping = false;
+    this.#resumeByNs = undefined;
     this.#interleaved.dropping(false);
     return start;
+  }
+
+  /** Some cameras send one key frame and no other (intra refresh): then it waits no longer than one that joins. */
+  #startWithRoom(chunk: Chunk): number | undefined {
+    const { nowNs, holdUntilNs } = this.#rules;
+    this.#resumeByNs ??= holdUntilNs() ?? nowNs();
+    if (chunk.beginsAt !== undefined) return chunk.beginsAt;
+    return chunk.opens && nowNs() >= this.#resumeByNs ? 0 : undefined;
   }
 
   #isQueued(limits: number): boolean {

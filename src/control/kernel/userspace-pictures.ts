@@ -12,8 +12,6 @@ import { UserspaceCache } from './userspace-cache.js';
 export interface StreamPictures {
   readonly cache: UserspaceCache;
   readonly joins: Joins;
-  /** Whether the beginning of a picture can be told. */
-  readonly tells: boolean;
   readonly layering: Layering;
   /** Name in SDP; empty: not known. */
   readonly encoding: string;
@@ -53,7 +51,6 @@ export class UserspacePictures {
     return {
       cache: new UserspaceCache(size),
       joins: this.#joins,
-      tells,
       layering: new Layering(encoding),
       encoding: encoding?.name ?? '',
       begins: (packet) => tells && beginsPicture(packet, encoding),

@@ -77,6 +77,39 @@ t.test('who is too slow misses whole pictures and goes on with one that can be d
 });
 
 t.test(
+  'who was too slow waits a second for a key picture, from when there is room, then for any',
+  async (t) => {
+    const bench = new Bench();
+    const { sink, handle } = bench.join();
+    bench.send(true, 60);
+    sink.queued = QUEUE + 1;
+    bench.send(false, 2);
+    bench.nowMs = 5000;
+    bench.send(false, 2);
+    sink.queued = 0;
+    bench.send(false, 2);
+    bench.nowMs = 5999;
+    bench.send(false, 2);
+    bench.picture++;
+    bench.packet(SLICE, false);
+    bench.gathering?.();
+    bench.nowMs = 6000;
+    bench.packet(SLICE, true);
+    t.equal(sink.seqs().at(-1), 60, 'not within a picture');
+    bench.send(false, 2);
+    t.same(sink.seqs(), [...range(1, 60), 71, 72]);
+    t.same(sink.events, [true, false]);
+    t.match(handle.counters(), { drops: 10, pictures: 5 });
+
+    sink.queued = QUEUE + 1;
+    bench.send(false, 2);
+    sink.queued = 0;
+    bench.send(false, 2);
+    t.equal(sink.seqs().at(-1), 72, 'each time anew');
+  },
+);
+
+t.test(
   'of an unknown codec it goes on with the next picture; one that has been begun is finished',
   async (t) => {
     const bench = new Bench({ name: 'PCMU', payloadType: 0 });
