@@ -74,7 +74,7 @@ export class OwnLink {
     const { nowMs } = reading;
     this.#sent.push(reading);
     while (this.#sent.length > 2 && nowMs - this.#sent[1]!.nowMs >= OWN_LINK.standing.ms) this.#sent.shift();
-    if (this.#isFull(reading)) this.#cut(reading, ladder);
+    if (this.#isFull(reading)) this.#cut(reading, demands, ladder);
     else {
       this.#grow(reading, demands, ladder);
       if (this.#isCoarse(ladder)) this.#keepGiven(demands, ladder);
@@ -108,12 +108,14 @@ export class OwnLink {
     return this.#standingSinceMs !== undefined && nowMs - this.#standingSinceMs >= OWN_LINK.standing.ms;
   }
 
-  #cut({ nowMs, waitingSeconds }: LinkReading, ladder: Ladder): void {
+  #cut({ nowMs, waitingSeconds }: LinkReading, demands: readonly Demand[], ladder: Ladder): void {
     const oldest = this.#sent[0]!;
     const newest = this.#sent.at(-1)!;
     const seconds = (newest.nowMs - oldest.nowMs) / 1000;
     if (seconds <= 0) return;
-    const capacity = (newest.bytes - oldest.bytes) / seconds;
+    // The base is sent in any case; and from nothing, where all stood still, it would never grow.
+    const base = Math.max(1, demands.length) * ladder[0]!.rate;
+    const capacity = Math.max(base, (newest.bytes - oldest.bytes) / seconds);
     const isSame = Math.abs(capacity / (this.#capacity ?? 0) - 1) < OWN_LINK.same;
     this.#capacity = capacity;
     const { least, most } = this.#isCoarse(ladder) ? OWN_LINK.coarse : OWN_LINK.hold;

@@ -120,6 +120,17 @@ t.test('our own interface: one viewer, 2, 0.4, 2 Mbit/s', async (t) => {
   t.same(own.rungs, [7], 'all again within two minutes');
 });
 
+t.test('our own interface: it stands still for two seconds', async (t) => {
+  for (const viewers of [1, 100]) {
+    const own = new OwnInterface(viewers, 0);
+    own.run(2);
+    t.same(new Set(own.rungs), new Set([0]));
+    own.capacity = viewers * 2000 * KBIT;
+    own.run(110);
+    t.same(new Set(own.rungs), new Set([7]), `${viewers} viewers: all again within two minutes`);
+  }
+});
+
 t.test('our own interface: what has been given is not taken again because a rate has risen', async (t) => {
   const ladders = [1, 1.06].map((factor) => ladderOf([150, 300, 550].map((rate) => rate * KBIT * factor)));
   const link = new OwnLink();
