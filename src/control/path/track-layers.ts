@@ -83,8 +83,7 @@ export class TrackLayers {
   }
 
   #isThinned(viewer: ViewerTrack): boolean {
-    const { handle, policy } = viewer.layers;
-    return handle !== undefined && policy !== 'off' && this.#viewers.has(viewer);
+    return mayBeThinned(viewer) && this.#viewers.has(viewer);
   }
 
   #lookAtInterface(ladder: Ladder): void {
@@ -101,17 +100,32 @@ export class TrackLayers {
     for (const [i, { layers }] of viewers.entries()) layers.limit(layerAt(ladder, rungs?.[i]));
   }
 
-  /** What TCP takes is what it has room for; what waits in our queue found none. */
+  /** What TCP takes is what it has room for; what waits in our queue found none, whichever track it is of. */
   #lookAtConnection(viewer: ViewerTrack, queued: number, ladder: Ladder): void {
     let link = this.#connections.get(viewer);
     if (!link) this.#connections.set(viewer, (link = new OwnLink()));
     const rung = viewer.layers.rungIn(ladder);
     const waitingSeconds = queued / ladder[rung]!.rate;
     if (link.rest(waitingSeconds)) return;
-    const { pictures: refused = 0 } = viewer.counters;
-    const reading = { nowMs: nowMs(this.#context.clock), waitingSeconds, refused, bytes: viewer.link!.taken };
+    const { pictures: refused = 0, bytes: sent } = viewer.counters;
+    const bytes = sent - queued * this.#partOf(viewer, sent);
+    const reading = { nowMs: nowMs(this.#context.clock), waitingSeconds, refused, bytes };
     const rungs = link.look(reading, [{ rung }], ladder);
     viewer.layers.limit(layerAt(ladder, rungs?.[0]));
+  }
+
+  /**
+   * Of what waits in its connection, 0 to 1. Sound, reports and answers are sent in any case: what waits of them, too, is room
+   * that is lacking for the tracks that are thinned. Several of those bear it by what each has sent.
+   */
+  #partOf(viewer: ViewerTrack, sent: number): number {
+    const sessions = [...(this.#context.links.get(viewer.link!) ?? [])];
+    const others = sessions
+      .flatMap(({ tracks }) => [...tracks.values()])
+      .filter((other) => other !== viewer && other.link === viewer.link)
+      .filter((other) => other.track.layers.seen && mayBeThinned(other))
+      .reduce((sum, { counters }) => sum + counters.bytes, 0);
+    return others === 0 ? 1 : sent / (sent + others);
   }
 
   #packetRate(count: number, ms: number): number {
@@ -131,6 +145,10 @@ export class TrackLayers {
     this.#sent.set(viewer, bytes);
     return bytes - before;
   }
+}
+
+function mayBeThinned({ layers }: ViewerTrack): boolean {
+  return layers.handle !== undefined && layers.policy !== 'off';
 }
 
 function layerAt(ladder: Ladder, rung: number | undefined): number {

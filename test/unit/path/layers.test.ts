@@ -136,10 +136,10 @@ async function fillInterface({ world, stream }: Watching) {
 }
 
 /** Three seconds in which packets wait in the viewer's connection, which carries 50 000 B/s. */
-async function fillConnection({ world, viewer }: Watching) {
+async function fillConnection({ world, viewer, stream }: Watching) {
   for (let i = 0; i < 15; i++) {
     viewer.queued = 20_000 * i;
-    viewer.taken += 10_000;
+    stream.sent = { ...stream.sent, bytes: stream.sent.bytes + 30_000 };
     await world.advance(200);
   }
 }
