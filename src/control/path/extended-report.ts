@@ -18,11 +18,12 @@ export interface Extended {
 /** A viewer that asks more often is not answered: what it is sent must not be more than it asks for. */
 const ANSWER_MS = 500;
 
+/** `ssrc`: of our source, as viewers see it. */
 export function readExtended(
   context: Context,
   viewer: ViewerTrack,
   report: ExtendedReport,
-  arrivalNs: bigint,
+  { ssrc, arrivalNs }: { readonly ssrc: number | undefined; readonly arrivalNs: bigint },
 ): void {
   for (const block of report.blocks)
     switch (block.kind) {
@@ -35,10 +36,10 @@ export function readExtended(
         break;
       }
       case 'statistics':
-        if (block.ssrc === viewer.track.ssrc) viewer.extended = { ...viewer.extended, statistics: block };
+        if (block.ssrc === ssrc) viewer.extended = { ...viewer.extended, statistics: block };
         break;
       case 'voice':
-        if (block.ssrc === viewer.track.ssrc) viewer.extended = { ...viewer.extended, voice: block };
+        if (block.ssrc === ssrc) viewer.extended = { ...viewer.extended, voice: block };
         break;
       default: // of single packets
     }

@@ -28,7 +28,7 @@ export function receiveGroupRtcp(context: Context, group: Group, packet: Buffer,
     return;
   }
   member.reporter = report.ssrc;
-  for (const part of parts) readViewerRtcp(context, member, part, arrivalNs);
+  readViewerRtcp(context, member, parts, arrivalNs);
   // Who is only guessed to have sent this is not ended by it.
   if (known && saysGoodbye(context, member, parts)) member.leave('it said BYE');
 }

@@ -56,7 +56,7 @@ function readCompound(context: Context, viewer: ViewerTrack, packet: Buffer, arr
   const parts = parseViewerRtcp(context, packet);
   if (!parts) return;
   viewer.session.heard();
-  for (const part of parts) readViewerRtcp(context, viewer, part, arrivalNs);
+  readViewerRtcp(context, viewer, parts, arrivalNs);
   if (saysGoodbye(context, viewer, parts)) viewer.leave('it said BYE');
 }
 
@@ -68,25 +68,30 @@ export function parseViewerRtcp(context: Context, packet: Buffer): readonly Rtcp
   return undefined;
 }
 
+/** The parts of one compound. A datagram has room for thousands of blocks, all about our source: the last of them counts, and
+ * the datapath is asked for the source's SSRC once. */
 export function readViewerRtcp(
   context: Context,
   viewer: ViewerTrack,
-  part: RtcpPacket,
+  parts: readonly RtcpPacket[],
   arrivalNs: bigint,
 ): void {
-  switch (part.kind) {
-    case 'rr':
-    case 'sr': // a viewer that sends as well (two-way audio) reports in its sender reports
-      for (const block of part.blocks) {
-        if (block.ssrc === viewer.track.ssrc) report(context, viewer, block, arrivalNs);
-        else context.refused.add('viewer-report-of-other-source');
-      }
-      return;
-    case 'xr':
-      readExtended(context, viewer, part, arrivalNs);
-      return;
-    default: // CNAME, APP: nothing in them is acted on (docs/rtcp.md)
-  }
+  const { ssrc } = viewer.track;
+  let last: ReportBlock | undefined;
+  for (const part of parts)
+    switch (part.kind) {
+      case 'rr':
+      case 'sr': // a viewer that sends as well (two-way audio) reports in its sender reports
+        for (const block of part.blocks)
+          if (block.ssrc === ssrc) last = block;
+          else context.refused.add('viewer-report-of-other-source');
+        break;
+      case 'xr':
+        readExtended(context, viewer, part, { ssrc, arrivalNs });
+        break;
+      default: // CNAME, APP: nothing in them is acted on (docs/rtcp.md)
+    }
+  if (last) report(context, viewer, last, arrivalNs);
 }
 
 /**
@@ -101,7 +106,8 @@ export function saysGoodbye(
   const [report] = parts; // each compound begins with one (6.1)
   const ssrc = report?.kind === 'rr' || report?.kind === 'sr' ? report.ssrc : undefined;
   const goodbyes = parts.flatMap((part) => (part.kind === 'bye' ? [part] : []));
-  if (goodbyes.some(({ ssrcs }) => ssrcs.some((left) => left === ssrc && left !== track.ssrc))) return true;
+  const leaves = ssrc !== undefined && goodbyes.some(({ ssrcs }) => ssrcs.includes(ssrc));
+  if (leaves && ssrc !== track.ssrc) return true;
   if (goodbyes.length > 0) refused.add('viewer-bye-of-other');
   return false;
 }

@@ -48,6 +48,45 @@ t.test('reports count only from the viewer itself, whole, and about our source',
   await world.proxy.close();
 });
 
+t.test('of the blocks of one datagram that are about our source the last counts', async (t) => {
+  const { world, viewer, downstream, stream } = await watching();
+  const from = { address: viewer.remote.address, port: 40_001 };
+  let asked = 0;
+  const { received } = stream;
+  stream.reception = () => (asked++, received);
+  stream.senderReportSentNs = () => (asked++, undefined);
+  const full = (ssrc: number, cumulative: number) =>
+    buildReceiverReport(
+      VIEWER_SSRC,
+      'v',
+      Array.from({ length: 31 }, () => block({ ssrc, cumulative, lsr: 0x1234 })),
+    );
+  const ours = Array.from({ length: 80 }, (_, i) => full(SSRC, i));
+  downstream.receiveRtcp(Buffer.concat([...ours, full(77, 5)]), from);
+  t.equal(stream.losses.length, 1);
+  t.match(stream.losses[0], { cumulative: 79 });
+  t.equal(asked, 2);
+  t.match(world.proxy.status().refused, { 'viewer-report-of-other-source': 31 });
+  await world.proxy.close();
+});
+
+t.test('nor is the datapath asked for each block of extended reports, or each BYE', async (t) => {
+  const { world, viewer, downstream, stream } = await watching();
+  const from = { address: viewer.remote.address, port: 40_001 };
+  let asked = 0;
+  const { received } = stream;
+  stream.reception = () => (asked++, received);
+  const voice = Buffer.from('0700000822222222'.padEnd(72, '0'), 'hex');
+  const body = Buffer.concat([Buffer.from('11111111', 'hex'), ...Array.from({ length: 500 }, () => voice)]);
+  const header = Buffer.from([0x80, 207, 0, 0]);
+  header.writeUInt16BE(body.length / 4, 2);
+  downstream.receiveRtcp(Buffer.concat([buildReceiverReport(SSRC, 'v'), header, body]), from);
+  downstream.receiveRtcp(Buffer.concat(Array.from({ length: 500 }, () => buildGoodbye(SSRC, 'v'))), from);
+  t.equal(asked, 3);
+  t.equal(world.proxy.clients().length, 1);
+  await world.proxy.close();
+});
+
 t.test('another track of the same viewer has ports of its own', async (t) => {
   const { world, viewer, downstream, stream } = await watching();
   await viewer.ask('SETUP', `${PROXY}/x/a`, { Transport: 'RTP/AVP;unicast;client_port=40002-40003' });
