@@ -67,6 +67,12 @@ export class InterleavedFanout {
     for (const group of this.#groups.values()) group.takeRtcp(packet);
   }
 
+  /** What has been gathered is of before. */
+  countAnew(): void {
+    for (const group of this.#groups.values()) group.flush();
+    for (const { thinned } of this.#viewers.values()) thinned.countAnew();
+  }
+
   /** Removes all viewers. */
   close(): void {
     for (const viewer of [...this.#viewers.values()]) viewer.remove();

@@ -74,14 +74,14 @@ export class InterleavedGroup {
     const opens = timestamp !== this.#timestamp;
     this.#timestamp = timestamp;
     if (opens) {
-      this.#flush();
+      this.flush();
       this.#marks = this.#marked;
     }
     this.#marked = (packet[1]! & MARKER) !== 0;
     this.#chunk ??= new Chunk(opens);
     this.#chunk.append(this.#channels[0], packet, begins, layer);
-    if (this.#marked || this.#chunk.full) this.#flush();
-    else this.#cancel ??= this.#clock.afterMs(this.#gatherMs, () => this.#flush());
+    if (this.#marked || this.#chunk.full) this.flush();
+    else this.#cancel ??= this.#clock.afterMs(this.#gatherMs, () => this.flush());
   }
 
   takeRtcp(packet: Buffer): void {
@@ -90,19 +90,8 @@ export class InterleavedGroup {
     else this.#sendReport(frame);
   }
 
-  /** What has been gathered goes nowhere. */
-  close(): void {
-    this.#cancel?.();
-    this.#cancel = this.#chunk = undefined;
-    this.#reports = [];
-  }
-
-  get #gatherMs(): number {
-    if (!this.#marks) return GATHER_MS;
-    return Math.min(GATHER_PICTURE_MS, Math.max(GATHER_MS, TURNS * this.#turnMs));
-  }
-
-  #flush(): void {
+  /** What has been gathered goes out. */
+  flush(): void {
     this.#cancel?.();
     this.#cancel = undefined;
     const chunk = this.#chunk;
@@ -115,6 +104,18 @@ export class InterleavedGroup {
     for (let i = 0; i < viewers.length; i++) viewers[(first + i) % viewers.length]!.take(chunk);
     this.#turnMs = this.#clock.nowMs() - began;
     for (const report of this.#reports.splice(0)) this.#sendReport(report);
+  }
+
+  /** What has been gathered goes nowhere. */
+  close(): void {
+    this.#cancel?.();
+    this.#cancel = this.#chunk = undefined;
+    this.#reports = [];
+  }
+
+  get #gatherMs(): number {
+    if (!this.#marks) return GATHER_MS;
+    return Math.min(GATHER_PICTURE_MS, Math.max(GATHER_MS, TURNS * this.#turnMs));
   }
 
   #sendReport(frame: Buffer): void {

@@ -7,7 +7,7 @@ export class ThinnedTally {
   packets = 0;
   /** UDP payload. */
   bytes = 0;
-  /** RTP payload, less that of what stands in for ends of pictures; and the packets that a report then counts. */
+  /** Of what the source's reports count: RTP payload, less that of what stands in for ends of pictures; and the packets. */
   #octets = 0;
   #unreported = 0;
 
@@ -17,6 +17,11 @@ export class ThinnedTally {
     this.bytes += bytes;
     this.#octets += octets - (ended ? END_OCTETS : 0);
     this.#unreported += ended ? 0 : 1;
+  }
+
+  /** The source's reports count from here on: what was left out before is not among what they count. */
+  countAnew(): void {
+    this.#octets = this.#unreported = 0;
   }
 
   /** A compound of RTCP as this viewer is to see it. */

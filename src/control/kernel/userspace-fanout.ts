@@ -42,6 +42,8 @@ export class UserspaceFanout {
   /** Index of the viewer to be served first by the next RTP packet. */
   #first = 0;
   #outstanding = 0;
+  /** Of the numbering: another one with each SSRC that viewers see. */
+  #epoch = 0;
 
   /**
    * `onDrop` hears of every copy that was not sent; the viewer's own counter has it as well. `pictures` is closed with
@@ -126,7 +128,12 @@ export class UserspaceFanout {
 
   /** The packet's layer; each packet is to be shown here once, in the order of arrival. */
   place(packet: Buffer, header: RtpHeader): PacketLayer {
-    return this.#pictures.layering.place(packet, header);
+    const layer = this.#pictures.layering.place(packet, header);
+    if (!layer.foreign && layer.epoch !== this.#epoch) {
+      this.#epoch = layer.epoch;
+      this.#countAnew();
+    }
+    return layer;
   }
 
   /** What the layers of the stream are, as far as packets have told. */
@@ -189,9 +196,16 @@ export class UserspaceFanout {
     this.forgetSource();
   }
 
-  /** Another source's packets come now: their layers may mean something else. */
+  /** Another source's packets come now: their layers may mean something else, and its reports count anew. */
   forgetSource(): void {
     this.#pictures.layering.forgetSource();
+    this.#countAnew();
+  }
+
+  /** Reports do so with another source, and with another SSRC of the same (RFC 3550 6.4.1). */
+  #countAnew(): void {
+    for (const { thinned } of this.#viewers) thinned.countAnew();
+    this.#interleaved.countAnew();
   }
 
   /** Removes all viewers. */

@@ -17,6 +17,7 @@ class Scene {
   readonly drops: string[] = [];
   readonly fanout: UserspaceFanout;
   seq = 65533;
+  ssrc = 0x11223344;
 
   constructor() {
     const send = (packet: Buffer, to: { port: number }, sent: (error: null) => void) => {
@@ -44,9 +45,23 @@ class Scene {
 
   picture(picture: number, idr = false): void {
     [baseSlice(idr, BODY), svcSlice(1, idr, BODY), svcSlice(2, idr, BODY)].forEach((unit, i) => {
-      const packet = layeredRtp(unit, { seq: this.seq++, timestamp: picture, marked: i === 2 });
-      this.fanout.forwardRtp(packet, this.fanout.place(packet, readRtpHeader(packet)!));
+      this.packet(unit, picture, i === 2);
     });
+  }
+
+  packet(unit: Buffer, timestamp: number, marked: boolean): void {
+    const packet = layeredRtp(unit, { seq: this.seq++, timestamp, marked, ssrc: this.ssrc });
+    this.fanout.forwardRtp(packet, this.fanout.place(packet, readRtpHeader(packet)!));
+  }
+
+  /** What a report of the source's becomes that counts so many packets and octets. */
+  reported(port: number, packets: number, octets: number): number[] {
+    const report = senderReport();
+    report.writeUInt32BE(packets, 20);
+    report.writeUInt32BE(octets, 24);
+    this.fanout.forwardRtcp(report);
+    const got = this.got.get(port)!.at(-1)!;
+    return [got.readUInt32BE(20), got.readUInt32BE(24)];
   }
 
   /** Number, marker and first byte of the payload of each. */
@@ -104,6 +119,30 @@ t.test('each gets what it is allowed, numbered for it, and nobody else notices',
   t.same(counts(3001), [4, 2 * 21 + 2 * 4]);
   t.same(scene.drops, []);
   scene.fanout.close();
+  t.end();
+});
+
+t.test('a source that counts anew: what was left out before is not taken off', (t) => {
+  const changes = [
+    { what: 'another source', change: (scene: Scene) => scene.fanout.forgetSource(), pictures: 2, left: 2 },
+    // Seven packets go to all before another SSRC is believed.
+    { what: 'another SSRC', change: (scene: Scene) => scene.ssrc++, pictures: 5, left: 3 },
+  ];
+  for (const { what, change, pictures, left } of changes) {
+    const scene = new Scene();
+    scene.udp(1).allow(1);
+    const tcp = scene.interleaved(2);
+    tcp.allow(1);
+    for (let i = 1; i <= 10; i++) scene.picture(i, true);
+    scene.packet(svcSlice(2, true, BODY), 11, false); // interleaved packets of this picture are being gathered
+    t.same(scene.reported(11, 1000, 50_000), [1000 - 1, 50_000 - 10 * 20 - 24], what);
+    change(scene);
+    for (let i = 1; i <= pictures; i++) scene.picture(11 + i, true);
+    for (const port of [11, 2001])
+      t.same(scene.reported(port, 3 * pictures, 1000), [3 * pictures, 1000 - left * 20], what);
+    t.match(tcp.counters(), { thinned: 11 + left, thinnedBytes: (11 + left) * 36 });
+    scene.fanout.close();
+  }
   t.end();
 });
 
