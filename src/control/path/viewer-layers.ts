@@ -144,7 +144,7 @@ export class ViewerLayers {
       packetsSent,
       packetsDropped,
       packetsLost,
-      roundTripMs: loss.roundTripMs,
+      roundTripMs: loss.roundTripMs ?? this.#viewer.extended?.roundTripMs,
     };
   }
 

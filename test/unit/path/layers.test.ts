@@ -4,7 +4,9 @@
 import t from 'tap';
 import type { PathSettings } from '../../../src/control/config/path-config.js';
 import { quickTable } from '../../../src/control/config/quick.js';
-import { buildReceiverReport } from '../../../src/control/rtcp/build.js';
+import { buildExtendedReport, buildReceiverReport } from '../../../src/control/rtcp/build.js';
+import { parseCompound } from '../../../src/control/rtcp/compound.js';
+import type { ReferenceAnswer } from '../../../src/control/rtcp/extended.js';
 import { parseRtspUrl } from '../../../src/control/rtsp/url.js';
 import { fakeSource } from '../../fixtures/fake-source.js';
 import { FakeWorld, PROXY, SOURCE, type FakeLink } from '../../fixtures/fake-world.js';
@@ -124,6 +126,31 @@ t.test('so it does after a pause before any report', async (t) => {
   t.equal(rowOf(w)!.allowance, 7);
   await w.world.proxy.close();
 });
+
+t.test(
+  'little loss over a long way: without another the round trip is that of extended reports',
+  async (t) => {
+    for (const roundTripMs of [50, 1000]) {
+      const w = await watching({});
+      const { world, viewer, downstream } = w;
+      const extended = (answers: readonly ReferenceAnswer[] = []) =>
+        downstream.receiveRtcp(
+          Buffer.concat([buildReceiverReport(1, 'v'), buildExtendedReport(1, 0n, answers)]),
+          rtcpOf(viewer),
+        );
+      extended();
+      const answer = parseCompound(downstream.sent[0]!.packet);
+      const xr = answer.ok ? answer.packets.find(({ kind }) => kind === 'xr') : undefined;
+      if (xr?.kind !== 'xr' || xr.blocks[0]?.kind !== 'reference-time') throw new Error('no reference time');
+      await world.advance(roundTripMs, 50);
+      extended([{ ssrc: xr.ssrc, lrr: xr.blocks[0].ntpMiddle, dlrr: 0 }]);
+      await report(w, 1375, 12);
+      await report(w, 1375, 24);
+      t.equal(allowanceOf(w), roundTripMs === 50 ? 7 : 0, `${roundTripMs} ms: no more than TCP would have`);
+      await world.proxy.close();
+    }
+  },
+);
 
 /** Three seconds in which packets wait at our own interface, which carries 60 000 B/s. */
 async function fillInterface({ world, stream }: Watching) {
