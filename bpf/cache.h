@@ -36,6 +36,20 @@ static __always_inline void keep_nothing(const struct fanout_stream *s, __u32 nu
 		__sync_lock_test_and_set(&c->length, FANOUT_CACHED_NOTHING);
 }
 
+/* `c` goes on with the picture that the window begins with: parameter sets and the slices after them have one timestamp. A
+ * function of its own, for the verifier. */
+static __noinline bool is_of_picture(const struct fanout_stream *s, const struct fanout_cached *c)
+{
+	struct fanout_cached *begin;
+	__u32 index;
+
+	if (!s || !c || !s->cached)
+		return false;
+	index = s->cache_first + s->cache_begin % (s->cache_size ?: 1);
+	begin = bpf_map_lookup_elem(&cache, &index);
+	return begin && begin->number == s->cache_begin && !__builtin_memcmp(begin->packet + 4, c->packet + 4, 4);
+}
+
 /* Keeps a packet that has just got its ticket. A GSO packet, or one larger than an entry, cannot be kept: then there is no
  * beginning to join at until the next. */
 static __always_inline void keep(struct __sk_buff *skb, struct fanout_stream *s, const struct packet *p, __u32 number)
@@ -50,11 +64,12 @@ static __always_inline void keep(struct __sk_buff *skb, struct fanout_stream *s,
 		return;
 	}
 	if (p->segments > 1 || keep_bytes(skb, c, p->payload_at, length)) {
+		__sync_lock_test_and_set(&c->length, FANOUT_CACHED_NOT_KEPT);
 		s->cached = 0;
 		return;
 	}
 	__sync_lock_test_and_set(&c->length, length);
-	if (p->begins) {
+	if (p->begins && !is_of_picture(s, c)) {
 		s->cache_begin = number;
 		__sync_lock_test_and_set(&s->cached, 1);
 	} else if (s->cached && number - s->cache_begin >= s->cache_size) {

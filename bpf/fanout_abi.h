@@ -51,6 +51,7 @@ enum fanout_limit {
 	FANOUT_CACHED_BYTES = 1480,         /* RTP packet that the picture cache takes: IP packets of 1508 bytes */
 	FANOUT_TTL = 64,                    /* time to live of a copy: viewers see us as the sender, so they get a fresh one */
 	FANOUT_CACHED_NOTHING = 1,          /* `length` of an entry whose ticket was no RTP packet's */
+	FANOUT_CACHED_NOT_KEPT = 2,         /* ... whose packet an entry cannot hold */
 	FANOUT_LAYERS = 8,                  /* 0 is the base; what they are is in docs/layers.md */
 	FANOUT_TOP_LAYER = 7,               /* the allowance of a viewer that gets all there is */
 	FANOUT_END_OCTETS = 4,              /* RTP payload of what stands for the end of a picture */
@@ -77,7 +78,8 @@ enum fanout_drop {
 	FANOUT_DROP_FOREIGN_TEMPLATE = 14,  /* on the private device, but not one of ours */
 	FANOUT_DROP_TICKET_LOST = 15,       /* a waiting packet never came back; its ticket was given up */
 	FANOUT_DROP_OUT_OF_SEQUENCE = 16,   /* a copy: too late to be given a number among those of a viewer that is thinned */
-	FANOUT_DROP_BEFORE_PICTURE = 17,    /* of a source that has taken another's place: a decoder cannot begin with it */
+	FANOUT_DROP_BEFORE_PICTURE = 17,    /* of a source that has taken another's place: a decoder cannot begin with it, or
+					     * a sender report whose time viewers cannot be told yet */
 	FANOUT_DROP_MAX = 32,
 };
 
@@ -308,7 +310,7 @@ struct fanout_parked {
  * datapath; a reader copies, then looks whether `number` and `length` are still the same. */
 struct fanout_cached {
 	__u32 number;                       /* the packet's ticket */
-	__u32 length;                       /* UDP payload; 0: being written; FANOUT_CACHED_NOTHING */
+	__u32 length;                       /* UDP payload; 0: being written; FANOUT_CACHED_NOTHING, _NOT_KEPT */
 	__u8 packet[FANOUT_CACHED_BYTES];
 };
 

@@ -7,7 +7,15 @@ import { codecOf } from '../../src/control/kernel/codec.js';
 import { KernelBench } from '../fixtures/kernel-bench.js';
 import { enterOwnNamespace } from '../fixtures/own-namespace.js';
 import { udpFrame } from '../fixtures/packets.js';
-import { IDR, PAYLOAD_TYPE, payloadOf, PICTURE_CASES, rtpWith, SLICE } from '../fixtures/picture-cases.js';
+import {
+  BEGINNINGS,
+  IDR,
+  PAYLOAD_TYPE,
+  payloadOf,
+  PICTURE_CASES,
+  rtpWith,
+  SLICE,
+} from '../fixtures/picture-cases.js';
 
 const skip = enterOwnNamespace(fileURLToPath(import.meta.url)) ?? false;
 const LONG_MS = 600_000;
@@ -107,6 +115,33 @@ t.test('the cache holds what came since the last beginning', { skip }, async (t)
   send(SLICE, 300);
   t.equal(b.state.tickets(stream).begin, undefined, 'more than the window holds');
   t.equal(b.state.cache.read(window, begin! + 2).is, 'overwritten');
+  await b.close();
+});
+
+t.test('the cache begins with the parameter sets of its picture', { skip }, async (t) => {
+  for (const { encoding, units } of BEGINNINGS) {
+    const b = await bench(codecOf({ name: encoding }), 0);
+    const stream = b.open();
+    const window = b.codec.cache;
+    for (const timestamp of [3000, 6000]) {
+      const packets = units.map((unit, i) => rtpWith(unit, { seq: timestamp + i, timestamp }));
+      for (const packet of packets) b.ingress(udpFrame(packet));
+      const { begin, next } = b.state.tickets(stream);
+      t.equal(next - begin!, units.length);
+      t.match(b.state.cache.read(window, begin!), { is: 'packet', bytes: packets[0]! });
+    }
+    await b.close();
+  }
+});
+
+t.test('what an entry cannot hold is told as lost, and nobody waits for it', { skip }, async (t) => {
+  const b = await bench(Codec.H264, 0);
+  const stream = b.open();
+  b.ingress(udpFrame(rtpWith(IDR, { seq: 1 })));
+  const { begin } = b.state.tickets(stream);
+  b.ingress(udpFrame(rtpWith(Buffer.concat([SLICE, Buffer.alloc(1500)]), { seq: 2 })));
+  t.equal(b.state.tickets(stream).begin, undefined);
+  t.equal(b.state.cache.read(b.codec.cache, begin! + 1).is, 'overwritten');
   await b.close();
 });
 

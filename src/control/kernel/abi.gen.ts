@@ -85,6 +85,7 @@ export const Limit = {
   CACHED_BYTES: 1480,
   TTL: 64,
   CACHED_NOTHING: 1,
+  CACHED_NOT_KEPT: 2,
   LAYERS: 8,
   TOP_LAYER: 7,
   END_OCTETS: 4,

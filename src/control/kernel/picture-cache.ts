@@ -18,7 +18,7 @@ export type NoPacket =
   | 'nothing'
   /** The kernel is about to write it. */
   | 'pending'
-  /** A later packet has taken its place. */
+  /** A later packet has taken its place, or it was none that can be kept. */
   | 'overwritten';
 
 export type CachedPacket = { readonly is: 'packet'; readonly bytes: Buffer } | { readonly is: NoPacket };
@@ -75,6 +75,7 @@ export class PictureCache {
     if (ahead > 0) return 'overwritten';
     if (ahead < 0 || length === 0) return 'pending';
     if (length === Limit.CACHED_NOTHING) return 'nothing';
+    if (length === Limit.CACHED_NOT_KEPT) return 'overwritten';
     to.set(new Uint8Array(view.buffer, view.byteOffset + at + Cached.packet, length));
     const unchanged =
       view.getUint32(at + Cached.number, true) === number &&

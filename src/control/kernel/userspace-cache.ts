@@ -31,8 +31,14 @@ export class UserspaceCache {
     const fits = packet.length <= Limit.CACHED_BYTES;
     this.#ring[number % this.size] = fits ? packet : undefined;
     if (!fits) this.#begin = undefined;
-    else if (begins) this.#begin = number;
+    else if (begins && !this.#isOfPicture(packet)) this.#begin = number;
     else if (this.#begin !== undefined && number - this.#begin >= this.size) this.#begin = undefined;
+  }
+
+  /** It goes on with the picture that the cache begins with: parameter sets and the slices after them have one timestamp. */
+  #isOfPicture(packet: Buffer): boolean {
+    const begin = this.#begin === undefined ? undefined : this.read(this.#begin);
+    return begin?.readUInt32BE(4) === packet.readUInt32BE(4);
   }
 
   /** The packet of that number; undefined: a later one has taken its place, or it was too large to be kept. */

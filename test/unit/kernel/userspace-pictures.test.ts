@@ -8,7 +8,7 @@ import type { PictureOptions } from '../../../src/control/kernel/picture-options
 import { BACKLOG, UserspaceFanout, type Send } from '../../../src/control/kernel/userspace-fanout.js';
 import { UserspacePictures } from '../../../src/control/kernel/userspace-pictures.js';
 import type { ViewerHandle } from '../../../src/control/path/ports.js';
-import { PAYLOAD_TYPE, rtpWith } from '../../fixtures/picture-cases.js';
+import { BEGINNINGS, PAYLOAD_TYPE, rtpWith } from '../../fixtures/picture-cases.js';
 
 const IDR = Buffer.from('65888400', 'hex');
 const SLICE = Buffer.from('419a0000', 'hex');
@@ -184,6 +184,19 @@ t.test('holdMs 0 and no cache: it begins with whatever comes', (t) => {
   bench.packet(false);
   t.same([one.got, two.got], [[1, 2], [2]]);
   t.same([two.handle.first, two.handle.heldBack], [undefined, false]);
+  t.end();
+});
+
+t.test('the cache begins with the parameter sets of its picture', (t) => {
+  for (const { encoding, units } of BEGINNINGS) {
+    const { cache, begins } = new UserspacePictures(OPTIONS).open({ ...H264, name: encoding });
+    for (const timestamp of [3000, 6000]) {
+      const packets = units.map((unit, i) => rtpWith(unit, { seq: timestamp + i, timestamp }));
+      for (const packet of packets) cache.keep(packet, begins(packet));
+      t.equal(cache.next - cache.begin!, units.length);
+      t.equal(cache.read(cache.begin!), packets[0]);
+    }
+  }
   t.end();
 });
 
