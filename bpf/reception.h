@@ -132,9 +132,11 @@ static __always_inline void receive_one(struct locked_reception *l, const struct
 	if (ssrc != r->ssrc) {
 		if (++r->others < OTHERS_TO_SWITCH)
 			goto unlock;
-		begin(r, ssrc, seq);
-		if (!s->source_epoch)
+		if (s->source_epoch)
+			continue_from(r, s, seq, timestamp, now);
+		else
 			r->sent_ssrc = ssrc; /* never rewritten so far: the source's own change is passed on */
+		begin(r, ssrc, seq);
 	}
 	r->others = 0;
 	if (update_seq(r, seq, timestamp, now) && s->clock_rate)
@@ -184,37 +186,39 @@ static __always_inline void receive_rtp(struct __sk_buff *skb, const struct fano
 			 receive_segment, &c, 0);
 }
 
-/* Notes when a sender report went on to the viewers; other RTCP has no time in it. A new source's reports before its first
- * packet are rewritten by the old one's offsets: nobody has seen anything of it yet. */
-static __always_inline void receive_rtcp(struct __sk_buff *skb, const struct fanout_stream *s, struct packet *p,
+/* Notes when a sender report went on to the viewers; other RTCP has no time in it. False: it is one of another source, before
+ * that one's first packet. What its time is to viewers is not known yet, and by the former's offsets it would be wrong. */
+static __noinline bool receive_rtcp(struct __sk_buff *skb, const struct fanout_stream *s, struct packet *p,
 					 __u64 now)
 {
 	__u32 stream = p->stream, ntp = 0;
 	__be32 high, low;
 	struct locked_reception *l;
 	struct fanout_reception *r;
+	bool is_sr, known;
 	__u8 type;
-	bool is_sr;
 
 	is_sr = p->payload >= RTCP_SR_LENGTH && !bpf_skb_load_bytes(skb, p->payload_at + 1, &type, 1) &&
 		type == RTCP_SR && !bpf_skb_load_bytes(skb, p->payload_at + 8, &high, 4) &&
 		!bpf_skb_load_bytes(skb, p->payload_at + 12, &low, 4);
 	l = bpf_map_lookup_elem(&reception, &stream);
 	if (!l)
-		return;
+		return true;
 	if (is_sr)
 		ntp = bpf_ntohl(high) << 16 | bpf_ntohl(low) >> 16;
 	r = &l->reception;
 	bpf_spin_lock(&l->lock);
 	if (r->generation != s->generation)
 		reset(r, s);
-	if (is_sr) {
+	known = !is_sr || !r->started || r->source_epoch == s->source_epoch;
+	if (is_sr && known) {
 		r->sr_ns[r->sr_count % FANOUT_SR_HISTORY] = now;
 		r->sr_ntp[r->sr_count % FANOUT_SR_HISTORY] = ntp;
 		r->sr_count++;
 	}
 	read_rewriting(r, &p->rewriting);
 	bpf_spin_unlock(&l->lock);
+	return known;
 }
 
 #endif

@@ -153,6 +153,70 @@ onBothEngines(
 );
 
 onBothEngines(
+  'a sender report before the first packet of another source goes to nobody',
+  { skip },
+  async (t, engine) => {
+    const bench = await KernelBench.create(engine);
+    const stream = bench.open();
+    bench.add(stream, 1);
+    const first = { sourcePort: SOURCE.rtcpPort, port: LOCAL.rtcpPort };
+    const second = { from: SECOND.from, sourcePort: SECOND.sourcePort + 1, port: SECOND.port + 1 };
+    const report = (ssrc: number, timestamp: number) => {
+      const sr = senderReport(1, 2);
+      sr.writeUInt32BE(ssrc, 4);
+      sr.writeUInt32BE(timestamp, 16);
+      return sr;
+    };
+    const goodbye = Buffer.from('80c9000100000000' + '81cb000100000000', 'hex');
+    const copies = await bench.capture(async () => {
+      bench.ingress(udpFrame(report(SSRC, 60_000), first));
+      bench.ingress(udpFrame(rtp({ seq: 1, timestamp: 90_000 })));
+      for (const ssrc of [SSRC, OTHER]) {
+        retarget(bench, stream);
+        t.equal(bench.ingress(udpFrame(report(ssrc, 5000), second)).verdict, 2);
+        bench.ingress(udpFrame(goodbye, second));
+        bench.ingress(udpFrame(rtp({ seq: 50, timestamp: 5000, ssrc }), SECOND));
+        bench.ingress(udpFrame(report(ssrc, 6000), second));
+      }
+    }, 8);
+    const media = copies.filter((c) => isRtp(c.payload)).map((c) => timestampOf(c.payload));
+    const reports = copies.filter((c) => c.payload[1] === 200).map((c) => c.payload.readUInt32BE(16));
+    t.equal(media.length, 3);
+    t.same(
+      reports,
+      [60_000, media[1]! + 1000, media[2]! + 1000].map((timestamp) => timestamp >>> 0),
+      'each time is that of the packets around it',
+    );
+    t.equal(copies.filter((c) => c.payload[1] === 201).length, 2, 'what has no time in it goes on');
+    t.same(bench.drops(), { 'before-picture': 2 });
+    await bench.close();
+  },
+);
+
+onBothEngines(
+  'another source that changes its SSRC goes on with the numbers as well',
+  { skip },
+  async (t, engine) => {
+    const bench = await KernelBench.create(engine);
+    const stream = bench.open();
+    bench.add(stream, 1);
+    const copies = await bench.capture(async () => {
+      bench.ingress(udpFrame(rtp({ seq: 1, timestamp: 90_000 })));
+      retarget(bench, stream);
+      bench.ingress(udpFrame(rtp({ seq: 5000, timestamp: 700, ssrc: OTHER }), SECOND));
+      for (let i = 0; i < 9; i++)
+        bench.ingress(udpFrame(rtp({ seq: 41_000 + i, timestamp: 9_000_000 + 3000 * i, ssrc: 7 }), SECOND));
+    });
+    const got = copies.map((c) => c.payload).filter((p) => p.readUInt32BE(8) === SSRC);
+    t.same(got.map(seqOf), [1, 2, 3, 4], 'strays aside, which seven packets of another SSRC may be');
+    const step = (timestampOf(got[2]!) - timestampOf(got[1]!)) >>> 0;
+    t.ok(step > 0 && step < 5 * 90000, `later by what passed, ${step} units`);
+    t.equal(timestampOf(got[3]!) - timestampOf(got[2]!), 3000);
+    await bench.close();
+  },
+);
+
+onBothEngines(
   'the old source is a stranger from then on, and its port is free',
   { skip },
   async (t, engine) => {

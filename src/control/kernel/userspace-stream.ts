@@ -10,6 +10,7 @@ import type {
   ViewerHandle,
   ViewerSpec,
 } from '../path/ports.js';
+import { RTCP_SR } from '../rtcp/packet.js';
 import { Continuity } from '../rtp/continuity.js';
 import { readRtpHeader, type RtpHeader } from '../rtp/header.js';
 import { countLayer, noRates, rollRates } from '../rtp/layer-rates.js';
@@ -135,8 +136,11 @@ export class UserspaceStream implements StreamHandle {
     if (!this.#isSource(from, this.#spec.source.rtcpPort)) return onDrop('not-source');
     if (packet.length < RTCP_LEAST || packet.readUInt8(0) >> 6 !== 2) return onDrop('malformed');
     this.#rtcpPackets++;
-    this.#senderReports.note(packet, monotonicNs());
     const ssrc = this.#reception.read()?.ssrc;
+    // What its time is to viewers is not known before the first packet; by the former source's offsets it would be wrong.
+    if (this.#retarget === 'due' && ssrc !== undefined && packet.readUInt8(1) === RTCP_SR)
+      return onDrop('before-picture');
+    this.#senderReports.note(packet, monotonicNs());
     if (ssrc !== undefined) this.#continuity.rewriteRtcp(packet, ssrc);
     this.#fanout.forwardRtcp(packet);
   }
@@ -152,16 +156,17 @@ export class UserspaceStream implements StreamHandle {
   }
 
   #receive(header: RtpHeader, nowNs: bigint): void {
-    if (this.#retarget === 'due') {
-      const last = this.#reception.read();
-      if (last) this.#continuity.goOn(last, header, nowNs);
+    const last = this.#reception.read();
+    const isFirst = this.#retarget === 'due';
+    if (isFirst) {
       this.#reception = new SourceReception(this.#spec.clockRate);
       this.#retarget = 'done';
     }
     this.#reception.update(header, nowNs);
     const { ssrc } = this.#reception.read()!;
-    if (this.#retarget === 'never') this.#continuity.follow(ssrc);
-    else this.#continuity.begin(ssrc);
+    if (this.#retarget === 'never') return this.#continuity.follow(ssrc);
+    if (last && (isFirst || ssrc !== last.ssrc)) this.#continuity.goOn(last, header, nowNs);
+    this.#continuity.begin(ssrc);
   }
 
   #isTooEarly(packet: Buffer): boolean {

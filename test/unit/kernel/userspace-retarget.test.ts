@@ -101,12 +101,22 @@ t.test('viewers see one SSRC, and numbers that go on', async (t) => {
   const second = spec('10.0.0.7');
   stream.retarget(second);
   hear(first, 'rtp', rtp({ seq: 7, ssrc: SSRC }));
+  hear(second, 'rtcp', senderReport(1, 2));
   for (let i = 0; i < 3; i++)
     hear(second, 'rtp', rtp({ seq: 100 + i, timestamp: 777 + i * 3000, ssrc: OTHER }));
   const report = senderReport(1, 2);
   report.writeUInt32BE(OTHER, 4);
   report.writeUInt32BE(777, 16);
   hear(second, 'rtcp', report);
+
+  const changed = rtp({ seq: 41_000, timestamp: 9_000_000, ssrc: 7 });
+  for (let i = 0; i < 8; i++) hear(second, 'rtp', Buffer.from(changed));
+  const last = downstream.sent.at(-1)!;
+  t.same(
+    [last.readUInt32BE(8), last.readUInt16BE(2)],
+    [SSRC, 4],
+    'it goes on where the source changes its SSRC, too',
+  );
 
   const media = downstream.sent.slice(0, 6);
   t.same(
@@ -124,7 +134,7 @@ t.test('viewers see one SSRC, and numbers that go on', async (t) => {
     media[3]!.readUInt32BE(4),
     'the same instant as the packet with its timestamp',
   );
-  t.match(stream.reception(), { ssrc: OTHER, baseSeq: 100, received: 3, sent: { ssrc: SSRC } });
-  t.same(drops, []);
+  t.match(stream.reception(), { ssrc: 7, baseSeq: 41_000, received: 1, sent: { ssrc: SSRC } });
+  t.same(drops, ['before-picture'], 'whose time nobody can be told yet');
   stream.close();
 });
