@@ -196,6 +196,8 @@ static __always_inline int delete(struct fanout_command *c)
 	l.found = l.found * FANOUT_PAGE_SLOTS + c->slot % FANOUT_PAGE_SLOTS;
 	if (l.found < s->free_hint)
 		s->free_hint = l.found;
+	if (l.found + 1 == s->span)
+		trim_span(s);
 	__sync_fetch_and_add(&s->viewers, -1);
 	return 0;
 }

@@ -208,7 +208,7 @@ static __always_inline int fan_out(struct __sk_buff *skb, struct fanout_stream *
 			return TC_ACT_UNSPEC;
 		return drop(FANOUT_DROP_NO_VIEWER);
 	}
-	if (g->heartbeat_limit_ns && now - g->heartbeat_ns > g->heartbeat_limit_ns)
+	if (g->heartbeat_limit_ns && (__s64)(now - g->heartbeat_ns) > (__s64)g->heartbeat_limit_ns)
 		return drop(FANOUT_DROP_STALE);
 	reap(s, in->stream, g, now);
 	note_home(s, in->stream, now);
@@ -260,7 +260,8 @@ int tc_ingress(struct __sk_buff *skb)
 	now = bpf_ktime_get_ns();
 	if (p.kind == FANOUT_RTCP) {
 		COUNT(s->rtcp_packets, 1);
-		receive_rtcp(skb, s, &p, now);
+		if (!receive_rtcp(skb, s, &p, now))
+			return drop(FANOUT_DROP_BEFORE_PICTURE);
 	} else {
 		p.begins = s->codec && begins_picture(skb, s, &p);
 		COUNT(s->packets, p.segments);

@@ -145,7 +145,7 @@ struct fanout_stream {
 	__u32 source_epoch;                 /* changes when another source takes the place of the first */
 	__u32 joining;                      /* not 0: somebody is being served from the cache: packets count although nobody plays */
 	__u32 viewers;                      /* occupied slots */
-	__u32 span;                         /* positions 0..span-1 may be occupied */
+	__u32 span;                         /* positions 0..span-1 may be occupied, the last one is */
 	__u32 free_hint;                    /* no free position below this one */
 	__u16 page[FANOUT_STREAM_PAGES];    /* position / FANOUT_PAGE_SLOTS -> page number + 1; 0: none */
 

@@ -100,4 +100,27 @@ static __always_inline int find_place(struct fanout_stream *s, __u32 stream, str
 	return slot_of(s, *position) < 0 ? lend_page(s, stream, *position, g) : 0;
 }
 
+static long is_occupied(__u32 i, void *context)
+{
+	struct place *c = context;
+	__s32 slot = slot_of(c->s, c->from - 1 - i);
+	struct fanout_viewer *v = slot < 0 ? NULL : bpf_map_lookup_elem(&viewers, &slot);
+
+	if (!v || v->state == FANOUT_VIEWER_FREE)
+		return 0;
+	c->position = c->from - i;
+	return 1;
+}
+
+/* Places behind the last viewer are not gone through any more. Tickets that are out keep the span that they have. */
+static __always_inline void trim_span(struct fanout_stream *s)
+{
+	struct place c = { .s = s, .from = s->span };
+
+	bpf_loop(c.from, is_occupied, &c, 0);
+	s->span = c.position;
+	if (s->free_hint > s->span)
+		s->free_hint = s->span;
+}
+
 #endif

@@ -2,6 +2,7 @@
 // Fairness: the order of service moves on by one viewer with every packet, whoever joins and leaves.
 import { fileURLToPath } from 'node:url';
 
+import { Stream } from '../../src/control/kernel/abi.gen.js';
 import { onBothEngines } from '../fixtures/engines.js';
 import { enterOwnNamespace } from '../fixtures/own-namespace.js';
 import { KernelBench } from '../fixtures/kernel-bench.js';
@@ -32,6 +33,37 @@ onBothEngines(
     await bench.close();
   },
 );
+
+onBothEngines('places behind the last viewer are not gone through', { skip }, async (t, engine) => {
+  const bench = await KernelBench.create(engine);
+  const stream = bench.open();
+  const span = () =>
+    bench.state.tables.streams.getUint32(stream * Stream.SIZE + Stream.span, true);
+  const all = Array.from({ length: 600 }, (_, n) => bench.add(stream, n));
+  t.equal(span(), 600);
+  const [stay, leave] = [all.slice(0, 10), all.slice(10)];
+  for (let i = 0; i < leave.length; i++) leave[(i * 7) % leave.length]!.remove();
+  t.equal(span(), 10);
+  const send = async (seq: number) => {
+    bench.ingress(udpFrame(rtp({ seq })));
+    await bench.drained();
+  };
+  await send(1);
+  stay[9]!.remove();
+  stay[3]!.remove();
+  t.equal(span(), 9, 'there is somebody behind the one that has left');
+  await send(2);
+  const more = [20, 21, 22].map((n) => bench.add(stream, n));
+  t.equal(span(), 11, 'free places first');
+  await send(3);
+  const packets = (viewers: typeof all) => viewers.map(({ slot }) => bench.state.viewer(slot).packets);
+  t.same(packets(stay.filter((_, n) => n !== 9 && n !== 3)), Array(8).fill(3));
+  t.same(packets(more), [1, 1, 1]);
+  for (const viewer of [...stay.filter((_, n) => n !== 9 && n !== 3), ...more]) viewer.remove();
+  t.equal(span(), 0);
+  t.same(bench.drops(), {});
+  await bench.close();
+});
 
 onBothEngines('the same, read off the wire over one turn', { skip }, async (t, engine) => {
   const bench = await KernelBench.create(engine);
