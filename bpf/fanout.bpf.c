@@ -321,12 +321,8 @@ static __always_inline bool is_for_xdp(const struct pass *p, const struct templa
 static __always_inline void note_segments(struct pass *p)
 {
 	p->payload = payload_of(p->skb);
-	p->segments = 1;
-	p->segment = p->payload;
-	if (p->skb->gso_size && p->skb->gso_segs > 1) {
-		p->segments = p->skb->gso_segs;
-		p->segment = p->skb->gso_size;
-	}
+	p->segments = datagrams_in(p->skb, p->payload);
+	p->segment = p->segments > 1 ? p->skb->gso_size : p->payload;
 }
 
 SEC("tc")

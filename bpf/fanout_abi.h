@@ -35,7 +35,7 @@ enum fanout_limit {
 	FANOUT_TOTAL_IN_FLIGHT = 240,       /* templates of all streams: less than the 256 entries of the private veth's ring */
 	FANOUT_PARKED = 1024,               /* parked packets of all streams */
 	FANOUT_PARKED_BYTES = 2032,         /* the longest frame that can be parked; a longer one waits as a template */
-	FANOUT_DATAGRAM_SEGMENTS = 64,      /* datagrams that one GSO packet may carry (the kernel's UDP_MAX_SEGMENTS) */
+	FANOUT_DATAGRAM_SEGMENTS = 128,     /* datagrams that one GSO packet may carry (the kernel's UDP_MAX_SEGMENTS, once 64) */
 	FANOUT_OVERDUE_PASSES = 2048,       /* passes of others in the same queue after which a template is lost: it holds no
 	                                     * more than FANOUT_TOTAL_IN_FLIGHT, and is served in turn but for departure times */
 	FANOUT_ROOMS = 2,                   /* queues that templates wait in: TC's and XDP's */

@@ -172,6 +172,14 @@ static __always_inline bool read_v6(struct __sk_buff *skb, struct packet *p, str
 }
 
 /* How many datagrams of what size; p->fault when the lengths do not fit together. */
+/* What a GSO packet carries. Not gso_segs: where a virtual machine made it, that is 0. */
+static __always_inline __u32 datagrams_in(const struct __sk_buff *skb, __u32 payload)
+{
+	__u32 size = skb->gso_size;
+
+	return size && payload > size ? (payload + size - 1) / size : 1;
+}
+
 static __always_inline void measure(struct __sk_buff *skb, struct packet *p, const struct to_udp *u,
 				    const struct udphdr *udp)
 {
@@ -184,11 +192,8 @@ static __always_inline void measure(struct __sk_buff *skb, struct packet *p, con
 		p->fault = FANOUT_DROP_MALFORMED; /* RFC 8200 8.1: receivers must not take it */
 	p->payload_at = u->at + sizeof(*udp);
 	p->payload = length - sizeof(*udp);
-	p->segment = p->payload;
-	if (skb->gso_size && skb->gso_segs > 1) {
-		p->segments = skb->gso_segs;
-		p->segment = skb->gso_size;
-	}
+	p->segments = datagrams_in(skb, p->payload);
+	p->segment = p->segments > 1 ? skb->gso_size : p->payload;
 }
 
 /* RFC 5761 4: RTCP's packet types from 192 to 223 are no payload types of RTP where both come to one port. */

@@ -4,6 +4,7 @@
 #define FANOUT_RENUMBER_H
 
 #include "checksum.h"
+#include "packet.h"
 
 /* `rtp_start`: the sequence number in the low half, and: */
 #define RTP_START_SET 0x80000000u
@@ -45,7 +46,7 @@ static long renumber_datagram(__u32 i, void *context)
 static __always_inline void renumber_datagrams(struct __sk_buff *skb, __u32 at, __u32 start)
 {
 	struct datagrams c = { .skb = skb, .at = at + 2, .segment = skb->gso_size, .seq = start };
-	__u32 segments = skb->gso_segs;
+	__u32 segments = datagrams_in(skb, skb->len > at ? skb->len - at : 0);
 
 	if (segments > 1)
 		bpf_loop(segments < FANOUT_DATAGRAM_SEGMENTS ? segments - 1 : FANOUT_DATAGRAM_SEGMENTS - 1,

@@ -4,6 +4,7 @@
 import { fileURLToPath } from 'node:url';
 
 import t from 'tap';
+import { Limit } from '../../src/control/kernel/abi.gen.js';
 import { onBothEngines } from '../fixtures/engines.js';
 import { enterOwnNamespace } from '../fixtures/own-namespace.js';
 import { KernelBench, TC_ACT_SHOT, TC_ACT_UNSPEC } from '../fixtures/kernel-bench.js';
@@ -233,10 +234,30 @@ t.test("a source on this host: its address is nobody else's", { skip }, async (t
   const stream = bench.openLocal(5004);
   const viewer = bench.add(stream, 1);
   const packet = udpFrame(rtp(), { from: '127.0.0.1', to: '127.0.0.1' });
-  t.equal(bench.ingress(packet, 1, bench.outlet.ifindex).verdict, TC_ACT_SHOT);
+  t.equal(bench.ingress(packet, { ifindex: bench.outlet.ifindex }).verdict, TC_ACT_SHOT);
   t.same(bench.drops(), { 'not-source': 1 }, 'forged by a neighbour on another device');
   bench.ingress(packet);
   t.equal(bench.state.viewer(viewer.slot).packets, 1, 'over the loopback it is the source');
+  await bench.close();
+});
+
+t.test('datagrams that came as one are counted one by one', { skip }, async (t) => {
+  const bench = await KernelBench.create();
+  const stream = bench.open();
+  const size = 24;
+  for (const [count, last] of [
+    [20, size],
+    [Limit.DATAGRAM_SEGMENTS, size],
+    [3, 13],
+  ] as const) {
+    const { received: before = 0, extendedMaxSeq: from = 0 } = bench.state.reception(stream) ?? {};
+    const all = Array.from({ length: count }, (_, i) => rtp({ seq: from + 1 + i }, size - 12));
+    const payload = Buffer.concat(all).subarray(0, (count - 1) * size + last);
+    bench.ingress(udpFrame(payload), { gsoSize: size }); // gso_segs is 0, as where a virtual machine made it
+    const after = bench.state.reception(stream)!;
+    t.same([after.received - before, after.extendedMaxSeq - from], [count, count]);
+  }
+  t.equal(bench.state.stream(stream).packets, 23 + Limit.DATAGRAM_SEGMENTS);
   await bench.close();
 });
 

@@ -24,7 +24,7 @@ enum {
 	RTP_HEADER = 12,
 	MAX_BYTES = 65507, /* of UDP payload over IPv4 */
 	MAX_BURST = 1024,  /* the kernel's UIO_MAXIOV: one sendmmsg */
-	MAX_GSO = 64,      /* the kernel's UDP_MAX_SEGMENTS */
+	MAX_GSO = 128,     /* the kernel's UDP_MAX_SEGMENTS, once 64 */
 	MAX_STREAMS = 4096,
 	CLOCK_RATE = 90000,
 	SEND_BUFFER = 8 << 20,
