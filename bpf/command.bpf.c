@@ -90,14 +90,21 @@ static __always_inline void fill_slot(struct fanout_viewer *v, const struct fano
 	v->hold_until_ns = a->hold_ms ? v->added_ns + a->hold_ms * 1000000ull : 0;
 }
 
+/* A virtual CPU may stand still for as long as its host likes, with a slot locked. */
+#define PATIENCE 8
+
 /* From which ticket on the slot, which is active now, is served for certain; -EAGAIN when that is not `from`. Tickets that
  * were taken before the slot was active may have passed it by; but when `from` itself has reached it, so do all later. */
 static __always_inline int served_from(struct fanout_viewer *v, const struct fanout_stream *s, __u32 from)
 {
+	int error = -EBUSY;
+
 	if (__sync_fetch_and_add((__u32 *)&s->tail, 0) == from || *(volatile __u32 *)&v->next != from)
 		return 0;
-	if (take_slot(v, FANOUT_VIEWER_BUSY))
-		return -EAGAIN;
+	for (int i = 0; i < PATIENCE && error == -EBUSY; i++)
+		error = take_slot(v, FANOUT_VIEWER_BUSY);
+	if (error)
+		return 0; /* whoever holds it stands still: rather a gap than a slot that nobody knows of */
 	if (v->next == from) {
 		__sync_lock_test_and_set(&v->state, FANOUT_VIEWER_FREE);
 		return -EAGAIN;
