@@ -7,10 +7,11 @@ import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { Limit, Stream } from '../../src/control/kernel/abi.gen.js';
+import { Global, Limit, Stream } from '../../src/control/kernel/abi.gen.js';
 import { tcAttach, tcDetach } from '../../src/control/kernel/libbpf.js';
 import { shareMap } from '../../src/control/kernel/shared-memory.js';
 import { placeOn } from '../../src/control/kernel/tc-filters.js';
+import { takesFrames } from '../../src/control/kernel/xdp-features.js';
 import { XdpStage } from '../../src/control/kernel/xdp.js';
 import { Child } from '../../tools/netns/child.js';
 import { ifindex, ip, KernelBench } from '../fixtures/kernel-bench.js';
@@ -57,12 +58,54 @@ for (const [what, polls, share] of [
     t.same(served(bench, all), new Set([PACKETS]), 'everybody got every packet');
     t.same(bench.drops(), {});
     t.equal(bench.state.ticketsOut(), 0);
-    t.match(bench.xdp.facts(), { 'XDP serves a stream on': /^one CPU: (alt0 has one|see)/ });
+    if (polls) t.match(bench.xdp.facts(), { 'XDP serves a stream on': /^one CPU: (alt0 has one|see)/ });
+    t.equal(bench.xdp.facts()['devices that take no XDP frames'], polls ? 'none' : 'alt0');
     if (share === 1) t.equal(byXdp, VIEWERS * PACKETS);
     else t.ok(byXdp <= share * VIEWERS * PACKETS, `${byXdp} copies by XDP`);
     ip('link', 'del', 'alt0');
     await bench.close();
   });
+
+/** Before 6.3 it is found out by trying. */
+const untold =
+  !skip &&
+  (await takesFrames(ifindex('lo'))) === undefined &&
+  'this kernel does not say which drivers take XDP frames';
+
+t.test(
+  'no device takes XDP frames: templates stay with TC, until one does',
+  { skip: skip || untold },
+  async (t) => {
+    const bench = await KernelBench.create('xdp');
+    const gro = (state: string) => execFileSync('ethtool', ['-K', 'out1', 'gro', state]);
+    const becomes = async (name: string, value: string) => {
+      const by = Date.now() + 5000;
+      while (bench.xdp.facts()[name] !== value && Date.now() < by) await sleep(10);
+      t.equal(bench.xdp.facts()[name], value);
+    };
+    const waitsInXdpsQueue = () => {
+      const global = shareMap(bench.state.maps.get('global')!, Global.SIZE);
+      const ifindex = global.view.getUint32(Global.xdpIfindex, true);
+      global.close();
+      return ifindex !== 0;
+    };
+    const stream = bench.open();
+    const all = Array.from({ length: VIEWERS }, (_, n) => bench.add(stream, n));
+    t.equal(waitsInXdpsQueue(), true);
+    t.equal(await send(bench), VIEWERS * PACKETS);
+    gro('off');
+    await becomes('devices that take no XDP frames', 'out0');
+    t.equal(waitsInXdpsQueue(), false);
+    t.equal(await send(bench), 0);
+    gro('on');
+    await becomes('devices served by XDP', 'out0');
+    t.equal(waitsInXdpsQueue(), true);
+    t.equal(await send(bench), VIEWERS * PACKETS);
+    t.same(served(bench, all), new Set([3 * PACKETS]), 'nobody missed a packet');
+    t.same(bench.drops(), {});
+    await bench.close();
+  },
+);
 
 function shape(...how: string[]): void {
   execFileSync('tc', ['qdisc', ...how]);

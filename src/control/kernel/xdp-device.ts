@@ -6,6 +6,7 @@ import { mapDelete, mapLookup, mapUpdate } from './libbpf.js';
 import { shapes } from './queue-discipline.js';
 import type { NetDevice } from './sysfs.js';
 import { makeDevmap, setInnerMap, type DevmapEntry } from './xdp-calls.js';
+import { takesFrames } from './xdp-features.js';
 
 /** Copies that the device maps of a device are for, as chunk_map() in bpf/xdp_chunk.h picks them. */
 const CHUNKS = Array.from({ length: Limit.XDP_CHUNKS }, (_, i) => (i < 3 ? 1 << i : 8 * (i - 2)));
@@ -22,6 +23,8 @@ export interface XdpParts {
   readonly copyFd: number;
   /** Called before XDP serves it for the first time. */
   prepare(device: NetDevice): Promise<void>;
+  /** What serves it has been chosen, perhaps anew. */
+  chosen(): void;
 }
 
 /** What the kernel says of it; `off`: TC serves it at the moment. */
@@ -41,6 +44,8 @@ export class XdpDevice implements NetDevice {
   ready: Promise<void>;
   readonly #parts: XdpParts;
   readonly #index: number;
+  /** Its driver takes no XDP frames, and says so. */
+  #unable = false;
   #prepared = false;
   #serving = false;
   /** Counted before XDP left it to TC. */
@@ -57,6 +62,16 @@ export class XdpDevice implements NetDevice {
     this.#index = index;
     this.#parts = parts;
     this.ready = this.#choose();
+  }
+
+  /** XDP serves it, unless the driver turns out not to take frames all the same. */
+  get serving(): boolean {
+    return this.#serving;
+  }
+
+  /** Drivers change their mind without a word: when a program is attached, or the far end of a veth begins to poll. */
+  async askDriver(): Promise<void> {
+    if ((await isUnable(this)) !== this.#unable) this.lookAgain();
   }
 
   /** Its queueing discipline has changed. */
@@ -93,11 +108,13 @@ export class XdpDevice implements NetDevice {
   async #choose(): Promise<void> {
     try {
       this.shaped = await shapes(this.name);
-      if (this.shaped) this.#leave();
+      this.#unable = await isUnable(this);
+      if (this.shaped || this.#unable) this.#leave();
       else await this.#serve();
     } catch {
       // Most likely the device is gone. Whatever serves it goes on.
     }
+    this.#parts.chosen();
   }
 
   /** From the next chunk on its copies are TC's. What a driver still says of frames under way is not counted any more. */
@@ -135,4 +152,8 @@ export class XdpDevice implements NetDevice {
       }
     }
   }
+}
+
+async function isUnable({ ifindex }: NetDevice): Promise<boolean> {
+  return (await takesFrames(ifindex)) === false;
 }

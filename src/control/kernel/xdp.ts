@@ -15,6 +15,7 @@ import { XdpDevice, type XdpParts } from './xdp-device.js';
 
 /** A queue of 256 templates is gone through in less than a millisecond. */
 const DRAIN_MS = 50;
+const ASK_DRIVERS_MS = 10_000;
 
 export interface XdpOptions {
   /** The proxy's listen port. */
@@ -25,6 +26,8 @@ export interface XdpOptions {
   /** Program tc_again, for what XDP passes up. */
   readonly againFd: number;
   readonly filters: TcFilters;
+  /** Between questions to drivers whether they take XDP frames by now. */
+  readonly askDriversMs?: number;
 }
 
 /** What waits in a former process's queue goes on to TC's; then its programs go, with the queue. */
@@ -40,6 +43,7 @@ export class XdpStage {
   readonly #queue: VethPair;
   readonly #tracepoint: number;
   readonly #queues: Hearing;
+  readonly #asking: NodeJS.Timeout;
   readonly #parts: XdpParts;
   readonly #devices = new Map<number, XdpDevice>();
   /** Which devices have one queue only, or may have. What two CPUs send there is received by one, which takes less than they send. */
@@ -57,8 +61,12 @@ export class XdpStage {
       round: { ifindex: queue.send.ifindex, programFd: program.programFd('xdp_round') },
       copyFd: program.programFd('xdp_copy'),
       prepare: (device) => this.#noteQueues(device),
+      chosen: () => this.#useOrNot(),
     };
     this.#queues = hearQueueDisciplines((ifindex) => this.#devices.get(ifindex)?.lookAgain());
+    this.#asking = setInterval(() => {
+      for (const device of this.#devices.values()) void device.askDriver();
+    }, options.askDriversMs ?? ASK_DRIVERS_MS).unref();
   }
 
   /** Builds all parts, or undoes what it did and throws KernelError: then this machine has no XDP for us. */
@@ -78,8 +86,6 @@ export class XdpStage {
       await attachXdp(queue.receive.ifindex, program.programFd('xdp_again'));
       filters.attach(queue.receive, againFd);
       state.laneXdp(true);
-      undo.push(() => state.useXdp(0));
-      state.useXdp(queue.send.ifindex);
       return new XdpStage(options, program, queue, tracepoint);
     } catch (error) {
       for (const step of undo.reverse()) await step();
@@ -127,11 +133,19 @@ export class XdpStage {
     this.#closed = true;
     this.#options.state.useXdp(0);
     this.#queues.close();
+    clearInterval(this.#asking);
     await Promise.all([...this.#devices.values()].map((device) => device.close()));
     this.#options.filters.forget(this.#queue.receive);
     await removeVeth(this.#options.port, 'xdp'); // with it the programs: nothing is under way any more
     closeSync(this.#tracepoint);
     this.#program.close();
+  }
+
+  /** A template waits in XDP's veth only where XDP has something to do: the way round by it is longer than TC's. */
+  #useOrNot(): void {
+    if (this.#closed) return;
+    const serves = [...this.#devices.values()].some(({ serving }) => serving);
+    this.#options.state.useXdp(serves ? this.#queue.send.ifindex : 0);
   }
 
   async #noteQueues(device: NetDevice): Promise<void> {
