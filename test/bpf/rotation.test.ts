@@ -37,8 +37,7 @@ onBothEngines(
 onBothEngines('places behind the last viewer are not gone through', { skip }, async (t, engine) => {
   const bench = await KernelBench.create(engine);
   const stream = bench.open();
-  const span = () =>
-    bench.state.tables.streams.getUint32(stream * Stream.SIZE + Stream.span, true);
+  const span = () => bench.state.tables.streams.getUint32(stream * Stream.SIZE + Stream.span, true);
   const all = Array.from({ length: 600 }, (_, n) => bench.add(stream, n));
   t.equal(span(), 600);
   const [stay, leave] = [all.slice(0, 10), all.slice(10)];
