@@ -141,7 +141,15 @@ export const STREAMS = list(
 
 export const PATHS = list(
   row<PathRow>({
-    ...{ name: TEXT, source: TEXT, streams: COUNT, viewers: COUNT, own: COUNT, mostOwn: COUNT },
+    ...{
+      name: TEXT,
+      source: TEXT,
+      trouble: orNull(TEXT),
+      streams: COUNT,
+      viewers: COUNT,
+      own: COUNT,
+      mostOwn: COUNT,
+    },
     ...{ staggerMs: orNull(COUNT), maxViewers: orNull(COUNT) },
   }),
 );

@@ -180,6 +180,8 @@ export interface PathRow {
   readonly name: string;
   /** With its variables, without credentials; or `publish`. */
   readonly source: string;
+  /** Why its source could not be had when it was asked last, one sentence; null: it could, or nobody has asked for ten minutes. */
+  readonly trouble: string | null;
   /** Streams that are open by it; a pattern may have several. */
   readonly streams: number;
   /** Sessions of viewers of those, playing or not. */

@@ -50,6 +50,11 @@ type Needs = Pick<Context, 'clock' | 'random' | 'limits' | 'refused' | 'log' | '
 /** The one refusal that counts as an attempt. */
 class WrongCredentials extends Refusal {}
 
+/** Who has not said yet who it is; a login begins with that. */
+export class Challenge extends Refusal {}
+/** What such answers are counted as. */
+export const CHALLENGED = 'authentication-challenged';
+
 export class Authentication {
   readonly #context: Needs;
   readonly #proofs = new WeakMap<ViewerLink, ConnectionProof>();
@@ -155,7 +160,7 @@ export class Authentication {
     });
   }
 
-  #challenge({ link }: Claim, rule: AccessRule, stale = false): Refusal {
+  #challenge({ link }: Claim, rule: AccessRule, stale = false): Challenge {
     const { clock, random, limits } = this.#context;
     const realm = headerText(rule.realm);
     const nonce = this.#proofOf(link).challenge(random, nowMs(clock), limits.nonceMs, stale);
@@ -163,7 +168,7 @@ export class Authentication {
       formatChallenge({ scheme: 'Digest', realm, nonce, algorithm, qop: true, stale }),
     );
     if (offersBasic(rule, link)) challenges.push(formatChallenge({ scheme: 'Basic', realm }));
-    return new Refusal(401, stale ? 'the nonce is too old' : 'the path is not for everybody', {
+    return new Challenge(401, stale ? 'the nonce is too old' : 'the path is not for everybody', {
       headers: challenges.map((challenge) => ['WWW-Authenticate', challenge] as const),
     });
   }

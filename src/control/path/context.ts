@@ -28,6 +28,7 @@ import type {
 } from './ports.js';
 import type { Publications } from './publications.js';
 import type { Session } from './session.js';
+import type { Troubles } from './troubles.js';
 import type { ViewerTrack } from './viewer-track.js';
 
 export interface Context {
@@ -51,6 +52,7 @@ export interface Context {
   /** Of those who open a connection to a source. */
   readonly starts: Gate;
   readonly refused: Tally;
+  readonly troubles: Troubles;
   readonly sessions: SessionTable<Session>;
   /** The sessions that depend on each viewer's connection. */
   readonly links: WeakMap<ViewerLink, Set<Session>>;

@@ -14,7 +14,7 @@ import { MulticastAddresses, type MulticastNetwork } from '../state/multicast-ad
 import { SessionTable } from '../state/session-table.js';
 import { Tally } from '../state/tally.js';
 import { AlwaysOn } from './always-on.js';
-import { Authentication } from './authentication.js';
+import { Authentication, CHALLENGED } from './authentication.js';
 import { nowMs, type Context } from './context.js';
 import type { Datapath, Endpoint, ListenAt, Listener, Log, Notebook, Random, Surroundings } from './ports.js';
 import { Publications } from './publications.js';
@@ -24,6 +24,7 @@ import { reload } from './reload.js';
 import { Requests, type Story } from './request.js';
 import { Resources } from './resources.js';
 import { restoreResources, restoreSessions } from './restore.js';
+import { Troubles } from './troubles.js';
 
 export interface ProxyOptions extends Surroundings {
   /** What viewers may ask for. */
@@ -170,7 +171,7 @@ class FanOutProxy implements Proxy {
   }
 
   paths() {
-    return pathRows(this.#story.paths.table, this.#story.resources.all);
+    return pathRows(this.#story, this.#story.resources.all);
   }
 
   status(): StatusRow {
@@ -200,7 +201,7 @@ class FanOutProxy implements Proxy {
 
   #summariseLater(): void {
     this.#summary = this.#story.deadlines.in(SUMMARY_MS, () => {
-      const refused = this.#story.refused.toObject();
+      const { [CHALLENGED]: _, ...refused } = this.#story.refused.toObject(); // that is how a login begins
       const text = JSON.stringify(refused);
       if (text !== this.#summarised) this.#story.log.info({ refused }, 'refused so far');
       this.#summarised = text;
@@ -241,6 +242,7 @@ function buildContext(options: ProxyOptions): Context {
     starts: new Gate(limits.startsAtOnce),
     deadlines: new Deadlines(() => nowMs(clock)),
     refused: new Tally(),
+    troubles: new Troubles(clock, log),
     sessions: new SessionTable(limits.sessions, random),
     publications: new Publications(limits.publications),
     links: new WeakMap(),

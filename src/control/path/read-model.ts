@@ -13,7 +13,6 @@ import type {
   StreamRow,
   StreamTrackRow,
 } from '../api/types.js';
-import type { PathTable } from '../config/path-table.js';
 import type { VoiceMetrics } from '../rtcp/extended.js';
 import { PUBLISH } from '../config/source-template.js';
 import { formatRtspUrl, withoutCredentials } from '../rtsp/url.js';
@@ -158,15 +157,16 @@ export function streamRow(resource: Watched, open: boolean): StreamRow {
   return { ...from, viewers, own, open, position: at, since, tracks };
 }
 
-export function pathRows({ paths }: PathTable, resources: Iterable<Watched>): PathRow[] {
+export function pathRows({ paths, troubles }: Context, resources: Iterable<Watched>): PathRow[] {
   const all = [...resources];
-  return paths.map(({ name, source, maxViewers = null, ownSessions: mostOwn, stagger }) => {
+  return paths.table.paths.map(({ name, source, maxViewers = null, ownSessions: mostOwn, stagger }) => {
     const open = all.filter(({ route }) => route.config.name === name);
     const viewers = open.reduce((sum, { sessions }) => sum + sessions.size, 0);
     const url = source === PUBLISH ? source : formatRtspUrl(withoutCredentials(source.url));
     const own = open.filter(({ recording }) => recording?.own).length;
     const rules = { mostOwn, staggerMs: stagger || null, maxViewers };
-    return { name, source: url, streams: open.length, viewers, own, ...rules };
+    const trouble = troubles.of(name) ?? null;
+    return { name, source: url, trouble, streams: open.length, viewers, own, ...rules };
   });
 }
 

@@ -14,7 +14,7 @@ import { parseSession } from '../rtsp/session.js';
 import type { RtspUrl } from '../rtsp/url.js';
 import { admit } from './admission.js';
 import { announce } from './announce.js';
-import type { Authentication } from './authentication.js';
+import { Challenge, CHALLENGED, type Authentication } from './authentication.js';
 import type { Context } from './context.js';
 import { describe } from './describe.js';
 import { keepAlive, options } from './options.js';
@@ -153,7 +153,7 @@ export class Requests implements ViewerRequests {
       refused.add('request-500');
       return response(500);
     }
-    refused.add(`request-${error.status}`);
+    refused.add(error instanceof Challenge ? CHALLENGED : `request-${error.status}`);
     log.debug({ address, port, method: request.method, status: error.status, why: error.message }, 'refused');
     const { headers, reason } = error instanceof Refusal ? error : { headers: [], reason: '' };
     const answer = response(error.status, headers, undefined, reason);

@@ -166,7 +166,8 @@ export class Resource implements Watched {
 
   /** Asks the source each time; who asks while an answer is awaited gets that one. */
   describe(): Promise<Description> {
-    return this.#describing.run('', () => this.#describe());
+    const ask = () => this.#context.troubles.about(this.route, this.#kept > 0, () => this.#describe());
+    return this.#describing.run('', ask);
   }
 
   async #describe(): Promise<Description> {

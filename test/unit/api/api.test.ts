@@ -78,6 +78,7 @@ const paths: PathRow[] = [
   {
     name: 'cam/*',
     source: 'rtsp://192.0.2.7/$1',
+    trouble: 'the source answered DESCRIBE with 401 Unauthorized',
     streams: 2,
     viewers: 3,
     own: 1,
@@ -88,6 +89,7 @@ const paths: PathRow[] = [
   {
     name: 'lobby',
     source: 'rtsp://192.0.2.8/',
+    trouble: null,
     streams: 0,
     viewers: 0,
     own: 0,

@@ -250,7 +250,13 @@ t.test('what cannot be read is a 400, what is not offered is asked for again', a
   t.equal(await ask(sign('DESCRIBE', URL_X, { challenge: { ...challenge, realm: 'another' } })), 401);
   t.equal(await ask(sign('DESCRIBE', URL_X, { challenge: { ...challenge, algorithm: 'MD5-sess' } })), 401);
   t.equal(await ask(sign('SETUP', URL_X, { challenge })), 401, 'for another method');
-  t.equal(world.proxy.status().refused['authentication-wrong'], 1, 'only that was a guess');
+  const { refused } = world.proxy.status();
+  t.equal(refused['authentication-wrong'], 1, 'only that was a guess');
+  t.match(
+    refused,
+    { 'request-401': 1, 'authentication-challenged': 4 },
+    'who is asked who it is has not been refused yet',
+  );
 });
 
 t.test('a hook is asked about whom we do not know, once for a connection', async (t) => {

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Why the source of a path cannot be had: told once in the log, and shown until it can be.
+
+import type { PulledRoute } from '../config/path-table.js';
+import { ExpiringLru } from '../state/expiring-lru.js';
+import { nowMs } from './context.js';
+import type { Clock, Log } from './ports.js';
+import { Refusal } from './refusal.js';
+
+/** Nobody has asked for so long: nobody knows any more. */
+const KNOWN_MS = 600_000;
+/** Paths of the configuration that this is known of at a time. */
+const MOST = 4096;
+
+export class Troubles {
+  readonly #clock: Clock;
+  readonly #log: Log;
+  /** By name of the configuration: viewers can make up places of a pattern. */
+  readonly #why = new ExpiringLru<string>(MOST, KNOWN_MS);
+
+  constructor(clock: Clock, log: Log) {
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** One sentence; undefined: none is known. */
+  of(name: string): string | undefined {
+    return this.#why.get(name, nowMs(this.#clock)) || undefined;
+  }
+
+  /** `ask`: for what the source must tell before anybody can watch. `quietly`: who asks tells of it. */
+  async about<T>(route: PulledRoute, quietly: boolean, ask: () => Promise<T>): Promise<T> {
+    const { name } = route.config;
+    try {
+      const answer = await ask();
+      if (this.of(name) !== undefined) this.#why.set(name, '', nowMs(this.#clock));
+      return answer;
+    } catch (error) {
+      if (error instanceof Refusal) this.#note(route, quietly, error);
+      throw error;
+    }
+  }
+
+  /** What a source does not have (404) by a name that a viewer made up is no fault of the path. */
+  #note({ config: { name }, place }: PulledRoute, quietly: boolean, { message: why, status }: Refusal): void {
+    if (status === 404 && name.includes('*')) return;
+    const known = this.of(name);
+    this.#why.set(name, why, nowMs(this.#clock));
+    if (known !== why && !quietly)
+      this.#log.warn({ resource: place || '/', status, why }, 'the source cannot be had');
+  }
+}
