@@ -77,6 +77,8 @@ static __always_inline void fill_slot(struct fanout_viewer *v, const struct fano
 	v->base = v->former_base = v->since = v->former_since = v->started = v->withheld = v->epoch = 0;
 	v->rtp_start = 0;
 	v->thinned_packets = v->thinned_bytes = v->thinned_octets = v->ends = 0;
+	v->counting = s->counting;
+	v->former_packets = v->former_octets = 0;
 	__builtin_memcpy(v->source, a->source, sizeof(v->source));
 	__builtin_memcpy(v->address, a->address, sizeof(v->address));
 	for (int i = 0; i < FANOUT_KINDS; i++) {

@@ -128,7 +128,7 @@ static __always_inline enum arrived receive(struct pass *p, const struct packet 
 		return REFUSED;
 	p->number = p->t->number;
 	if (in->kind == FANOUT_RTCP && p->s->thinned)
-		note_report(p->skb, in, &p->t->layer);
+		note_report(p->skb, in, p->s->counting, &p->t->layer);
 	keep(p->skb, p->s, in, p->number);
 	if (can_be_parked(in) && !is_its_turn(p, g)) {
 		if (!park(p->skb, in, p->t, g))

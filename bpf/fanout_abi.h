@@ -15,7 +15,7 @@
 #include <linux/types.h>
 
 enum fanout_version {
-	FANOUT_ABI_VERSION = 6,
+	FANOUT_ABI_VERSION = 7,
 };
 
 /* A ticket whose first pass has not come yet: who is served first is decided then. */
@@ -167,6 +167,7 @@ struct fanout_stream {
 	__u64 egress_full;                  /* passes that an egress queue ended */
 	__u32 thinned;                      /* command program: not 0 once a viewer's allowance has been below the highest */
 	__u32 notion;                       /* enum fanout_notion */
+	__u32 counting;                     /* another number: the source counts its packets anew (another one, or SSRC) */
 	__u64 layer_window_ns;              /* when the current window began; 0: no packet yet (layer_rate.h) */
 	__u64 layer_bytes[FANOUT_LAYERS];   /* UDP payload that came in it */
 	__u64 layer_average[FANOUT_LAYERS]; /* bytes/s, up to its beginning */
@@ -228,6 +229,9 @@ struct fanout_viewer {
 	__u64 thinned_packets;              /* RTP packets that were left out on purpose: no drops */
 	__u64 thinned_bytes;                /* their UDP payload */
 	__u64 thinned_octets;               /* their RTP payload, what a sender report counts */
+	__u32 counting;                     /* of the stream, when this was what had been left out and stood in for it: */
+	__u32 former_packets;
+	__u32 former_octets;
 };
 
 /* What the entrance has made of a packet's layer (layering.h), for thinning. */
@@ -242,7 +246,7 @@ struct fanout_packet_layer {
 	__u8 pad;
 	__u16 octets;                       /* of RTP payload */
 	__u16 bytes;                        /* of UDP payload */
-	__u16 pad2;
+	__u16 counting;                     /* the stream's */
 	__u32 timestamp;
 	union {
 		__u16 above[FANOUT_LAYERS]; /* packets of higher layers that came before, by layer; wraps */
@@ -381,8 +385,8 @@ struct fanout_global {
 #define FANOUT_ASSERT_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type)
 FANOUT_ASSERT_SIZE(fanout_listen_key, 20);
 FANOUT_ASSERT_SIZE(fanout_listen, 8);
-FANOUT_ASSERT_SIZE(fanout_stream, 1368);
-FANOUT_ASSERT_SIZE(fanout_viewer, 224);
+FANOUT_ASSERT_SIZE(fanout_stream, 1376);
+FANOUT_ASSERT_SIZE(fanout_viewer, 240);
 FANOUT_ASSERT_SIZE(fanout_ticket, 104);
 FANOUT_ASSERT_SIZE(fanout_packet_layer, 36);
 FANOUT_ASSERT_SIZE(fanout_reception, 176);

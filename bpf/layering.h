@@ -274,7 +274,8 @@ static __always_inline bool can_end(const struct fanout_stream *s, const struct 
 }
 
 /* A compound that begins with a sender report: its counts are to be those of what each viewer is sent. */
-static __always_inline void note_report(struct __sk_buff *skb, const struct packet *in, struct fanout_packet_layer *l)
+static __always_inline void note_report(struct __sk_buff *skb, const struct packet *in, __u32 counting,
+					struct fanout_packet_layer *l)
 {
 	__be32 counts[2];
 	__u8 type;
@@ -284,6 +285,7 @@ static __always_inline void note_report(struct __sk_buff *skb, const struct pack
 		return;
 	l->report_packets = bpf_ntohl(counts[0]);
 	l->report_octets = bpf_ntohl(counts[1]);
+	l->counting = counting;
 	l->flags = FANOUT_LAYER_REPORT;
 }
 
@@ -341,6 +343,7 @@ static __always_inline __u32 place_in_stream(struct locked_layering *l, const st
 	find_layer(l, c);
 	notion = l->notion;
 	place(l, c, ends);
+	c->to.counting = (__u16)(s->source_epoch << 8 | l->epoch);
 	bpf_spin_unlock(&l->lock);
 	return notion;
 }
@@ -367,8 +370,11 @@ __noinline int find_packet_layer(struct __sk_buff *skb, const struct packet *p)
 	c->to.octets = tell_packet(skb, s, p, rtp.mpt, &c->told);
 	c->described = s->descriptor && c->to.octets && d->present;
 	read_header(c, p, &rtp);
+	c->to.counting = s->counting;
 	if (!c->foreign) {
 		notion = place_in_stream(late.l, s, c, d);
+		if (c->to.counting != s->counting)
+			s->counting = c->to.counting;
 		if (notion != s->notion)
 			s->notion = notion;
 		if (c->to.flags & FANOUT_LAYER_LATE)

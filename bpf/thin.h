@@ -113,9 +113,27 @@ static __always_inline bool is_for(const struct fanout_viewer *v, const struct f
 	return l->layer <= level;
 }
 
-/* Whether the viewer gets the packet, and with which start of the RTP header: its
- * `rtp_start`. A global function, so that the verifier
- * looks at it once. */
+/* What a sender report says too much of, for this viewer. */
+static __always_inline __u32 left_out(const struct fanout_viewer *v)
+{
+	return v->thinned_packets - v->ends;
+}
+
+static __always_inline __u32 octets_left_out(const struct fanout_viewer *v)
+{
+	return v->thinned_octets - v->ends * FANOUT_END_OCTETS;
+}
+
+/* RFC 3550 6.4.1: another source, or SSRC, counts from zero. */
+static __always_inline void count_anew(struct fanout_viewer *v, __u32 counting)
+{
+	v->counting = counting;
+	v->former_packets = left_out(v);
+	v->former_octets = octets_left_out(v);
+}
+
+/* Whether the viewer gets the packet, and with which start of the RTP header: its `rtp_start`. A global function, so that the
+ * verifier looks at it once. */
 __noinline int thin(struct fanout_viewer *v, const struct fanout_packet_layer *l)
 {
 	struct standing now;
@@ -123,9 +141,11 @@ __noinline int thin(struct fanout_viewer *v, const struct fanout_packet_layer *l
 
 	if (!v || !l)
 		return false; /* for the verifier */
+	if (v->counting != l->counting)
+		count_anew(v, l->counting);
 	if (l->flags & FANOUT_LAYER_REPORT) {
-		v->report_packets = l->report_packets - (v->thinned_packets - v->ends);
-		v->report_octets = l->report_octets - (v->thinned_octets - v->ends * FANOUT_END_OCTETS);
+		v->report_packets = l->report_packets - (left_out(v) - v->former_packets);
+		v->report_octets = l->report_octets - (octets_left_out(v) - v->former_octets);
 		return true;
 	}
 	v->rtp_start = RTP_START_SET | l->seq | (l->flags & FANOUT_LAYER_MARKED ? RTP_START_MARKED : 0);

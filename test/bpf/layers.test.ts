@@ -23,7 +23,7 @@ import {
 } from '../fixtures/descriptors.js';
 import { aggregate, baseSlice, fragments, layeredRtp, svcSlice } from '../fixtures/layered.js';
 import { enterOwnNamespace } from '../fixtures/own-namespace.js';
-import { LOCAL, senderReport, SOURCE, udpFrame } from '../fixtures/packets.js';
+import { LOCAL, senderReport, SOURCE, udpFrame, type UdpFields } from '../fixtures/packets.js';
 import { PAYLOAD_TYPE } from '../fixtures/picture-cases.js';
 import { random } from '../fixtures/random.js';
 
@@ -212,28 +212,56 @@ onBothEngines('sender reports count what the viewer was sent', { skip }, async (
   const [all, base] = [bench.add(stream, 1), bench.add(stream, 2)];
   bench.state.commands.allow(base.slot, base.id, 0);
   const body = Buffer.alloc(50, 0x88);
-  const copies = await bench.capture(async () => {
-    for (let picture = 0; picture < 3; picture++)
+  const second = { from: '10.0.0.7', sourcePort: 7970, port: 5104 };
+  const send = async (pictures: number, at: UdpFields = {}) => {
+    for (let picture = 0; picture < pictures; picture++)
       [baseSlice(true, body), svcSlice(1, true, body), svcSlice(2, true, body)].forEach((unit, i) =>
         bench.ingress(
-          udpFrame(layeredRtp(unit, { seq: 3 * picture + i, timestamp: picture, marked: i === 2 })),
+          udpFrame(layeredRtp(unit, { seq: 3 * picture + i, timestamp: picture, marked: i === 2 }), at),
         ),
       );
     await bench.drained();
-    const report = senderReport();
-    report.writeUInt32BE(9, 20);
-    report.writeUInt32BE(3 * 51 + 6 * 54, 24);
-    bench.ingress(udpFrame(report, { port: LOCAL.rtcpPort, sourcePort: SOURCE.rtcpPort }));
-    await bench.drained();
-  });
-  const counts = (n: number) => {
-    const { payload, checksum } = copies.find((c) => c.destinationPort === 10001 + 2 * n)!;
-    return [checksum, payload.readUInt32BE(20), payload.readUInt32BE(24)];
   };
-  t.same(counts(1), ['right', 9, 3 * 51 + 6 * 54]);
-  t.same(counts(2), ['right', 6, 3 * 51 + 3 * 4], 'three packets of the base, three ends');
-  t.match(bench.state.viewer(base.slot), { packets: 6, thinned: 6, thinnedBytes: 6 * 66, drops: 0 });
-  t.match(bench.state.viewer(all.slot), { packets: 9, thinned: 0 });
+  const report = async (pictures: number, at: UdpFields) => {
+    const sent = senderReport();
+    sent.writeUInt32BE(3 * pictures, 20);
+    sent.writeUInt32BE(pictures * (51 + 2 * 54), 24);
+    bench.ingress(udpFrame(sent, at));
+    await bench.drained();
+  };
+  const copies = await bench.capture(async () => {
+    await send(3);
+    await report(3, { port: LOCAL.rtcpPort, sourcePort: SOURCE.rtcpPort });
+    bench.state.commands.retarget(
+      stream,
+      {
+        ...{ source: second.from, sourcePorts: { rtp: 7970, rtcp: 7971 } },
+        ...{ local: LOCAL.address, localPorts: { rtp: 5104, rtcp: 5105 } },
+        ...{ clockRate: 90_000, codec: Codec.H264, payloadType: PAYLOAD_TYPE },
+      },
+      0,
+    );
+    await send(1, second);
+    await report(1, { from: second.from, port: 5105, sourcePort: 7971 });
+  });
+  const counts = (n: number) =>
+    copies
+      .filter((c) => c.destinationPort === 10001 + 2 * n)
+      .map(({ payload, checksum }) => [checksum, payload.readUInt32BE(20), payload.readUInt32BE(24)]);
+  t.same(counts(1), [
+    ['right', 9, 3 * 51 + 6 * 54],
+    ['right', 3, 51 + 2 * 54],
+  ]);
+  t.same(
+    counts(2),
+    [
+      ['right', 6, 3 * 51 + 3 * 4],
+      ['right', 2, 51 + 4],
+    ],
+    'packets of the base and as many ends; another source counts anew',
+  );
+  t.match(bench.state.viewer(base.slot), { packets: 8, thinned: 8, thinnedBytes: 8 * 66, drops: 0 });
+  t.match(bench.state.viewer(all.slot), { packets: 12, thinned: 0 });
   await bench.close();
 });
 

@@ -135,7 +135,7 @@ export const TicketState = {
 
 /** enum fanout_version */
 export const Version = {
-  ABI_VERSION: 6,
+  ABI_VERSION: 7,
 } as const;
 
 /** enum fanout_viewer_state */
@@ -297,7 +297,7 @@ export const PacketLayer = {
   pad: 9,
   octets: 10,
   bytes: 12,
-  pad2: 14,
+  counting: 14,
   timestamp: 16,
   above: 20,
   reportPackets: 20,
@@ -342,7 +342,7 @@ export const Reception = {
 
 /** struct fanout_stream: byte offsets, and its size. */
 export const Stream = {
-  SIZE: 1368,
+  SIZE: 1376,
   state: 0,
   generation: 4,
   source: 8,
@@ -380,9 +380,10 @@ export const Stream = {
   egressFull: 1216,
   thinned: 1224,
   notion: 1228,
-  layerWindowNs: 1232,
-  layerBytes: 1240,
-  layerAverage: 1304,
+  counting: 1232,
+  layerWindowNs: 1240,
+  layerBytes: 1248,
+  layerAverage: 1312,
 } as const;
 
 /** struct fanout_ticket: byte offsets, and its size. */
@@ -408,7 +409,7 @@ export const Ticket = {
 
 /** struct fanout_viewer: byte offsets, and its size. */
 export const Viewer = {
-  SIZE: 224,
+  SIZE: 240,
   state: 0,
   next: 4,
   stream: 8,
@@ -455,6 +456,9 @@ export const Viewer = {
   thinnedPackets: 200,
   thinnedBytes: 208,
   thinnedOctets: 216,
+  counting: 224,
+  formerPackets: 228,
+  formerOctets: 232,
 } as const;
 
 /** struct locked_layering: byte offsets, and its size. */
