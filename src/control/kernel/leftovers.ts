@@ -6,6 +6,7 @@ import { closeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { Global, Limit, Stream, StreamState, Viewer, ViewerState } from './abi.gen.js';
 import { addressText, endpointText } from '../state/address.js';
+import { missingCapabilities } from './capabilities.js';
 import { KernelError } from './kernel-error.js';
 import { mapsOfProgram, tcDetach, tcQuery } from './libbpf.js';
 import { portOfPrivateDevice, removeVeth } from './private-veth.js';
@@ -24,7 +25,7 @@ export interface Leftover {
   readonly alive: boolean;
   /** Seconds since its last heartbeat; the kernel stops sending after 60. */
   readonly silentSeconds: number;
-  /** Devices that carry its programs. */
+  /** Devices that carry its programs, and its private ones. */
   readonly devices: readonly string[];
   readonly streams: number;
   /** Who still gets copies: `address:port`. */
@@ -61,9 +62,11 @@ export async function listLeftovers(): Promise<Leftover[]> {
   return (await listKernelState()).filter((state) => !state.alive);
 }
 
-/** Removes what killed proxies left, of one port or of all, and returns it. A living proxy's is not touched: asked for its
- * port, it throws KernelError. */
+/** Removes what killed proxies left, of one port or of all, and returns it. Throws KernelError: it may not (EPERM), or cannot.
+ * A living proxy's is not touched: asked for its port, it throws KernelError, too. */
 export async function removeLeftovers(port?: number): Promise<Leftover[]> {
+  if (missingCapabilities().includes('CAP_NET_ADMIN'))
+    throw new KernelError('removing what is left in the kernel needs CAP_NET_ADMIN', 'EPERM');
   const removed: Leftover[] = [];
   for (const state of await listKernelState()) {
     if (port !== undefined && state.port !== port) continue;
@@ -86,7 +89,10 @@ function describe(port: number, devices: readonly Device[]): Leftover {
     .find((id) => id !== undefined);
   const nothing = { pid: 0, alive: false, silentSeconds: 0, streams: 0, viewers: [] };
   const state = program === undefined ? nothing : readMaps(program);
-  return { port, ...state, devices: carrying.map((device) => device.ifname) };
+  const theirs = devices.filter(
+    (device) => carrying.includes(device) || portOfPrivateDevice(device.ifname) === port,
+  );
+  return { port, ...state, devices: theirs.map((device) => device.ifname) };
 }
 
 function readMaps(program: number): Omit<Leftover, 'port' | 'devices'> {

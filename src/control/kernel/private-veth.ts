@@ -149,7 +149,14 @@ async function acceptOwnAddresses(name: string): Promise<void> {
     await writeFile(`/proc/sys/net/ipv4/conf/${name}/${setting}`, value!);
 }
 
-/** Removes the pair; none there is fine. */
+/** Removes the pair; none there is fine. Throws KernelError. */
 export async function removeVeth(port: number, use: VethUse): Promise<void> {
-  await command('ip', ['link', 'del', endNames(port, use)[0]]).catch(() => undefined);
+  await command('ip', ['link', 'del', endNames(port, use)[0]]).catch((error: KernelError) => {
+    if (!error.message.includes('Cannot find device')) throw error;
+  });
+}
+
+/** The same where the rest is closed or undone whatever happens: what stays is removed by the next start on that port. */
+export async function discardVeth(port: number, use: VethUse): Promise<void> {
+  await removeVeth(port, use).catch(() => undefined);
 }

@@ -16,9 +16,9 @@ import { findPredecessor, type Predecessor } from './predecessor.js';
 import { steerReceived, type Steering } from './receive-steering.js';
 import { DEFAULT_PICTURES, type PictureOptions } from './picture-options.js';
 import {
+  discardVeth,
   makeVeth,
   pacingOf,
-  removeVeth,
   takeOverVeth,
   type QueuePacing,
   type VethPair,
@@ -130,8 +130,8 @@ export class TcDatapath implements Datapath {
       const left = predecessor ? [] : await removeLeftovers(options.port);
       if (left.length) options.log.info({ left }, 'removed what a killed proxy had left in the kernel');
       undo.push(
-        () => removeVeth(options.port, 'queue'),
-        () => removeVeth(options.port, 'local'),
+        () => discardVeth(options.port, 'queue'),
+        () => discardVeth(options.port, 'local'),
       );
       const veth = predecessor ? takeOverVeth : makeVeth;
       const queue = await veth(options.port, 'queue');
@@ -274,8 +274,8 @@ export class TcDatapath implements Datapath {
     await this.#userspace.close();
     if (typeof this.#xdp !== 'string') await this.#xdp.close();
     this.#filters.close();
-    await removeVeth(this.#port, 'queue');
-    await removeVeth(this.#port, 'local');
+    await discardVeth(this.#port, 'queue');
+    await discardVeth(this.#port, 'local');
     this.#program.close();
     this.state.close();
   }

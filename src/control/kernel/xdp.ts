@@ -5,7 +5,7 @@ import { closeSync } from 'node:fs';
 import { Limit } from './abi.gen.js';
 import type { KernelState } from './kernel-state.js';
 import { BpfObject } from './libbpf.js';
-import { makeVeth, queuesOf, removeVeth, type VethPair } from './private-veth.js';
+import { discardVeth, makeVeth, queuesOf, type VethPair } from './private-veth.js';
 import { hearQueueDisciplines } from './queue-discipline.js';
 import type { Hearing } from './rtnetlink-events.js';
 import { transmitQueues, type NetDevice } from './sysfs.js';
@@ -34,7 +34,7 @@ export interface XdpOptions {
 export async function retireXdp(state: KernelState, port: number): Promise<void> {
   state.useXdp(0);
   await new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
-  await removeVeth(port, 'xdp');
+  await discardVeth(port, 'xdp');
 }
 
 export class XdpStage {
@@ -76,7 +76,7 @@ export class XdpStage {
     try {
       const program = BpfObject.load(`${objects}/fanout_xdp.bpf.o`, state.maps);
       undo.push(() => program.close());
-      undo.push(() => removeVeth(port, 'xdp'));
+      undo.push(() => discardVeth(port, 'xdp'));
       const queue = await makeVeth(port, 'xdp');
       const round = { ifindex: queue.send.ifindex, programFd: program.programFd('xdp_round') };
       setDevmapEntry(program.mapFd('round_device'), 0, round);
@@ -136,7 +136,7 @@ export class XdpStage {
     clearInterval(this.#asking);
     await Promise.all([...this.#devices.values()].map((device) => device.close()));
     this.#options.filters.forget(this.#queue.receive);
-    await removeVeth(this.#options.port, 'xdp'); // with it the programs: nothing is under way any more
+    await discardVeth(this.#options.port, 'xdp'); // with it the programs: nothing is under way any more
     closeSync(this.#tracepoint);
     this.#program.close();
   }

@@ -39,6 +39,9 @@ async function fromKernel(remove: boolean): Promise<Leftover[]> {
     const kernel = await import('../../control/kernel/leftovers.js');
     return await (remove ? kernel.removeLeftovers() : kernel.listLeftovers());
   } catch (error) {
-    throw new ProxyctlError((error as Error).message, { cause: error });
+    const { message, code } = error as Error & { code?: string };
+    throw new ProxyctlError(code === 'EPERM' ? `${message}: run proxyctl as root` : message, {
+      cause: error,
+    });
   }
 }
