@@ -10,7 +10,7 @@ export interface Context {
   get<Answer>(path: string): Promise<Answer>;
   post<Answer>(path: string): Promise<Answer>;
   print(text: string): void;
-  /** Of the terminal, characters; Infinity when the output goes elsewhere. */
+  /** Of the terminal, characters; Infinity when the output goes elsewhere, and nobody says how wide that is. */
   readonly width: number;
   /** Milliseconds since 1970. */
   now(): number;
@@ -24,9 +24,14 @@ export function createContext(socketPath: string): Context {
     get: (path) => ask(socketPath, 'GET', path),
     post: (path) => ask(socketPath, 'POST', path),
     print: (text) => process.stdout.write(`${text}\n`),
-    width: process.stdout.columns ?? Infinity,
+    width: outputWidth(process.stdout.columns, process.env['COLUMNS']),
     now: () => Date.now(),
   };
+}
+
+/** `COLUMNS` is how watch(1) and the like tell whom they run how wide the terminal is that they write to. */
+export function outputWidth(terminal: number | undefined, columns: string | undefined): number {
+  return terminal || (/^[1-9]\d{0,4}$/.test(columns ?? '') ? Number(columns) : Infinity);
 }
 
 /** Prints `answer` as JSON where that was asked for, else as text. */

@@ -65,7 +65,7 @@ export function layersTable(rows: readonly LayerRow[], width: number): string {
 const COLUMNS: readonly Column<LayerRow>[] = [
   { title: 'MEDIA', atLeast: 5, cell: (row) => row.media },
   { title: 'LAYER', align: 'right', cell: (row) => String(row.layer) },
-  { title: 'KIND', optional: true, cell: (row) => row.notion },
+  { title: 'KIND', optional: 1, cell: (row) => row.notion },
   { title: 'BIT/S', align: 'right', cell: (row) => count(row.rate) },
   { title: 'UP TO HERE', align: 'right', cell: (row) => count(row.cumulative) },
   { title: 'VIEWERS', align: 'right', cell: (row) => count(row.viewers) },

@@ -25,7 +25,7 @@ const COLUMNS: readonly Column<PathRow>[] = [
   {
     title: 'EVERY',
     align: 'right',
-    optional: true,
+    optional: 1,
     cell: ({ staggerMs }) => (staggerMs === null ? '-' : duration(staggerMs)),
   },
   {

@@ -41,37 +41,35 @@ function columns(rows: readonly StreamRow[], nowMs: number): Column<Line>[] {
   const ofTrack = (text: (track: StreamTrackRow) => string) => (line: Line) =>
     line.track ? text(line.track) : '-';
   return [
-    { title: 'STREAM', atLeast: 8, cell: ofStream((s) => s.path) },
+    { title: 'STREAM', atLeast: 14, cell: ofStream((s) => s.path) },
     { title: 'STATE', cell: ofStream(stateOf) },
     { title: 'VIEWERS', align: 'right', cell: ofStream((s) => count(s.viewers)) },
-    ...(recorded
-      ? [
-          {
-            title: 'AT',
-            align: 'right' as const,
-            cell: ofStream((s) => (s.position === null ? '-' : duration(s.position * 1000))),
-          },
-        ]
-      : []),
-    { title: 'SINCE', align: 'right', cell: ofStream((s) => duration(nowMs - Date.parse(s.since))) },
+    ...(recorded ? [{ title: 'AT', align: 'right', lastly: 1, cell: ofStream(positionOf) } as const] : []),
+    {
+      title: 'SINCE',
+      align: 'right',
+      optional: 6,
+      cell: ofStream((s) => duration(nowMs - Date.parse(s.since))),
+    },
     { title: 'MEDIA', atLeast: 5, cell: ofTrack((t) => t.media) },
     { title: 'PKTS', align: 'right', cell: ofTrack((t) => count(t.packets)) },
-    { title: 'BYTES', align: 'right', cell: ofTrack((t) => bytes(t.bytes)) },
+    { title: 'BYTES', align: 'right', optional: 5, cell: ofTrack((t) => bytes(t.bytes)) },
     { title: 'LOST', align: 'right', cell: ofTrack((t) => (t.lost === null ? '-' : count(t.lost))) },
     { title: 'JITTER', align: 'right', cell: ofTrack((t) => milliseconds(t.jitterMs)) },
-    { title: 'RTT', align: 'right', optional: true, cell: ofTrack((t) => milliseconds(t.roundTripMs)) },
-    ...(multipath
-      ? [
-          {
-            title: 'PATHS',
-            align: 'right' as const,
-            cell: ofStream(({ subflows }) => String(subflows ?? '-')),
-          },
-        ]
-      : []),
-    { title: 'FROM', optional: true, cell: ofStream((s) => s.upstream) },
-    { title: 'SSRC', optional: true, cell: ofTrack((t) => t.ssrc ?? '-') },
+    { title: 'RTT', align: 'right', optional: 3, cell: ofTrack((t) => milliseconds(t.roundTripMs)) },
+    ...(multipath ? [{ title: 'PATHS', align: 'right', optional: 4, cell: ofStream(pathsOf) } as const] : []),
+    { title: 'FROM', optional: 2, cell: ofStream((s) => s.upstream) },
+    { title: 'SSRC', optional: 1, cell: ofTrack((t) => t.ssrc ?? '-') },
   ];
+}
+
+function positionOf({ position }: StreamRow): string {
+  return position === null ? '-' : duration(position * 1000);
+}
+
+/** Of its connection, where that is multipath TCP. */
+function pathsOf({ subflows }: StreamRow): string {
+  return String(subflows ?? '-');
 }
 
 /** Of several with one path: newcomers join the one whose state has nothing behind it. */

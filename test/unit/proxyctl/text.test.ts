@@ -106,25 +106,40 @@ t.test('units', async (t) => {
 });
 
 t.test('clients: one line per viewer, tracks taken together', async (t) => {
-  t.equal(clientsTable([], NOW, 80), 'No viewers.');
-  const [head = '', line = ''] = clientsTable([client], NOW, Infinity).split('\n');
-  t.match(head, /^ID +VIEWER +PORT +STREAM +STATE +SINCE +PKTS +BYTES +DROPS +LOSS +JITTER +RTT +SENT BY$/);
+  t.equal(clientsTable([], NOW, 80, 'tc'), 'No viewers.');
+  const [head = '', line = ''] = clientsTable([client], NOW, Infinity, 'tc').split('\n');
+  t.match(head, /^ID +VIEWER +PORT +STREAM +STATE +SINCE +PKTS +BYTES +DROPS +LOSS +JITTER +RTT$/);
   t.match(
     line,
-    /^ 7 +192\.0\.2\.17 +51234 +\/camera +playing +2m10s +13\.0k +11\.4 MB +6 +12\.5% +1\.3 ms +0\.4 ms +kernel$/,
+    /^ 7 +192\.0\.2\.17 +51234 +\/camera +playing +2m10s +13\.0k +11\.4 MB +6 +12\.5% +1\.3 ms +0\.4 ms$/,
   );
   const quiet = { ...client, tracks: [{ ...track, loss: null, servedBy: null }] };
-  t.match(clientsTable([quiet], NOW, Infinity), / - +- +- +-$/);
+  t.match(clientsTable([quiet], NOW, Infinity, 'tc'), / - +- +-$/);
   const groups = ['239.192.0.4', '239.192.0.5'];
   const many = { ...client, tracks: groups.map((group) => ({ ...track, group })) };
-  const [title, one, two] = clientsTable([client, many], NOW, Infinity).split('\n');
+  const [title, one, two] = clientsTable([client, many], NOW, Infinity, 'tc').split('\n');
   t.match(title, / PORT +GROUP +STREAM /, 'groups are shown when anybody is in one');
   t.match([one, two], [/ 51234 +- +\/camera /, / 51234 +239\.192\.0\.4 239\.192\.0\.5 +\/camera /]);
-  const [titles, plain, multipath] = clientsTable([client, { ...client, subflows: 2 }], NOW, 200).split('\n');
+  const both = [client, { ...client, subflows: 2 }];
+  const [titles, plain, multipath] = clientsTable(both, NOW, 200, 'tc').split('\n');
   t.match(titles, / PORT +PATHS +STREAM /, 'paths are shown when any connection is multipath TCP');
   t.match([plain, multipath], [/ 51234 +- +\/camera /, / 51234 +2 +\/camera /]);
   const upstream = streamsTable([{ ...stream, subflows: 2 }], NOW, Infinity).split('\n');
   t.match(upstream, [/ PATHS +FROM /, / 2 +198\.51/]);
+});
+
+t.test('clients: who sends is shown where a kernel engine leaves a viewer to the process', async (t) => {
+  const served = (servedBy: 'kernel' | 'userspace', transport: 'udp' | 'tcp' = 'udp') => ({
+    ...client,
+    tracks: [{ ...track, servedBy, transport }],
+  });
+  const rows = [served('kernel'), served('userspace')];
+  const [head, ...lines] = clientsTable(rows, NOW, Infinity, 'tc').split('\n');
+  t.match(head, / RTT +SENT BY$/);
+  t.match(lines, [/ kernel$/, / userspace$/]);
+  t.match(clientsTable(rows, NOW, 60, 'xdp'), /SENT BY\n[^]* userspace$/, 'on a narrow terminal, too');
+  t.notMatch(clientsTable([served('userspace')], NOW, Infinity, 'userspace'), /SENT BY/);
+  t.notMatch(clientsTable([served('userspace', 'tcp')], NOW, Infinity, 'tc'), /SENT BY/, 'its connection');
 });
 
 t.test('layers: columns for viewers of layered streams, a line for each layer that there is', async (t) => {
@@ -132,7 +147,7 @@ t.test('layers: columns for viewers of layered streams, a line for each layer th
     const layers = { policy: 'aimd', allowance, wanted, bandwidth, changes: 1, thinned: 2 } as const;
     return { ...client, tracks: [{ ...track, layers }] };
   };
-  const [title, ...lines] = clientsTable([of(2, 2, 850_000), of(7, 7, null), of(0, 7, 1e6), client], NOW, Infinity).split('\n'); // prettier-ignore
+  const [title, ...lines] = clientsTable([of(2, 2, 850_000), of(7, 7, null), of(0, 7, 1e6), client], NOW, Infinity, 'tc').split('\n'); // prettier-ignore
   t.match(title, / DROPS +LAYER +BIT\/S +LOSS /);
   t.match(lines, [
     / 3 +2 +850k +12.5% /,
@@ -140,7 +155,7 @@ t.test('layers: columns for viewers of layered streams, a line for each layer th
     / 3 +0<all +1\.0M +12.5% /,
     / 6 +- +- +12.5% /,
   ]);
-  t.ok(title!.length > 80 && clientsTable([of(0, 7, 1e6)], NOW, 80).split('\n')[0]!.length <= 80);
+  t.ok(title!.length > 80 && clientsTable([of(0, 7, 1e6)], NOW, 80, 'tc').split('\n')[0]!.length <= 80);
 
   const rates = [300_000, 0, 100_000, 0, 0, 0, 0, 0];
   const layered = {
@@ -169,8 +184,8 @@ t.test('every table fits 80 columns, whatever the addresses and paths are', asyn
     stream: '/a/very/long/path/to/one/of/many/cameras?channel=1&subtype=0',
   };
   const widths = (text: string) => text.split('\n').map((line) => line.length);
-  t.ok(Math.max(...widths(clientsTable([client, wide], NOW, 80))) <= 80);
-  t.match(clientsTable([wide], NOW, 80), / 2001.*….*5678 /, 'both ends of an address stay');
+  t.ok(Math.max(...widths(clientsTable([client, wide], NOW, 80, 'tc'))) <= 80);
+  t.match(clientsTable([wide], NOW, 80, 'tc'), / 2001.*….*5678 /, 'both ends of an address stay');
   t.ok(
     Math.max(...widths(streamsTable([{ ...stream, path: wide.stream, state: 'connecting' }], NOW, 80))) <= 80,
   );
@@ -233,7 +248,7 @@ t.test('status: facts, and only what was dropped', async (t) => {
 
 t.test('control characters from the network do not reach the terminal', async (t) => {
   t.equal(printable('/a\u001b[31m\r\n\u009bb'), '/a?[31m???b');
-  t.notMatch(clientsTable([{ ...client, stream: '/\u001b]0;x\u0007' }], NOW, 80), /[\u001b\u0007]/);
+  t.notMatch(clientsTable([{ ...client, stream: '/\u001b]0;x\u0007' }], NOW, 80, 'tc'), /[\u001b\u0007]/);
   t.equal(shorten('abcdefgh', 5), 'ab…gh');
   t.equal(shorten('abc', 3), 'abc');
 });
