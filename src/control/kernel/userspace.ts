@@ -48,8 +48,8 @@ export class UserspaceDatapath implements Datapath {
   facts(): Record<string, string | number> {
     const streams = [...this.#streams];
     return {
-      streams: streams.length,
-      viewers: streams.reduce((sum, stream) => sum + stream.viewers, 0),
+      tracks: streams.length,
+      'viewers of all tracks': streams.reduce((sum, stream) => sum + stream.viewers, 0),
       'sends outstanding': streams.reduce((sum, stream) => sum + stream.outstanding, 0),
     };
   }

@@ -308,10 +308,10 @@ t.test('drops have names: nobody there, a copy too big, a stream that has ended'
   await until(() => unreachable.counters().drops === 1, 'a copy refused by the system');
   t.match(unreachable.counters(), { packets: 0, bytes: 0, rtcpPackets: 0, drops: 1, held: 0 });
   t.same(r.drops(), { 'no-viewer': 1, 'egress-error': 1 });
-  t.match(r.datapath.facts(), { streams: 1, viewers: 1, 'sends outstanding': 0 });
+  t.match(r.datapath.facts(), { tracks: 1, 'viewers of all tracks': 1, 'sends outstanding': 0 });
   stream.close();
   stream.close();
-  t.match(r.datapath.facts(), { streams: 0, viewers: 0 });
+  t.match(r.datapath.facts(), { tracks: 0, 'viewers of all tracks': 0 });
   r.source.sendRtp(rtp(3), to);
   await delay(30);
   t.equal(stream.counters().packets, 2, 'the count stays, nothing is added');
