@@ -2,7 +2,7 @@
 // What the proxy prints on stdout once it serves: what to open, who copies the packets and why, how to see viewers.
 
 import { networkInterfaces } from 'node:os';
-import { defaultSocketPath } from './api/socket-path.js';
+import { ROOTS_SOCKET } from './api/socket-path.js';
 import type { PathsGiven } from './paths-given.js';
 import type { Datapath, Endpoint } from './path/ports.js';
 import { endpointText, isLinkLocal } from './state/address.js';
@@ -25,7 +25,8 @@ export function bannerText(facts: BannerFacts): string {
       (address) => `${scheme}://${endpointText(address, at!.port)}${paths.example ?? '/...'}`,
     ),
   );
-  const socket = apiSocket === defaultSocketPath() ? '' : ` --api-socket ${apiSocket}`;
+  // Who looks may be root where the proxy is not.
+  const socket = apiSocket === ROOTS_SOCKET ? '' : ` --api-socket ${apiSocket}`;
   return [
     `rtsp-fanout ${facts.version}`,
     ...urls.map((url, index) => (index === 0 ? `  open      ${url}` : `            ${url}`)),

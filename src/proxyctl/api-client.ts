@@ -2,7 +2,12 @@
 // Asks the proxy over its unix socket. Every error says what to do about it.
 
 import { request } from 'node:http';
-import { checkSocketPath } from '../control/api/socket-path.js';
+import {
+  checkSocketPath,
+  defaultSocketPath,
+  defaultSocketsInUse,
+  ROOTS_SOCKET,
+} from '../control/api/socket-path.js';
 
 const TIMEOUT_MS = 5000;
 
@@ -54,7 +59,7 @@ function explain(error: NodeJS.ErrnoException, socketPath: string): string {
   switch (error.code) {
     case 'ENOENT':
     case 'ECONNREFUSED':
-      return `no proxy answers on ${socketPath}: is it running? (--api-socket names another socket)`;
+      return nobodyAnswers(socketPath, socketPath === defaultSocketPath() ? defaultSocketsInUse() : []);
     case 'EACCES':
     case 'EPERM':
       return `not allowed to open ${socketPath}: run proxyctl as the user that the proxy runs as`;
@@ -63,4 +68,14 @@ function explain(error: NodeJS.ErrnoException, socketPath: string): string {
     default:
       return `${socketPath}: ${error.message}`;
   }
+}
+
+/** Where nobody has named a socket the proxy may be another user's. `inUse`: default places where one may answer. */
+export function nobodyAnswers(socketPath: string, inUse: readonly string[]): string {
+  const [other] = inUse.filter((path) => path !== socketPath);
+  const nobody = `no proxy answers on ${socketPath}`;
+  if (other === undefined) return `${nobody}: is it running? (--api-socket names another socket)`;
+  return other === ROOTS_SOCKET
+    ? `${nobody}, but root's ${other} is there: use sudo`
+    : `${nobody}, but another user's is there: use --api-socket ${other}`;
 }

@@ -4,15 +4,19 @@
 import t, { type Test } from 'tap';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { serveApi } from '../../../src/control/api/server.js';
-import { defaultSocketPath } from '../../../src/control/api/socket-path.js';
+import {
+  defaultSocketPath,
+  defaultSocketsInUse,
+  ROOTS_SOCKET,
+} from '../../../src/control/api/socket-path.js';
 import type { ClientRow, PathRow, ProxyView, StatusRow, StreamRow } from '../../../src/control/api/types.js';
-import { ask } from '../../../src/proxyctl/api-client.js';
+import { ask, nobodyAnswers } from '../../../src/proxyctl/api-client.js';
 
 const clients: ClientRow[] = [
   {
@@ -235,6 +239,34 @@ t.test('default place of the socket', async (t) => {
   t.equal(defaultSocketPath(0, { XDG_RUNTIME_DIR: '/run/user/0' }), '/run/rtsp-fanout.sock');
   t.equal(defaultSocketPath(7, { XDG_RUNTIME_DIR: '/run/user/7' }), '/run/user/7/rtsp-fanout.sock');
   t.match(defaultSocketPath(7, {}), /\/rtsp-fanout-7\.sock$/);
+});
+
+t.test('nobody answers at the default place: another user may have the proxy', async (t) => {
+  const [run, temporary] = [folder(t), folder(t)];
+  t.same(defaultSocketsInUse(run, temporary), []);
+  t.same(defaultSocketsInUse(join(run, 'none'), join(temporary, 'none')), []);
+  const sockets = [
+    join(run, 'rtsp-fanout.sock'),
+    join(run, 'user', '1000', 'rtsp-fanout.sock'),
+    join(temporary, 'rtsp-fanout-65534.sock'),
+  ];
+  mkdirSync(join(run, 'user', '1000'), { recursive: true });
+  mkdirSync(join(run, 'user', '1001'));
+  for (const path of [...sockets, join(temporary, 'rtsp-fanout-x.sock')]) writeFileSync(path, '');
+  t.same(defaultSocketsInUse(run, temporary), sockets);
+
+  const own = '/somewhere/rtsp-fanout-7.sock';
+  const nobody = `no proxy answers on ${own}`;
+  const others = '/somewhere/rtsp-fanout-8.sock';
+  t.match(nobodyAnswers(own, [own]), `${nobody}: is it running?`);
+  t.equal(
+    nobodyAnswers(own, [ROOTS_SOCKET, own]),
+    `${nobody}, but root's ${ROOTS_SOCKET} is there: use sudo`,
+  );
+  t.equal(
+    nobodyAnswers(own, [own, others]),
+    `${nobody}, but another user's is there: use --api-socket ${others}`,
+  );
 });
 
 /** tap's own folders have names that are too long for a socket. */
