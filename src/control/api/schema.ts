@@ -143,6 +143,7 @@ export const PATHS = list(
   row<PathRow>({
     ...{
       name: TEXT,
+      path: TEXT,
       source: TEXT,
       trouble: orNull(TEXT),
       streams: COUNT,

@@ -178,11 +178,13 @@ export interface StreamLayersRow {
 export interface PathRow {
   /** As the file names it; `*` is everything else, and an empty one our root, where the command line named a source's URL. */
   readonly name: string;
-  /** With its variables, without credentials; or `publish`. */
+  /** The same with a slash in front. `StreamRow.path` without its query, but for patterns, and a root that stands for another path. */
+  readonly path: string;
+  /** With its variables, without credentials; or `publish`. Of our root: what it stands for. */
   readonly source: string;
   /** Why its source could not be had when it was asked last, one sentence; null: it could, or nobody has asked for ten minutes. */
   readonly trouble: string | null;
-  /** Streams that are open by it; a pattern may have several. */
+  /** Streams that are open by it; a pattern may have several. What our root stands for counts there, and not by its pattern. */
   readonly streams: number;
   /** Sessions of viewers of those, playing or not. */
   readonly viewers: number;

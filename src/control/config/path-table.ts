@@ -61,6 +61,13 @@ export function findRoute({ paths, root }: PathTable, viewer: Place): Route | un
   return undefined;
 }
 
+/** What a root with a row of its own stands for, where that is one of the other rows'. */
+export function rootRoute({ paths, root }: PathTable): Route | undefined {
+  if (!root || !paths.some(({ name }) => name === '')) return undefined;
+  const route = findRoute({ paths }, root);
+  return route?.config.name === '' ? undefined : route;
+}
+
 /** A slash at the end of what the viewer asked for is for the source to judge. */
 function withSlash(pattern: string, stars: readonly string[], slash: string): readonly string[] {
   return pattern.endsWith('*') ? [...stars.slice(0, -1), stars.at(-1)! + slash] : stars;

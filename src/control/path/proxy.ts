@@ -219,13 +219,14 @@ function buildContext(options: ProxyOptions): Context {
   const { paths, datapath, connect, bindUdpPair, joinGroup, deviceFor, former, askHook } = options;
   const { clock, random, log, multicast, records } = options;
   const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const table = { table: paths };
   // Numbers that are still in the kernel are not given again.
   const sessions = recordsOf<SessionRecord>(records ?? new Map(), 'session');
   let viewerId = sessions
     .flatMap(({ tracks }) => tracks)
     .reduce((most, { id }) => Math.max(most, id ?? 0), 0);
   return {
-    paths: { table: paths },
+    paths: table,
     datapath,
     connect,
     bindUdpPair,
@@ -242,7 +243,7 @@ function buildContext(options: ProxyOptions): Context {
     starts: new Gate(limits.startsAtOnce),
     deadlines: new Deadlines(() => nowMs(clock)),
     refused: new Tally(),
-    troubles: new Troubles(clock, log),
+    troubles: new Troubles(table, clock, log),
     sessions: new SessionTable(limits.sessions, random),
     publications: new Publications(limits.publications),
     links: new WeakMap(),

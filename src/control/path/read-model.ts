@@ -13,6 +13,7 @@ import type {
   StreamRow,
   StreamTrackRow,
 } from '../api/types.js';
+import { rootRoute } from '../config/path-table.js';
 import type { VoiceMetrics } from '../rtcp/extended.js';
 import { PUBLISH } from '../config/source-template.js';
 import { formatRtspUrl, withoutCredentials } from '../rtsp/url.js';
@@ -159,14 +160,19 @@ export function streamRow(resource: Watched, open: boolean): StreamRow {
 
 export function pathRows({ paths, troubles }: Context, resources: Iterable<Watched>): PathRow[] {
   const all = [...resources];
+  const root = rootRoute(paths.table);
   return paths.table.paths.map(({ name, source, maxViewers = null, ownSessions: mostOwn, stagger }) => {
-    const open = all.filter(({ route }) => route.config.name === name);
+    const open = all.filter(({ route: { place, config } }) =>
+      place === root?.place ? name === '' : config.name === name,
+    );
     const viewers = open.reduce((sum, { sessions }) => sum + sessions.size, 0);
     const url = source === PUBLISH ? source : formatRtspUrl(withoutCredentials(source.url));
+    const from = root && name === '' ? formatRtspUrl(root.url) : url;
     const own = open.filter(({ recording }) => recording?.own).length;
     const rules = { mostOwn, staggerMs: stagger || null, maxViewers };
     const trouble = troubles.of(name) ?? null;
-    return { name, source: url, trouble, streams: open.length, viewers, own, ...rules };
+    const streams = open.length;
+    return { name, path: `/${name}`, source: from, trouble, streams, viewers, own, ...rules };
   });
 }
 

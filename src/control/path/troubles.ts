@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Why the source of a path cannot be had: told once in the log, and shown until it can be.
 
-import type { PulledRoute } from '../config/path-table.js';
+import { rootRoute, type PathTable, type PulledRoute } from '../config/path-table.js';
 import { ExpiringLru } from '../state/expiring-lru.js';
 import { nowMs } from './context.js';
 import type { Clock, Log } from './ports.js';
@@ -13,12 +13,14 @@ const KNOWN_MS = 600_000;
 const MOST = 4096;
 
 export class Troubles {
+  readonly #paths: { readonly table: PathTable };
   readonly #clock: Clock;
   readonly #log: Log;
-  /** By name of the configuration: viewers can make up places of a pattern. */
+  /** By name of the configuration: viewers can make up places of a pattern. What our root stands for is no such place. */
   readonly #why = new ExpiringLru<string>(MOST, KNOWN_MS);
 
-  constructor(clock: Clock, log: Log) {
+  constructor(paths: { readonly table: PathTable }, clock: Clock, log: Log) {
+    this.#paths = paths;
     this.#clock = clock;
     this.#log = log;
   }
@@ -30,7 +32,7 @@ export class Troubles {
 
   /** `ask`: for what the source must tell before anybody can watch. `quietly`: who asks tells of it. */
   async about<T>(route: PulledRoute, quietly: boolean, ask: () => Promise<T>): Promise<T> {
-    const { name } = route.config;
+    const name = this.#nameOf(route);
     try {
       const answer = await ask();
       if (this.of(name) !== undefined) this.#why.set(name, '', nowMs(this.#clock));
@@ -42,11 +44,16 @@ export class Troubles {
   }
 
   /** What a source does not have (404) by a name that a viewer made up is no fault of the path. */
-  #note({ config: { name }, place }: PulledRoute, quietly: boolean, { message: why, status }: Refusal): void {
+  #note(route: PulledRoute, quietly: boolean, { message: why, status }: Refusal): void {
+    const [name, { place }] = [this.#nameOf(route), route];
     if (status === 404 && name.includes('*')) return;
     const known = this.of(name);
     this.#why.set(name, why, nowMs(this.#clock));
     if (known !== why && !quietly)
       this.#log.warn({ resource: place || '/', status, why }, 'the source cannot be had');
+  }
+
+  #nameOf({ config, place }: PulledRoute): string {
+    return place === rootRoute(this.#paths.table)?.place ? '' : config.name;
   }
 }

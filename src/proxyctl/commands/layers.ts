@@ -23,16 +23,21 @@ export const layers: Register = (program, context) => {
   program
     .command('layers')
     .description('a layered stream: bit/s of each layer, with those below it, and viewers that get no more')
-    .argument('<stream>', 'its path, as `streams` shows it')
+    .argument('<stream>', 'its path, as `streams` shows it, or as the file of paths names it', pathOf)
     .option('--json', 'as JSON')
     .action(async (path: string, options: { json?: true }) => {
       const c = context();
       const stream = (await c.get<StreamRow[]>('/streams')).find((row) => row.path === path);
-      if (!stream) throw new ProxyctlError(`there is no stream ${path}`);
+      if (!stream)
+        throw new ProxyctlError(`no stream ${path} is open: \`proxyctl streams\` shows those that are`);
       const rows = layerRows(stream, await c.get<ClientRow[]>('/clients'));
       show(c, options, rows, (found) => layersTable(found, c.width));
     });
 };
+
+function pathOf(name: string): string {
+  return name.startsWith('/') ? name : `/${name}`;
+}
 
 export function layerRows(stream: StreamRow, clients: readonly ClientRow[]): LayerRow[] {
   const tracks = clients.filter((row) => row.stream === stream.path).flatMap((row) => row.tracks);

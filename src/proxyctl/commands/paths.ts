@@ -18,7 +18,7 @@ export const paths: Register = (program, context) => {
 };
 
 const COLUMNS: readonly Column<PathRow>[] = [
-  { title: 'PATH', atLeast: 8, cell: ({ name }) => `/${name}` },
+  { title: 'PATH', atLeast: 8, cell: ({ path }) => path },
   { title: 'STREAMS', align: 'right', cell: ({ streams }) => count(streams) },
   { title: 'VIEWERS', align: 'right', cell: ({ viewers }) => count(viewers) },
   { title: 'OWN', align: 'right', cell: ({ own }) => count(own) },

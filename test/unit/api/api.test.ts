@@ -2,13 +2,14 @@
 // The API over a real unix socket, asked by proxyctl's own client; and who may have the socket.
 
 import t, { type Test } from 'tap';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { serveApi } from '../../../src/control/api/server.js';
 import {
   defaultSocketPath,
@@ -17,6 +18,8 @@ import {
 } from '../../../src/control/api/socket-path.js';
 import type { ClientRow, PathRow, ProxyView, StatusRow, StreamRow } from '../../../src/control/api/types.js';
 import { ask, nobodyAnswers } from '../../../src/proxyctl/api-client.js';
+
+const run = promisify(execFile);
 
 const clients: ClientRow[] = [
   {
@@ -81,6 +84,7 @@ const clients: ClientRow[] = [
 const paths: PathRow[] = [
   {
     name: 'cam/*',
+    path: '/cam/*',
     source: 'rtsp://192.0.2.7/$1',
     trouble: 'the source answered DESCRIBE with 401 Unauthorized',
     streams: 2,
@@ -92,6 +96,7 @@ const paths: PathRow[] = [
   },
   {
     name: 'lobby',
+    path: '/lobby',
     source: 'rtsp://192.0.2.8/',
     trouble: null,
     streams: 0,
@@ -168,6 +173,19 @@ t.test('every field of every row arrives', async (t) => {
   t.same(await ask(path, 'GET', '/streams'), streams);
   t.same(await ask(path, 'GET', '/paths'), paths);
   t.same(await ask(path, 'GET', '/status'), status);
+});
+
+t.test('layers of a stream, by its path or its name in the file of paths', async (t) => {
+  const path = join(folder(t), 'api.sock');
+  const api = await serveApi(path, fakeProxy());
+  t.teardown(() => api.close());
+  const layers = (stream: string) => run('bin/proxyctl', ['--api-socket', path, 'layers', stream]);
+  for (const name of ['/camera', 'camera'])
+    t.match((await layers(name)).stdout, /^MEDIA +LAYER [^]*\nvideo +0 /);
+  await t.rejects(layers('lobby'), {
+    code: 1,
+    stderr: 'proxyctl: no stream /lobby is open: `proxyctl streams` shows those that are\n',
+  });
 });
 
 t.test('kick and flush; errors say what was wrong', async (t) => {
