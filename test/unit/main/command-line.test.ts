@@ -13,6 +13,8 @@ import { DEFAULT_PICTURES } from '../../../src/control/kernel/picture-options.js
 import { parseCommandLine } from '../../../src/control/options.js';
 
 const SOURCE = 'rtsp://127.0.0.1:1/camera';
+/** Programs that are started together. */
+const AT_ONCE = 6;
 
 interface Run {
   readonly code: number | null;
@@ -59,23 +61,32 @@ t.test('a wrong command line: one line that says what is wrong, exit code 2', as
     ['rtsp-fanout', ['--multicast-interface', 'eth0', SOURCE], /'--multicast-interface' needs --multicast/],
     ['rtsp-fanout', ['--log-level', 'loud', SOURCE], /Allowed choices/],
     ['rtsp-fanout', ['--lisen', '1', SOURCE], /Did you mean --listen/],
+    ['rtsp-fanout', ['--listen', '1', '--listen=2', SOURCE], /'--listen <.*>' is given more than once/],
+    [
+      'rtsp-fanout',
+      ['--tls-key', 'x', SOURCE, '--tls-key', 'x'],
+      /'--tls-key <file>' is given more than once/,
+    ],
+    ['proxyctl', ['--api-socket', 'x', 'clients', '--api-socket', 'y'], /is given more than once/],
     ['proxyctl', [], /say what to do/],
     ['proxyctl', ['client'], /Did you mean clients/],
     ['proxyctl', ['kick'], /missing required argument 'id'/],
     ['proxyctl', ['kick', '0'], /from 1 on/],
     ['proxyctl', ['kick', '1x'], /from 1 on/],
   ];
-  await Promise.all(
-    cases.map(async ([program, args, wanted]) => {
-      const { code, out, err } = await run(program, args);
-      const name = `${program} ${args.join(' ')}`;
-      t.equal(code, 2, name);
-      t.equal(out, '', name);
-      t.match(err, wanted, name);
-      t.notMatch(err, /secret/, name);
-      t.match(err, new RegExp(`^${program}: [^\n]+\n$`), `${name}: one line`);
-    }),
-  );
+  // All at once they would share the processor, and run out of time together where it has other work.
+  for (let first = 0; first < cases.length; first += AT_ONCE)
+    await Promise.all(
+      cases.slice(first, first + AT_ONCE).map(async ([program, args, wanted]) => {
+        const { code, out, err } = await run(program, args);
+        const name = `${program} ${args.join(' ')}`;
+        t.equal(code, 2, name);
+        t.equal(out, '', name);
+        t.match(err, wanted, name);
+        t.notMatch(err, /secret/, name);
+        t.match(err, new RegExp(`^${program}: [^\n]+\n$`), `${name}: one line`);
+      }),
+    );
 });
 
 t.test('--help teaches, --version is the package', async (t) => {
@@ -177,9 +188,9 @@ t.test('an API socket that is taken, or an address that is not ours: one line, e
   const first = await place(t);
   const proxy = await started(first.args);
   const other = await place(t);
-  const taken = await run('rtsp-fanout', [...other.args, '--api-socket', first.socket]);
+  const taken = await run('rtsp-fanout', instead(other.args, '--api-socket', first.socket));
   t.match(taken, { code: 1, err: /^rtsp-fanout: API socket [^\n]*another proxy answers[^\n]*\n$/ });
-  const notOurs = await run('rtsp-fanout', [...other.args, '--listen', '192.0.2.1:8554']);
+  const notOurs = await run('rtsp-fanout', instead(other.args, '--listen', '192.0.2.1:8554'));
   t.match(notOurs, { code: 1, err: /^rtsp-fanout: [^\n]*192\.0\.2\.1[^\n]*\n$/ });
   proxy.child.kill('SIGINT');
   proxy.child.kill('SIGTERM'); // as timeout(1) does it: twice at once is one wish
@@ -211,6 +222,11 @@ async function place(t: Test): Promise<{ args: string[]; socket: string; port: n
     socket,
     port,
   };
+}
+
+/** Another value of that option. */
+function instead(args: readonly string[], option: string, value: string): string[] {
+  return args.map((word, index) => (args[index - 1] === option ? value : word));
 }
 
 async function started(

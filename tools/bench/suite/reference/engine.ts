@@ -16,7 +16,7 @@ export interface Engine {
 export async function startEngine(stage: Stage, name: Datapath): Promise<Engine> {
   const socket = `build/bench/reference-${process.pid}.sock`;
   rmSync(socket, { force: true });
-  const running = await stage.start(rtspFanout(name, ['--api-socket', socket]));
+  const running = await stage.start(rtspFanout(name, socket));
   const { child, url } = running;
   return { name, url, pid: child.pid, socket, stop: () => stopRelay(running) };
 }

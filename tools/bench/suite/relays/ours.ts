@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// This proxy as a relay, with each of its engines; `more` are words of its command line beside those.
+// This proxy as a relay, with each of its engines.
 import { join } from 'node:path';
 import { says } from '../../../interop/peers/says.js';
 import { onPath, type Relay } from './relay.js';
 
 export type Datapath = 'xdp' | 'tc' | 'userspace';
 
-export function rtspFanout(datapath: Datapath, more: readonly string[] = []): Relay {
-  const options = ['--datapath', datapath, '--log-level', 'warn', ...more];
+/** `apiSocket`: where its API is to be; without it nobody asks it. */
+export function rtspFanout(datapath: Datapath, apiSocket?: string): Relay {
+  const options = ['--datapath', datapath, '--log-level', 'warn'];
   return {
-    name: ['rtsp-fanout', datapath, ...more].join(' '),
+    name: `rtsp-fanout ${datapath}`,
     ours: true,
     copies: datapath === 'xdp' ? 'xdp' : 'stack',
     transports: ['udp', 'tcp'],
@@ -17,7 +18,8 @@ export function rtspFanout(datapath: Datapath, more: readonly string[] = []): Re
     probe: () => onPath(says('bin/rtsp-fanout', ['--version'], /(\S+)/)),
     async start({ namespace, address, port, source, folder }) {
       const child = await namespace.spawn('bin/rtsp-fanout', [
-        ...['--listen', `${address}:${port}`, '--api-socket', join(folder, 'api.sock'), ...options, source],
+        ...['--listen', `${address}:${port}`, '--api-socket', apiSocket ?? join(folder, 'api.sock')],
+        ...[...options, source],
       ]);
       await child.output(/^ *datapath /m, 30_000); // or why not
       return { child, url: `rtsp://${address}:${port}/camera` };
