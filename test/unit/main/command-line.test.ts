@@ -111,6 +111,7 @@ t.test('--help teaches, --version is the package', async (t) => {
     'fits a terminal',
   );
   t.match((await run('rtsp-fanout', ['--version'])).out, /^\d+\.\d+\.\d+\n$/);
+  t.match(await run('proxyctl', ['--version']), await run('rtsp-fanout', ['--version']));
   const ctl = await run('proxyctl', ['--help']);
   for (const word of ['clients', 'streams', 'status', 'kick', 'flush', 'leftovers']) t.match(ctl.out, word);
 });
