@@ -7,6 +7,7 @@ import pino from 'pino';
 import t from 'tap';
 import { familyOf } from '../../src/control/state/address.js';
 import { ip } from '../fixtures/kernel-bench.js';
+import { DROP_REASONS } from '../../src/control/kernel/drop-reasons.js';
 import { listKernelState, listLeftovers } from '../../src/control/kernel/leftovers.js';
 import { TcDatapath } from '../../src/control/kernel/tc.js';
 import { bindUdpPair } from '../../src/control/net/udp-pair.js';
@@ -188,6 +189,11 @@ t.test('strangers reach nobody', { skip }, async (t) => {
   );
   t.equal(viewer.rtcp.got.length, 0);
   t.equal(engine.drops().find((d) => d.reason === 'not-source')?.count, 21);
+  t.same(
+    engine.drops().map(({ reason }) => reason),
+    DROP_REASONS,
+    'numbers that mean nothing are not listed',
+  );
   await engine.close();
   closeAll(upstream, downstream, source.rtp, source.rtcp, stranger, viewer.rtp, viewer.rtcp);
 });

@@ -4,17 +4,9 @@ import { Drop } from './abi.gen.js';
 
 export type DropName = Exclude<keyof typeof Drop, 'NONE' | 'MAX'>;
 
-const NAMES = Object.entries(Drop).filter(([name]) => name !== 'NONE' && name !== 'MAX');
-const BY_NUMBER = new Map(NAMES.map(([name, number]) => [number as number, kebab(name)]));
+/** All reasons in the order of their numbers, e.g. 1 `not-source`. What each means is in docs/drops.md. */
+export const DROPS: readonly { readonly number: number; readonly reason: string }[] = Object.entries(Drop)
+  .filter(([name]) => name !== 'NONE' && name !== 'MAX')
+  .map(([name, number]) => ({ number, reason: name.toLowerCase().replaceAll('_', '-') }));
 
-function kebab(name: string): string {
-  return name.toLowerCase().replaceAll('_', '-');
-}
-
-/** All reasons in the order of their numbers, e.g. `not-source`. */
-export const DROP_REASONS: readonly string[] = [...BY_NUMBER.values()];
-
-/** `1` -> `not-source`. */
-export function dropReason(number: number): string {
-  return BY_NUMBER.get(number) ?? `reason-${number}`;
-}
+export const DROP_REASONS: readonly string[] = DROPS.map(({ reason }) => reason);

@@ -8,9 +8,9 @@ import type {
   StreamLayers,
   ViewerCounters,
 } from '../path/ports.js';
-import { Command, Drop, Global, Limit, LockedReception, Reception, Stream, Viewer } from './abi.gen.js';
+import { Command, Global, Limit, LockedReception, Reception, Stream, Viewer } from './abi.gen.js';
 import { Commands } from './commands.js';
-import { dropReason } from './drop-reasons.js';
+import { DROPS } from './drop-reasons.js';
 import { readLayers } from './layers.js';
 import { PictureCache } from './picture-cache.js';
 import { BpfObject, mapLookup, mapShape, SyscallProgram } from './libbpf.js';
@@ -161,10 +161,10 @@ export class KernelState {
   }
 
   drops(): DropCount[] {
-    const counts: DropCount[] = [];
-    for (let reason: number = Drop.NONE + 1; reason < Drop.MAX; reason++)
-      counts.push({ reason: dropReason(reason), count: u64(this.#global, Global.drops + 8 * reason) });
-    return counts;
+    return DROPS.map(({ number, reason }) => ({
+      reason,
+      count: u64(this.#global, Global.drops + 8 * number),
+    }));
   }
 
   /** Templates wait in XDP's queue from now on, which this device sends into; 0: in TC's. */
