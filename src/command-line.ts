@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What both programs' command lines have in common: a wrong one costs one line on stderr and exit code 2.
+// What the programs' command lines have in common: a wrong one costs one line on stderr and exit code 2.
 
 import { Command, type Option } from 'commander';
 

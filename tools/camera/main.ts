@@ -5,8 +5,9 @@ import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 
+import { newProgram } from '../../src/command-line.js';
 import { startCamera } from './server.js';
 import { LEAST_BYTES } from './slices.js';
 
@@ -33,9 +34,10 @@ const EXAMPLES = `
   5 Mbit/s, thirty packets back to back:       rtsp-origin --packets 521 --bytes 1200 --burst 30
   A clip on all addresses:                     rtsp-origin --listen 0.0.0.0:8555 --clip clip.h264
 
-SIGUSR2 makes it send nothing, another one lets it go on, with sequence numbers that have no gap.`;
+SIGUSR2 makes it send nothing, another one lets it go on, with sequence numbers that have no gap.
+Exit code: 0 ended by a signal, 1 it cannot run, 2 the command line is wrong.`;
 
-const program = new Command('rtsp-origin')
+const program = newProgram('rtsp-origin')
   .description(
     'A small RTSP origin, live, over RTP/UDP unicast: a looped H.264 clip, or packets of one size at one rate to measure with.',
   )
@@ -73,7 +75,7 @@ const program = new Command('rtsp-origin')
   .addHelpText('after', EXAMPLES)
   .parse();
 await run(program.opts<Arguments>()).catch((error: Error) => {
-  console.error(`camera: ${error.message}`);
+  console.error(`rtsp-origin: ${error.message}`);
   process.exitCode = 1;
 });
 
@@ -102,7 +104,8 @@ async function run(options: Arguments): Promise<void> {
 }
 
 function normalPath(path: string): string {
-  if (!/^\/[\x21-\x3e\x40-\x7e]*$/.test(path)) throw new Error(`not a path: ${path}`);
+  if (!/^\/[\x21-\x3e\x40-\x7e]*$/.test(path))
+    program.error(`error: '${path}' is no path: it begins with / and has neither blanks nor ? in it`);
   return path.replace(/\/$/, '') || '/';
 }
 

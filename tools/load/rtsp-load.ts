@@ -2,7 +2,8 @@
 // The command line of the crowd: N RTSP viewers in one process. Prints a line of JSON when all have joined or failed,
 // and another at the end: after --seconds, at the end of standard input, on SIGTERM or SIGINT.
 import { isIP } from 'node:net';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
+import { newProgram } from '../../src/command-line.js';
 import { parseRtspUrl } from '../../src/control/rtsp/url.js';
 import { Crowd, type CrowdOptions } from './crowd.js';
 
@@ -106,13 +107,13 @@ Prints a line of JSON when all have joined or failed (joinMs: from connect to th
   10 that receive by themselves and report loss and jitter:
     rtsp-load --viewers 10 --seconds 30 --receive rtsp://192.0.2.7:8554/camera
   100 that have it within their RTSP connections (interleaved), and report:
-    rtsp-load --viewers 100 --seconds 30 --transport tcp --reports 5 rtsp://192.0.2.7:8554/camera`;
+    rtsp-load --viewers 100 --seconds 30 --transport tcp --reports 5 rtsp://192.0.2.7:8554/camera
 
-const program = new Command('rtsp-load');
+Exit code: 0 all have joined and stayed, 1 a viewer has failed, 2 the command line is wrong.`;
+
+const program = newProgram('rtsp-load');
 await program
-  .description(
-    'Many RTSP viewers of one URL, over RTP/UDP or within their connections, in one process. Exit 1 when any of them failed.',
-  )
+  .description('Many RTSP viewers of one URL, over RTP/UDP or within their connections, in one process.')
   .argument('<url>', 'rtsp://HOST[:PORT]/PATH', rtspUrl)
   .option('--viewers <n>', 'how many', number(1, 60_000, true), 1)
   .addOption(

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The measuring programs as a user meets them, called from another folder: exit codes, one clear line each.
+import { resolve } from 'node:path';
+import t from 'tap';
+import { Child } from '../../../tools/netns/child.js';
+
+// The runner's limit for a file is the one that counts, not tap's 30 s.
+t.setTimeout(120_000);
+
+const URL = 'rtsp://127.0.0.1:1/camera';
+const elsewhere = t.testdir();
+
+async function run(program: string, args: readonly string[]) {
+  const child = await Child.start(resolve('bin', program), args, { cwd: elsewhere });
+  const { code } = await child.finish(60_000);
+  return { code, out: child.stdout, err: child.stderr };
+}
+
+t.test('a wrong command line: one line that says what is wrong, exit code 2', async (t) => {
+  const cases: [program: string, args: string[], wanted: RegExp][] = [
+    ['rtsp-load', [], /missing required argument 'url'/],
+    ['rtsp-load', ['http://me:secret@x/'], /HOST/],
+    ['rtsp-load', [URL, 'more'], /too many arguments/],
+    ['rtsp-load', ['--viewer', '2', URL], /Did you mean --viewers/],
+    ['rtsp-load', ['--viewers', '0', URL], /whole number from 1 to 60000/],
+    ['rtsp-load', ['--ports', '5', URL], /LOW-HIGH/],
+    ['rtsp-load', ['--ports', '20001-20002', URL], /LOW even/],
+    ['rtsp-load', ['--from', 'x', URL], /'x' is no IP address/],
+    ['rtsp-load', ['--transport', 'tcp', '--receive', URL], /about UDP/],
+    ['rtsp-load', ['--receive', '--count', 'lo', URL], /cannot be used with/],
+    ['rtsp-origin', ['more'], /too many arguments/],
+    ['rtsp-origin', ['--lisen', '1'], /Did you mean --listen/],
+    ['rtsp-origin', ['--listen', '127.0.0.1:1x'], /\[HOST:\]PORT/],
+    ['rtsp-origin', ['--bytes', '3'], /number from 64 to/],
+    ['rtsp-origin', ['--packets', '4', '--layers'], /cannot be used with/],
+    ['rtsp-origin', ['--path', 'camera'], /'camera' is no path/],
+    ['rtp-counter', [], /required option '--device <name>'/],
+    ['rtp-counter', ['--device', 'lo'], /required option '--ports <low-high>'/],
+  ];
+  for (const [program, args, wanted] of cases) {
+    const { code, out, err } = await run(program, args);
+    const name = `${program} ${args.join(' ')}`;
+    t.equal(code, 2, name);
+    t.equal(out, '', name);
+    t.match(err, wanted, name);
+    t.notMatch(err, /secret/, name);
+    t.match(err, new RegExp(`^${program}: [^\n]+\n$`), `${name}: one line`);
+  }
+});
+
+t.test('what cannot run: one line, exit code 1', async (t) => {
+  const noClip = await run('rtsp-origin', ['--clip', 'no-such-file']);
+  t.match(noClip, { code: 1, out: '', err: /^rtsp-origin: ENOENT[^\n]*no-such-file[^\n]*\n$/ });
+  const { code, out, err } = await run('rtsp-load', ['--seconds', '0.1', URL]);
+  t.match({ code, err }, { code: 1, err: '' }, 'a viewer failed');
+  t.match(JSON.parse(out.split('\n')[0]!), {
+    joined: 0,
+    failures: { 'connect ECONNREFUSED 127.0.0.1:1': 1 },
+  });
+});
