@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The measuring tools measured: the burst source through a veth into the counting program, with faults made on purpose.
+import { tmpdir } from 'node:os';
+import { resolve } from 'node:path';
 import t from 'tap';
 import { Child, run } from '../../tools/netns/child.js';
 import { canNetns } from '../../tools/netns/probe.js';
@@ -106,6 +108,32 @@ t.test('wrong arguments are one clear line', { skip: noTools }, async (t) => {
   await t.rejects(run(wireTool('spin'), ['--seconds', '-1']), /--seconds: '-1' is not a number from/);
   await t.rejects(run(wireTool('counter'), ['--device', 'nix0', '--ports', '1-2']), /no device 'nix0'/);
 });
+
+t.test(
+  'programs that count say in one line why they cannot, wherever they are called',
+  { skip },
+  async (t) => {
+    const url = 'rtsp://127.0.0.1:1/camera';
+    const cases: [program: string, args: string[]][] = [
+      ['rtp-counter', ['--device', 'nix0', '--ports', '5000-5001']],
+      ['rtsp-load', ['--count', 'nix0', url]],
+    ];
+    for (const [program, args] of cases) {
+      const ask = async (env: Record<string, string>) => {
+        const child = await Child.start(resolve('bin', program), args, { cwd: tmpdir(), env });
+        const { code } = await child.finish(20_000);
+        return { code, out: child.stdout, err: child.stderr };
+      };
+      t.match(await ask({}), {
+        code: 2,
+        out: '',
+        err: `${program}: no device 'nix0' in this network namespace\n`,
+      });
+      const unbuilt = new RegExp(`^${program}: \\S*/tools/wire cannot be built: [^\n]+\n$`);
+      t.match(await ask({ MAKEFLAGS: '--eval=nonsense' }), { code: 1, out: '', err: unbuilt });
+    }
+  },
+);
 
 t.test('the spinners lose the time that something else takes', { skip: noTools }, async (t) => {
   const spin = async () =>

@@ -5,7 +5,8 @@ import { type Socket, createSocket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { buildReceiverReport } from '../../src/control/rtcp/build.js';
 import type { ReportBlock } from '../../src/control/rtcp/packet.js';
-import { Counter, type Counted, type CounterRow } from '../wire/counter.js';
+import { Counter, MeasuringError, type Counted, type CounterRow } from '../wire/counter.js';
+import type { PortRange } from '../wire/port-range.js';
 import { SENDER } from './reception.js';
 import type { Track } from './viewer.js';
 
@@ -31,7 +32,7 @@ export interface Counting {
   detach(): Promise<unknown>;
 }
 
-export const countAt = (device: string, { low, high }: { low: number; high: number }): Promise<Counting> =>
+export const countAt = (device: string, { low, high }: PortRange): Promise<Counting> =>
   Counter.here(device, `${low}-${high}`);
 
 export class CountedMedia {
@@ -66,7 +67,14 @@ export const keyOf = ({ address, port }: { address: string; port: number }) => `
 
 export function between(before: Counted, now: Counted, sections: number): Got {
   const { aggregated, overflow } = now;
-  if (aggregated || overflow) throw new Error(`counter: ${JSON.stringify({ aggregated, overflow })}`);
+  if (aggregated)
+    throw new MeasuringError(
+      `aggregated: ${aggregated} times several packets came as one (GRO or GSO), which cannot be counted`,
+    );
+  if (overflow)
+    throw new MeasuringError(
+      `overflow: ${overflow} packets were not counted: too many receivers, or too busy a machine`,
+    );
   const key = (row: CounterRow) => `${keyOf(row)} ${row.ssrc}`;
   const old = new Map(before.rows.map((row) => [key(row), row]));
   const rows = now.rows.map((row) => {

@@ -7,6 +7,7 @@ import { countedOf, InterleavedMedia, lookRarely } from './interleaved.js';
 import { Receiver } from './receiver.js';
 import { Viewer } from './viewer.js';
 import type { Counted } from '../wire/counter.js';
+import type { PortRange } from '../wire/port-range.js';
 
 export interface CrowdOptions {
   readonly url: string;
@@ -18,7 +19,7 @@ export interface CrowdOptions {
   /** Source addresses, used in turn; empty: the kernel's choice. */
   readonly addresses: readonly string[];
   /** First client port (even) and last; each address counts from the first. */
-  readonly ports: { readonly low: number; readonly high: number };
+  readonly ports: PortRange;
   /** m= sections for which ports are set aside, per viewer. */
   readonly sections: number;
   /** Bind the ports, count the media and send receiver reports. Otherwise no RTP port is bound. */

@@ -5,6 +5,8 @@ import { isIP } from 'node:net';
 import { InvalidArgumentError, Option } from 'commander';
 import { newProgram } from '../../src/command-line.js';
 import { parseRtspUrl } from '../../src/control/rtsp/url.js';
+import { MeasuringError } from '../wire/counter.js';
+import { portRange, type PortRange } from '../wire/port-range.js';
 import { Crowd, type CrowdOptions } from './crowd.js';
 
 const number = (low: number, high: number, whole: boolean) => (text: string) => {
@@ -14,11 +16,12 @@ const number = (low: number, high: number, whole: boolean) => (text: string) => 
   return value;
 };
 
-function portRange(text: string): CrowdOptions['ports'] {
-  const [, low, high] = /^(\d{1,5})-(\d{1,5})$/.exec(text)?.map(Number) ?? [];
-  if (!low || !high || high > 65_535 || low >= high || low % 2 === 1)
+/** Of pairs: RTP even, RTCP one above. */
+function pairRange(text: string): PortRange {
+  const range = portRange(text);
+  if (range.low % 2 === 1 || range.low === range.high)
     throw new InvalidArgumentError('Give LOW-HIGH, LOW even, e.g. 20000-59999.');
-  return { low, high };
+  return range;
 }
 
 function addressList(text: string): string[] {
@@ -64,8 +67,15 @@ function reportMs(receive: boolean, counts: boolean, seconds: number | undefined
 /** Each line of standard input is answered with what was counted since the one before. */
 function tellOnDemand(crowd: Crowd): void {
   process.stdin.on('data', (text: Buffer) => {
-    if (text.includes('\n')) void crowd.got().then((got) => console.log(JSON.stringify(got)));
+    if (text.includes('\n')) crowd.got().then((got) => console.log(JSON.stringify(got)), cannotMeasure);
   });
+}
+
+/** Ends the process; what is no MeasuringError is a fault of this program. */
+function cannotMeasure(error: unknown): never {
+  if (!(error instanceof MeasuringError)) throw error;
+  process.stderr.write(`rtsp-load: ${error.message}\n`);
+  process.exit(error.exitCode);
 }
 
 async function main(url: string, flags: Flags): Promise<void> {
@@ -109,7 +119,8 @@ Prints a line of JSON when all have joined or failed (joinMs: from connect to th
   100 that have it within their RTSP connections (interleaved), and report:
     rtsp-load --viewers 100 --seconds 30 --transport tcp --reports 5 rtsp://192.0.2.7:8554/camera
 
-Exit code: 0 all have joined and stayed, 1 a viewer has failed, 2 the command line is wrong.`;
+Exit code: 0 all have joined and stayed, 1 a viewer has failed or nothing can be counted,
+2 the command line is wrong.`;
 
 const program = newProgram('rtsp-load');
 await program
@@ -132,7 +143,7 @@ await program
   )
   .addOption(
     new Option('--ports <low-high>', 'client ports, counted for each source address')
-      .argParser(portRange)
+      .argParser(pairRange)
       .default({ low: 20_000, high: 59_999 }, '20000-59999'),
   )
   .option('--sections <n>', 'm= sections per viewer that ports are set aside for', number(1, 16, true), 1)
@@ -144,7 +155,7 @@ await program
   .addOption(
     new Option(
       '--count <device>',
-      'instead: a BPF program counts RTP at this device for all of --ports and drops it (root); a line of standard input is answered with a reading',
+      'instead: a BPF program counts RTP at this device for all of --ports and drops it (root, or CAP_NET_ADMIN and CAP_BPF); a line of standard input is answered with a reading',
     ).conflicts('receive'),
   )
   .option(
@@ -158,4 +169,5 @@ await program
   .option('--seconds <n>', 'how long to stay (else until standard input ends)', number(0.1, 86_400, false))
   .addHelpText('after', EXAMPLES)
   .action(main)
-  .parseAsync();
+  .parseAsync()
+  .catch(cannotMeasure);

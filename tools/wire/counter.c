@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <err.h>
 #include <getopt.h>
 #include <net/if.h>
 #include <poll.h>
@@ -45,7 +46,7 @@ static struct plan parse(int argc, char **argv)
 		case 'd':
 			plan.ifindex = if_nametoindex(optarg);
 			if (!plan.ifindex)
-				usage_error("--device: no device '%s' in this network namespace", optarg);
+				errx(2, "no device '%s' in this network namespace", optarg);
 			break;
 		case 'p':
 			dash = strchr(optarg, '-');
@@ -162,16 +163,20 @@ static void serve(struct counter_bpf *skeleton, int signals)
 	}
 }
 
+/* NULL: errno says why, and libbpf has told more. */
 static struct counter_bpf *load(const struct plan *plan)
 {
 	struct counter_bpf *skeleton = counter_bpf__open();
+	int error;
 
 	if (!skeleton)
 		return NULL;
 	skeleton->rodata->low_port = plan->low;
 	skeleton->rodata->high_port = plan->high;
-	if (counter_bpf__load(skeleton)) {
+	error = counter_bpf__load(skeleton);
+	if (error) {
 		counter_bpf__destroy(skeleton);
+		errno = -error;
 		return NULL;
 	}
 	return skeleton;
@@ -195,9 +200,9 @@ static int attach_and_serve(struct counter_bpf *skeleton, unsigned ifindex, int 
 	error = bpf_tc_hook_create(&hook);
 	hook_is_ours = !error;
 	if (error && error != -EEXIST)
-		fprintf(stderr, "counter: clsact: %s\n", strerror(-error));
+		warnx("clsact: %s", strerror(-error));
 	else if ((error = bpf_tc_attach(&hook, &program)))
-		fprintf(stderr, "counter: attach: %s\n", strerror(-error));
+		warnx("attach: %s", strerror(-error));
 	else
 		serve(skeleton, signals);
 	if (!error) {
@@ -226,10 +231,8 @@ int main(int argc, char **argv)
 	signals = signalfd(-1, &mask, SFD_CLOEXEC);
 
 	skeleton = load(&plan);
-	if (!skeleton) {
-		fprintf(stderr, "counter: cannot load the program (libbpf's messages are above)\n");
-		return 1;
-	}
+	if (!skeleton)
+		err(1, "cannot load the program");
 	error = attach_and_serve(skeleton, plan.ifindex, signals);
 	counter_bpf__destroy(skeleton);
 	return error ? 1 : 0;

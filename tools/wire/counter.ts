@@ -2,6 +2,9 @@
 // The measuring programs of this folder as seen from a test: where they are, and what they print, typed.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { missingCapabilities } from '../../src/control/kernel/capabilities.js';
 import { Child } from '../netns/child.js';
 import { canRun } from '../netns/probe.js';
 import type { Namespace } from '../netns/topology.js';
@@ -34,6 +37,22 @@ export interface Counted {
   readonly rows: readonly CounterRow[];
 }
 
+/** A program of this folder cannot be built, or cannot do its work: one sentence that says why. */
+export class MeasuringError extends Error {
+  constructor(
+    message: string,
+    /** 2: what was asked for is wrong. */
+    readonly exitCode: 1 | 2 = 1,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = 'MeasuringError';
+  }
+}
+
+/** This file runs from dist/tools/wire, whatever the working directory is. */
+const projectFolder = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+const BUILT = projectFolder('build/wire');
 let built = false;
 
 /** Undefined when the tools can be built here, else what is missing. That they then do build is a test's business. */
@@ -46,11 +65,29 @@ export function canMeasure(): string | undefined {
   );
 }
 
-/** Path of `burst`, `counter` or `spin`; builds them when they are missing or old. @throws make's output. */
+/** Path of `burst`, `counter` or `spin`; builds them when they are missing or old. @throws MeasuringError; make's output is its cause. */
 export function wireTool(name: 'burst' | 'counter' | 'spin'): string {
-  if (!built) execFileSync('make', ['-s', '-C', 'tools/wire'], { encoding: 'utf8', stdio: 'pipe' });
+  if (!built) build();
   built = true;
-  return `build/wire/${name}`;
+  return join(BUILT, name);
+}
+
+function build(): void {
+  const folder = projectFolder('tools/wire');
+  try {
+    execFileSync('make', ['-s', '-C', folder, `OUT=${BUILT}`], { encoding: 'utf8', stdio: 'pipe' });
+  } catch (error) {
+    const [said] = (error as { stderr?: string }).stderr?.split('\n') ?? [];
+    throw new MeasuringError(`${folder} cannot be built: ${canMeasure() ?? said}`, 1, { cause: error });
+  }
+}
+
+/** Path of the counting program, which this process may use. @throws MeasuringError. */
+export function ownCounter(): string {
+  const missing = missingCapabilities();
+  if (missing.length > 0)
+    throw new MeasuringError(`counting needs root: this user is not and lacks ${missing.join(' and ')}`);
+  return wireTool('counter');
 }
 
 /** The counting program at work on one device. */
@@ -59,13 +96,18 @@ export class Counter {
     return Counter.#ready(await namespace.spawn(wireTool('counter'), ['--device', device, '--ports', ports]));
   }
 
-  /** In this process's own network namespace. */
+  /** In this process's own network namespace. @throws MeasuringError. */
   static async here(device: string, ports: string): Promise<Counter> {
-    return Counter.#ready(await Child.start(wireTool('counter'), ['--device', device, '--ports', ports]));
+    return Counter.#ready(await Child.start(ownCounter(), ['--device', device, '--ports', ports]));
   }
 
   static async #ready(child: Child): Promise<Counter> {
-    await child.output(/^ready$/m);
+    await child.output(/^ready$/m).catch(async (error: unknown) => {
+      if (child.running) throw error;
+      const { code } = await child.exited;
+      const said = child.stderr.trim().split('\n').at(-1)!;
+      throw new MeasuringError(said.replace(/^counter: /, ''), code === 2 ? 2 : 1, { cause: error });
+    });
     return new Counter(child);
   }
 

@@ -3,6 +3,7 @@
 import { resolve } from 'node:path';
 import t from 'tap';
 import { Child } from '../../../tools/netns/child.js';
+import { unprivileged } from '../../../tools/netns/unprivileged.js';
 
 // The runner's limit for a file is the one that counts, not tap's 30 s.
 t.setTimeout(120_000);
@@ -10,8 +11,9 @@ t.setTimeout(120_000);
 const URL = 'rtsp://127.0.0.1:1/camera';
 const elsewhere = t.testdir();
 
-async function run(program: string, args: readonly string[]) {
-  const child = await Child.start(resolve('bin', program), args, { cwd: elsewhere });
+async function run(program: string, args: readonly string[], prefix: readonly string[] = []) {
+  const [command = '', ...words] = [...prefix, resolve('bin', program), ...args];
+  const child = await Child.start(command, words, { cwd: elsewhere });
   const { code } = await child.finish(60_000);
   return { code, out: child.stdout, err: child.stderr };
 }
@@ -36,6 +38,8 @@ t.test('a wrong command line: one line that says what is wrong, exit code 2', as
     ['rtsp-origin', ['--path', 'camera'], /'camera' is no path/],
     ['rtp-counter', [], /required option '--device <name>'/],
     ['rtp-counter', ['--device', 'lo'], /required option '--ports <low-high>'/],
+    ['rtp-counter', ['--device', 'lo', '--ports', '5'], /LOW-HIGH/],
+    ['rtp-counter', ['--device', 'lo', '--ports', '6-5'], /LOW-HIGH/],
   ];
   for (const [program, args, wanted] of cases) {
     const { code, out, err } = await run(program, args);
@@ -57,4 +61,15 @@ t.test('what cannot run: one line, exit code 1', async (t) => {
     joined: 0,
     failures: { 'connect ECONNREFUSED 127.0.0.1:1': 1 },
   });
+});
+
+t.test('counting without root: one line that says what is lacking, exit code 1', async (t) => {
+  const cases: [program: string, args: string[]][] = [
+    ['rtp-counter', ['--device', 'lo', '--ports', '5000-5001']],
+    ['rtsp-load', ['--count', 'lo', URL]],
+  ];
+  for (const [program, args] of cases) {
+    const wanted = new RegExp(`^${program}: [^\n]*root[^\n]*CAP_NET_ADMIN and CAP_BPF\n$`);
+    t.match(await run(program, args, unprivileged()), { code: 1, out: '', err: wanted });
+  }
 });
