@@ -2,6 +2,7 @@
 // The measuring programs as a user meets them, called from another folder: exit codes, one clear line each.
 import { resolve } from 'node:path';
 import t from 'tap';
+import { compiled } from '../../../tools/bench/programs.js';
 import { Child } from '../../../tools/netns/child.js';
 import { unprivileged } from '../../../tools/netns/unprivileged.js';
 
@@ -41,15 +42,17 @@ t.test('a wrong command line: one line that says what is wrong, exit code 2', as
     ['rtp-counter', ['--device', 'lo', '--ports', '5'], /LOW-HIGH/],
     ['rtp-counter', ['--device', 'lo', '--ports', '6-5'], /LOW-HIGH/],
   ];
-  for (const [program, args, wanted] of cases) {
-    const { code, out, err } = await run(program, args);
-    const name = `${program} ${args.join(' ')}`;
-    t.equal(code, 2, name);
-    t.equal(out, '', name);
-    t.match(err, wanted, name);
-    t.notMatch(err, /secret/, name);
-    t.match(err, new RegExp(`^${program}: [^\n]+\n$`), `${name}: one line`);
-  }
+  await Promise.all(
+    cases.map(async ([program, args, wanted]) => {
+      const { code, out, err } = await run(program, args);
+      const name = `${program} ${args.join(' ')}`;
+      t.equal(code, 2, name);
+      t.equal(out, '', name);
+      t.match(err, wanted, name);
+      t.notMatch(err, /secret/, name);
+      t.match(err, new RegExp(`^${program}: [^\n]+\n$`), `${name}: one line`);
+    }),
+  );
 });
 
 t.test('what cannot run: one line, exit code 1', async (t) => {
@@ -61,6 +64,13 @@ t.test('what cannot run: one line, exit code 1', async (t) => {
     joined: 0,
     failures: { 'connect ECONNREFUSED 127.0.0.1:1': 1 },
   });
+});
+
+t.test('a benchmark that lacks a program: one line, exit code 1', async (t) => {
+  const words = [compiled('tools/bench/interleaved.js'), '--seconds', '1'];
+  const child = await Child.start(process.execPath, words, { cwd: elsewhere, env: { PATH: elsewhere } });
+  t.match(await child.finish(20_000), { code: 1 });
+  t.match(child.stderr, /^bench-interleaved: [^\n]*ffmpeg[^\n]*\n$/);
 });
 
 t.test('counting without root: one line that says what is lacking, exit code 1', async (t) => {
