@@ -2,6 +2,7 @@
 // Many viewers of one URL: they join at a given rate, stay, and leave; what happened is summed up.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ClientPorts, TooFewPorts } from './client-ports.js';
 import { countAt, CountedMedia, keyOf, Reporter, type Got } from './counted.js';
 import { countedOf, InterleavedMedia, lookRarely } from './interleaved.js';
 import { Receiver } from './receiver.js';
@@ -20,8 +21,6 @@ export interface CrowdOptions {
   readonly addresses: readonly string[];
   /** First client port (even) and last; each address counts from the first. */
   readonly ports: PortRange;
-  /** m= sections for which ports are set aside, per viewer. */
-  readonly sections: number;
   /** Bind the ports, count the media and send receiver reports. Otherwise no RTP port is bound. */
   readonly receive: boolean;
   /** Instead: the device where their media is counted and dropped. */
@@ -51,10 +50,17 @@ export class Crowd {
   #reports: NodeJS.Timeout | undefined;
   #counted: CountedMedia | undefined;
   #lookOften = () => {};
+  /** Undefined within the connections. */
+  readonly #ports: ClientPorts | undefined;
+  #tooFewPorts: TooFewPorts | undefined;
 
-  constructor(readonly options: CrowdOptions) {}
+  /** @throws TooFewPorts. */
+  constructor(readonly options: CrowdOptions) {
+    const { transport, ports, viewers, addresses } = options;
+    if (transport === 'udp') this.#ports = new ClientPorts(ports, viewers, Math.max(1, addresses.length));
+  }
 
-  /** Resolves when each viewer plays or has failed. */
+  /** Resolves when each viewer plays or has failed. Rejects with TooFewPorts when the first description asks for more than there are. */
   async join(): Promise<void> {
     const { viewers, rate, count, ports, reportMs, transport } = this.options;
     if (count !== undefined) this.#counted = new CountedMedia(await countAt(count, ports));
@@ -63,7 +69,7 @@ export class Crowd {
     const start = performance.now();
     this.#ownDelay.enable();
     const joins: Promise<void>[] = [];
-    for (let i = 0; i < viewers; i++) {
+    for (let i = 0; i < viewers && !this.#tooFewPorts; i++) {
       const due = start + (i * 1000) / rate - performance.now();
       if (due > 0) await sleep(due);
       joins.push(this.#joinOne(i));
@@ -71,6 +77,10 @@ export class Crowd {
     this.#perSecond = ((viewers - 1) * 1000) / (performance.now() - start);
     await Promise.all(joins);
     this.#ownDelay.disable();
+    if (this.#tooFewPorts) {
+      await this.leave();
+      throw this.#tooFewPorts;
+    }
     if (transport === 'tcp') this.#lookOften = lookRarely();
     if (reportMs !== undefined) this.#reports = setInterval(() => void this.#report(), reportMs);
   }
@@ -99,23 +109,27 @@ export class Crowd {
   }
 
   async #joinOne(index: number): Promise<void> {
-    const { url, addresses, timeoutMs } = this.options;
+    const { url, addresses, timeoutMs, receive, count, reportMs } = this.options;
     const localAddress = addresses.length > 0 ? addresses[index % addresses.length] : undefined;
-    const first = this.#firstPort(index);
     const receivers: Receiver[] = [];
     const reporters: Reporter[] = [];
-    const tcp = this.options.transport === 'tcp';
-    const rtpPort = tcp ? undefined : (section: number) => first + 2 * section;
-    const viewer = new Viewer(url, { localAddress, rtpPort, timeoutMs });
-    const media = tcp ? { media: new InterleavedMedia(viewer) } : {};
+    const bind = async (rtpPort: number) => {
+      if (receive) receivers.push(await Receiver.bind(localAddress, rtpPort));
+      if (count !== undefined && reportMs !== undefined)
+        reporters.push(await Reporter.bind(localAddress, rtpPort + 1));
+    };
+    const ports = this.#ports;
+    const openPorts =
+      ports &&
+      (async (sections: number) => {
+        const first = ports.firstOf(index, sections);
+        for (let i = 0; i < sections; i++) await bind(first + 2 * i);
+        return first;
+      });
+    const viewer = new Viewer(url, { localAddress, openPorts, timeoutMs });
+    const media = ports ? {} : { media: new InterleavedMedia(viewer) };
     const start = performance.now();
     try {
-      if (this.options.receive)
-        for (let s = 0; s < this.options.sections; s++)
-          receivers.push(await Receiver.bind(localAddress, first + 2 * s));
-      if (this.options.count !== undefined && this.options.reportMs !== undefined)
-        for (let s = 0; s < this.options.sections; s++)
-          reporters.push(await Reporter.bind(localAddress, first + 2 * s + 1));
       await viewer.play();
       viewer.onLost = (reason) => this.#fail(`lost: ${reason}`);
       viewer.tracks.forEach(
@@ -127,16 +141,9 @@ export class Crowd {
       else this.#leaving.push(this.#leaveLater(member, this.options.stayMs));
     } catch (error) {
       for (const each of [...receivers, ...reporters]) each.close();
-      this.#fail((error as Error).message);
+      if (error instanceof TooFewPorts) this.#tooFewPorts = error;
+      else this.#fail((error as Error).message);
     }
-  }
-
-  #firstPort(index: number): number {
-    const { addresses, ports, sections } = this.options;
-    const turn = Math.floor(index / Math.max(1, addresses.length));
-    const first = ports.low + 2 * sections * turn;
-    if (first + 2 * sections - 1 > ports.high) throw new RangeError('too few ports for that many viewers');
-    return first;
   }
 
   #fail(reason: string): void {

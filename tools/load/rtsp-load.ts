@@ -7,6 +7,7 @@ import { newProgram } from '../../src/command-line.js';
 import { parseRtspUrl } from '../../src/control/rtsp/url.js';
 import { MeasuringError } from '../wire/counter.js';
 import { portRange, type PortRange } from '../wire/port-range.js';
+import { TooFewPorts } from './client-ports.js';
 import { Crowd, type CrowdOptions } from './crowd.js';
 
 const number = (low: number, high: number, whole: boolean) => (text: string) => {
@@ -71,8 +72,9 @@ function tellOnDemand(crowd: Crowd): void {
   });
 }
 
-/** Ends the process; what is no MeasuringError is a fault of this program. */
+/** Ends the process; what is neither of these is a fault of this program. */
 function cannotMeasure(error: unknown): never {
+  if (error instanceof TooFewPorts) program.error(`error: ${error.message}`);
   if (!(error instanceof MeasuringError)) throw error;
   process.stderr.write(`rtsp-load: ${error.message}\n`);
   process.exit(error.exitCode);
@@ -142,11 +144,13 @@ await program
       .default([], 'the kernel’s choice'),
   )
   .addOption(
-    new Option('--ports <low-high>', 'client ports, counted for each source address')
+    new Option(
+      '--ports <low-high>',
+      'client ports, two for each m= section of each viewer, counted anew for each source address',
+    )
       .argParser(pairRange)
       .default({ low: 20_000, high: 59_999 }, '20000-59999'),
   )
-  .option('--sections <n>', 'm= sections per viewer that ports are set aside for', number(1, 16, true), 1)
   .option(
     '--receive',
     'bind the ports, count the media, send receiver reports (else nothing is bound)',

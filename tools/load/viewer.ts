@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One RTSP viewer: DESCRIBE, SETUP of every m= section, PLAY, keep-alive, TEARDOWN (RFC 2326 chapter 10). By UDP it opens no socket:
-// whoever wants the media binds the ports that were given. Within the connection (10.12) it hands each packet on.
+// whoever wants the media binds the ports. Within the connection (10.12) it hands each packet on.
 import { type Socket, connect } from 'node:net';
 import { Framer } from '../../src/control/rtsp/framer.js';
 import { frameOf } from '../../src/control/rtsp/interleaved.js';
@@ -19,8 +19,11 @@ import {
 export interface ViewerOptions {
   /** Source address of the connection; undefined: the kernel's choice. */
   readonly localAddress?: string | undefined;
-  /** Even RTP port of the n-th m= section; RTCP is one above. Undefined: within the connection. */
-  readonly rtpPort?: ((section: number) => number) | undefined;
+  /**
+   * Called with the number of m= sections when they are known, to set aside or bind a pair of UDP ports for each. Resolves with the
+   * first, even: RTP; RTCP is one above, and the next section's pair two. Undefined: within the connection.
+   */
+  readonly openPorts?: ((sections: number) => Promise<number>) | undefined;
   /** For each request, milliseconds. */
   readonly timeoutMs: number;
 }
@@ -65,8 +68,11 @@ export class Viewer {
       const described = await this.#ask('DESCRIBE', uri, [['Accept', 'application/sdp']]);
       const base = described.headers.get('Content-Base') ?? described.headers.get('Content-Location') ?? uri;
       const description = describeSdp(described.body.toString('utf8'));
-      for (const [i, media] of description.media.entries())
-        await this.#setUp(resolveControl(base, media.control), i, media.clockRate);
+      const firstPort = await this.options.openPorts?.(description.media.length);
+      for (const [i, { control, clockRate }] of description.media.entries()) {
+        const rtpPort = firstPort === undefined ? undefined : firstPort + 2 * i;
+        await this.#setUp(resolveControl(base, control), clockRate, rtpPort);
+      }
       await this.#ask('PLAY', resolveControl(base, description.control), [['Range', 'npt=0.000-']]);
     } catch (error) {
       this.close();
@@ -112,9 +118,9 @@ export class Viewer {
     });
   }
 
-  async #setUp(uri: string, section: number, clockRate: number): Promise<void> {
-    const rtpPort = this.options.rtpPort?.(section);
-    const low = rtpPort ?? 2 * section;
+  /** `rtpPort`: undefined within the connection, whose next two channels are asked for then. */
+  async #setUp(uri: string, clockRate: number, rtpPort: number | undefined): Promise<void> {
+    const low = rtpPort ?? 2 * this.tracks.length;
     const wanted =
       rtpPort === undefined
         ? `RTP/AVP/TCP;unicast;interleaved=${low}-${low + 1}`

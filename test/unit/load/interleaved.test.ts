@@ -48,7 +48,7 @@ async function server(t: Test) {
 
 const crowd = (url: string, viewers: number, reportMs?: number) =>
   new Crowd({
-    ...{ url, viewers, transport: 'tcp', rate: 1000, addresses: [], sections: 1, receive: false, reportMs },
+    ...{ url, viewers, transport: 'tcp', rate: 1000, addresses: [], receive: false, reportMs },
     ...{ ports: { low: 20_000, high: 59_999 }, timeoutMs: 5000 },
   });
 

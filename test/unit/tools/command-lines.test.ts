@@ -28,6 +28,7 @@ t.test('a wrong command line: one line that says what is wrong, exit code 2', as
     ['rtsp-load', ['--viewers', '0', URL], /whole number from 1 to 60000/],
     ['rtsp-load', ['--ports', '5', URL], /LOW-HIGH/],
     ['rtsp-load', ['--ports', '20001-20002', URL], /LOW even/],
+    ['rtsp-load', ['--ports', '20000-20001', '--viewers', '2', URL], /room for 1 of 2 viewers/],
     ['rtsp-load', ['--from', 'x', URL], /'x' is no IP address/],
     ['rtsp-load', ['--transport', 'tcp', '--receive', URL], /about UDP/],
     ['rtsp-load', ['--receive', '--count', 'lo', URL], /cannot be used with/],

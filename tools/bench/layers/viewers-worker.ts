@@ -74,7 +74,7 @@ class Watcher {
 async function join(url: string, localAddress: string, index: number): Promise<Watcher> {
   const port = FIRST_PORT + 2 * index;
   const receiver = await Receiver.bind(localAddress, port);
-  const viewer = new Viewer(url, { localAddress, rtpPort: () => port, timeoutMs: 20_000 });
+  const viewer = new Viewer(url, { localAddress, openPorts: async () => port, timeoutMs: 20_000 });
   const watcher = new Watcher(viewer, receiver);
   viewer.onLost = (reason) => {
     process.stderr.write(`viewer ${index}: ${reason}\n`);
