@@ -106,7 +106,7 @@ export function readSource(given: SourceGiven): Partial<PathSettings> {
   };
 }
 
-function fingerprint(text: string): string {
+export function fingerprint(text: string): string {
   const read = readFingerprint(text);
   if (read !== undefined) return read;
   throw new InvalidArgumentError('It is 64 hexadecimal digits, with or without colons.');

@@ -2,6 +2,7 @@
 // Many viewers of one URL: they join at a given rate, stay, and leave; what happened is summed up.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { SourceTrust } from '../../src/control/path/ports.js';
 import { ClientPorts, TooFewPorts } from './client-ports.js';
 import { countAt, CountedMedia, keyOf, Reporter, type Got } from './counted.js';
 import { countedOf, InterleavedMedia, lookRarely } from './interleaved.js';
@@ -28,6 +29,8 @@ export interface CrowdOptions {
   /** Between receiver reports; undefined: none. */
   readonly reportMs: number | undefined;
   readonly timeoutMs: number;
+  /** For rtsps://. Undefined: the authorities that Node knows. */
+  readonly trust?: SourceTrust | undefined;
   /** They leave so long after the answer to PLAY, each by itself; undefined: with leave(), all together. */
   readonly stayMs?: number | undefined;
 }
@@ -109,7 +112,7 @@ export class Crowd {
   }
 
   async #joinOne(index: number): Promise<void> {
-    const { url, addresses, timeoutMs, receive, count, reportMs } = this.options;
+    const { url, addresses, trust, timeoutMs, receive, count, reportMs } = this.options;
     const localAddress = addresses.length > 0 ? addresses[index % addresses.length] : undefined;
     const receivers: Receiver[] = [];
     const reporters: Reporter[] = [];
@@ -126,7 +129,7 @@ export class Crowd {
         for (let i = 0; i < sections; i++) await bind(first + 2 * i);
         return first;
       });
-    const viewer = new Viewer(url, { localAddress, openPorts, timeoutMs });
+    const viewer = new Viewer(url, { localAddress, openPorts, trust, timeoutMs });
     const media = ports ? {} : { media: new InterleavedMedia(viewer) };
     const start = performance.now();
     try {

@@ -4,7 +4,7 @@
 import { isIP } from 'node:net';
 import { InvalidArgumentError, Option } from 'commander';
 import { newProgram } from '../../src/command-line.js';
-import { parseRtspUrl } from '../../src/control/rtsp/url.js';
+import { CREDENTIALS_HELP, fingerprint, sourceUrl } from '../../src/control/source-options.js';
 import { MeasuringError } from '../wire/counter.js';
 import { portRange, type PortRange } from '../wire/port-range.js';
 import { TooFewPorts } from './client-ports.js';
@@ -32,13 +32,9 @@ function addressList(text: string): string[] {
   return addresses;
 }
 
-function rtspUrl(text: string): string {
-  try {
-    parseRtspUrl(text);
-    return text;
-  } catch (error) {
-    throw new InvalidArgumentError((error as Error).message);
-  }
+function serverUrl(text: string): string {
+  sourceUrl(text);
+  return text;
 }
 
 /** Resolves when the crowd has stayed long enough. */
@@ -50,8 +46,13 @@ function end(seconds: number | undefined): Promise<void> {
   });
 }
 
-interface Flags extends Omit<CrowdOptions, 'url' | 'addresses' | 'reportMs' | 'timeoutMs' | 'stayMs'> {
+interface Flags extends Omit<
+  CrowdOptions,
+  'url' | 'addresses' | 'reportMs' | 'timeoutMs' | 'trust' | 'stayMs'
+> {
   readonly from: string[];
+  readonly ca?: string;
+  readonly fingerprint?: string;
   readonly seconds?: number;
   readonly reports?: number;
   readonly timeout: number;
@@ -81,9 +82,11 @@ function cannotMeasure(error: unknown): never {
 }
 
 async function main(url: string, flags: Flags): Promise<void> {
-  const { from, seconds, reports, timeout, stay, warmUp, ...rest } = flags;
+  const { from, ca, fingerprint, seconds, reports, timeout, stay, warmUp, ...rest } = flags;
   if (rest.transport === 'tcp' && (rest.receive || rest.count !== undefined))
     program.error('error: --receive and --count are about UDP; with --transport tcp media is always counted');
+  if ((ca ?? fingerprint) !== undefined && !/^rtsps:/i.test(url))
+    program.error('error: --ca and --fingerprint are about the certificate of an rtsps:// server');
   const counts = rest.transport === 'tcp' || rest.count !== undefined;
   const options: CrowdOptions = {
     ...rest,
@@ -91,6 +94,7 @@ async function main(url: string, flags: Flags): Promise<void> {
     addresses: from,
     reportMs: reportMs(rest.receive, counts, reports),
     timeoutMs: timeout * 1000,
+    trust: { authority: ca, fingerprint },
     stayMs: stay === undefined ? undefined : stay * 1000,
   };
   if (warmUp > 0) {
@@ -111,7 +115,7 @@ async function main(url: string, flags: Flags): Promise<void> {
   process.exit(Object.keys(crowd.summary().failures).length > 0 ? 1 : 0);
 }
 
-const EXAMPLES = `
+const EXAMPLES = `${CREDENTIALS_HELP}
 Prints a line of JSON when all have joined or failed (joinMs: from connect to the answer to PLAY, ms), another at the end.
 
   500 viewers, 100 a second, for 30 s, their media counted in the kernel at eth0 (root):
@@ -127,7 +131,7 @@ Exit code: 0 all have joined and stayed, 1 a viewer has failed or nothing can be
 const program = newProgram('rtsp-load');
 await program
   .description('Many RTSP viewers of one URL, over RTP/UDP or within their connections, in one process.')
-  .argument('<url>', 'rtsp://HOST[:PORT]/PATH', rtspUrl)
+  .argument('<url>', 'rtsp[s]://[NAME:PASSWORD@]HOST[:PORT][/PATH]', serverUrl)
   .option('--viewers <n>', 'how many', number(1, 60_000, true), 1)
   .addOption(
     new Option(
@@ -166,6 +170,15 @@ await program
     '--reports <seconds>',
     'between receiver reports of each (default: 5 with --receive, else none)',
     number(0.1, 60, false),
+  )
+  .option(
+    '--ca <file>',
+    'PEM, the authorities that may have signed the certificate of an rtsps:// server (default: those that Node knows)',
+  )
+  .option(
+    '--fingerprint <sha256>',
+    'of the certificate itself, in hexadecimal; it may then be signed by anybody, for any name',
+    fingerprint,
   )
   .option('--timeout <seconds>', 'for the answer to a request', number(0.1, 600, false), 10)
   .option('--stay <seconds>', 'each leaves so long after its PLAY was answered', number(0, 600, false))

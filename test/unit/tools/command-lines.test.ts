@@ -23,6 +23,10 @@ t.test('a wrong command line: one line that says what is wrong, exit code 2', as
   const cases: [program: string, args: string[], wanted: RegExp][] = [
     ['rtsp-load', [], /missing required argument 'url'/],
     ['rtsp-load', ['http://me:secret@x/'], /HOST/],
+    ['rtsp-load', ['rtspu://me:secret@x/'], /Only rtsp/],
+    ['rtsp-load', ['rtsp://me:secret%0d@x/'], /control characters/],
+    ['rtsp-load', ['--ca', 'ca.pem', URL], /rtsps:\/\//],
+    ['rtsp-load', ['--fingerprint', '12:34', 'rtsps://x/'], /64 hexadecimal digits/],
     ['rtsp-load', [URL, 'more'], /too many arguments/],
     ['rtsp-load', ['--viewer', '2', URL], /Did you mean --viewers/],
     ['rtsp-load', ['--viewers', '0', URL], /whole number from 1 to 60000/],
