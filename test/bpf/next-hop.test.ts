@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where packets leave: asked from the kernel, and followed while routes, neighbours and links change under it.
 import { execFileSync } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { NextHops, type NextHop } from '../../src/control/kernel/next-hop.js';
@@ -52,8 +53,8 @@ t.test('the same over IPv6, gateways and neighbours link-local as they are there
   ip('route', 'add', '2001:db8:9::/48', 'via', 'fe80::2', 'dev', 'd2');
   const seen: [string, string][] = [];
   let wake = () => {};
-  const hops = new NextHops((address, hop) => {
-    seen.push([address, mac(hop)]);
+  const hops = new NextHops((changed) => {
+    for (const [address, hop] of changed) seen.push([address, mac(hop)]);
     wake();
   });
   t.match(await hops.resolve('2001:db8:1::2'), { to: 'neighbour', link: { name: 'd1', mtu: 1500 } });
@@ -138,8 +139,8 @@ t.test('changes are followed, and only for those who are watched', { skip }, asy
   ip('route', 'add', '10.9.0.0/16', 'via', '10.1.0.2');
   const seen: [string, string][] = [];
   let wake = () => {};
-  const hops = new NextHops((address, hop) => {
-    seen.push([address, mac(hop)]);
+  const hops = new NextHops((changed) => {
+    for (const [address, hop] of changed) seen.push([address, mac(hop)]);
     wake();
   });
   const changed = async (act: () => void) => {
@@ -175,16 +176,110 @@ t.test('changes are followed, and only for those who are watched', { skip }, asy
   tearDown();
 });
 
+/** What `ip -batch` reads. */
+function batch(lines: string[]): void {
+  execFileSync('ip', ['-batch', '-'], { input: lines.join('\n') });
+}
+
+async function until(done: () => boolean): Promise<void> {
+  for (let i = 0; i < 400 && !done(); i++) await sleep(5);
+}
+
+/** As many viewers behind the gateway 10.2.0.2 as directly attached to d1. */
+async function watchMany(each: number, onChange: ConstructorParameters<typeof NextHops>[0]) {
+  const attached = Array.from({ length: each }, (_, i) => `10.1.${i >> 7}.${3 + (i & 127)}`);
+  const behind = attached.map((address) => address.replace('10.1', '10.9'));
+  for (const end of ['d1', 'e1', 'd2', 'e2']) ip('-6', 'addr', 'flush', 'dev', end); // or they are told after a second or two
+  ip('addr', 'add', '10.1.0.9/16', 'dev', 'd1');
+  ip('route', 'add', '10.9.0.0/16', 'via', '10.2.0.2');
+  batch(attached.map((address) => `neigh replace ${address} lladdr 02:00:00:00:00:77 dev d1 nud reachable`));
+  const hops = new NextHops(onChange);
+  for (const address of [...attached, ...behind]) await hops.watch(`${address} from 10.1.0.1`);
+  return { hops, attached, behind };
+}
+
+t.test(
+  'neighbours that are only doubted cost nothing, one that changes reaches all behind it',
+  { skip },
+  async (t) => {
+    setUp();
+    const seen = new Map<string, string>();
+    let told = 0;
+    const { hops, attached, behind } = await watchMany(300, (changed) => {
+      told++;
+      for (const [address, hop] of changed) seen.set(address, mac(hop));
+    });
+    await sleep(300);
+    const before = { looks: hops.looks, cpu: process.cpuUsage() };
+    for (let turn = 0; turn < 10; turn++) {
+      const state = ['stale', 'reachable', 'delay', 'probe'][turn % 4]!;
+      batch(
+        attached.map((address) => `neigh change ${address} lladdr 02:00:00:00:00:77 dev d1 nud ${state}`),
+      );
+      ip('neigh', 'change', '10.2.0.2', 'lladdr', '02:00:00:00:02:02', 'dev', 'd2', 'nud', state);
+      await sleep(60);
+    }
+    const { user, system } = process.cpuUsage(before.cpu);
+    t.equal(hops.looks, before.looks, 'nobody is asked for again');
+    t.ok(user + system < 400_000, `3000 events took ${(user + system) / 1000} ms`);
+    t.equal(seen.size, 0);
+
+    const began = performance.now();
+    ip('neigh', 'replace', '10.2.0.2', 'lladdr', '02:00:00:00:aa:aa', 'dev', 'd2');
+    await until(() => seen.size === behind.length);
+    const ms = performance.now() - began;
+    t.same([...seen.keys()].sort(), behind.map((address) => `${address} from 10.1.0.1`).sort());
+    t.same([...new Set(seen.values())], ['02000000aaaa']);
+    t.ok(ms < 500, `another machine as gateway: after ${ms} ms`);
+    t.equal(told, 1, 'all at once');
+    t.equal(hops.looks, before.looks);
+    hops.close();
+    tearDown();
+  },
+);
+
+t.test('looks come one after the other, and who does not answer delays nobody', { skip }, async (t) => {
+  setUp();
+  const seen: [string, string][] = [];
+  const hops = new NextHops((changed) => {
+    for (const [address, hop] of changed) seen.push([address, mac(hop)]);
+  });
+  const dead = Array.from({ length: 20 }, (_, i) => `10.1.0.${100 + i}`);
+  const found = await Promise.all(dead.map((address) => hops.watch(address)));
+  t.same(new Set(found.map(mac)), new Set(['nowhere']));
+  ip('route', 'add', '10.9.0.0/16', 'via', '10.1.0.2');
+  await hops.watch('10.9.1.1');
+  await sleep(200);
+  const looks = hops.looks;
+  const began = performance.now();
+  batch([
+    ...Array.from({ length: 200 }, (_, i) => `route replace 10.8.0.0/16 via 10.1.0.2 metric ${i}`),
+    'route replace 10.9.0.0/16 via 10.2.0.2',
+  ]);
+  const done = performance.now();
+  await until(() => seen.length > 0);
+  const now = performance.now();
+  t.same(seen, [['10.9.1.1', '020000000202']]);
+  t.ok(now - done < 900, `after ${now - done} ms`);
+  t.ok(hops.looks - looks <= 2 + (now - began) / 50, `${hops.looks - looks} looks`);
+
+  await sleep(3500); // until the kernel, too, has found that they do not answer
+  seen.length = 0;
+  const silent = hops.looks;
+  ip('neigh', 'replace', dead[7]!, 'lladdr', '02:00:00:00:00:99', 'dev', 'd1');
+  await until(() => seen.length > 0);
+  t.same(seen, [[dead[7], '020000000099']], 'one that answers at last is told, and nobody else asked for');
+  t.equal(hops.looks, silent, 'nor did their silence make anybody look');
+  hops.close();
+  tearDown();
+});
+
 t.test('a storm of changes while the event loop is busy harms nobody', { skip }, async (t) => {
   setUp();
   const seen: string[] = [];
-  const hops = new NextHops((_, hop) => seen.push(mac(hop)));
+  const hops = new NextHops((changed) => seen.push(...[...changed.values()].map(mac)));
   await hops.watch('10.1.0.2');
-  const batch = Array.from(
-    { length: 150 },
-    (_, i) => `link add s${i} type veth peer name p${i}\nlink del s${i}\n`,
-  ).join('');
-  execFileSync('ip', ['-batch', '-'], { input: batch });
+  batch(Array.from({ length: 150 }, (_, i) => `link add s${i} type veth peer name p${i}\nlink del s${i}`));
   ip('neigh', 'replace', '10.1.0.2', 'lladdr', '02:00:00:00:cc:cc', 'dev', 'd1');
   for (let i = 0; i < 100 && !seen.includes('02000000cccc'); i++)
     await new Promise((resolve) => setTimeout(resolve, 50));

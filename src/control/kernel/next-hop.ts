@@ -1,39 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where a datagram to an address leaves this host, and to which Ethernet address: asked from the kernel over rtnetlink
 // and kept until the kernel says that a route, a neighbour or a link has changed.
-import { createRtNetlink, rt, type RtNetlinkSocket } from 'netlink';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ViewerSpec } from '../path/ports.js';
-import { addressBytes, addressText, familyOf, isLinkLocal, zoneOf } from '../state/address.js';
+import { familyOf, isLinkLocal, withoutZone, zoneOf } from '../state/address.js';
 import { isMulticastGroup } from '../state/multicast-addresses.js';
 import { multicastMac } from './address.js';
+import { Links, type AskLink, type Link } from './links.js';
+import { Neighbours } from './neighbours.js';
 import { hearRouteEvents } from './route-events.js';
-import { portOfPrivateDevice } from './private-veth.js';
 import type { Hearing } from './rtnetlink-events.js';
+import { RtnetlinkQuestions, type Neighbour, type Route } from './rtnetlink-questions.js';
 
 const FROM = ' from ';
-const UDP = Buffer.of(17);
-const FAMILY = { 4: { number: 2, bits: 32 }, 6: { number: 10, bits: 128 } } as const; // AF_INET, AF_INET6
 /** The loopback device has this number in every network namespace. */
 const LOOPBACK = 1;
-const NLM_F_CREATE = 0x400;
-/** How long an address may take to be resolved (ARP, RFC 4861) before a viewer is served otherwise. */
-const RESOLVE_MS = 1000;
-const POLL_MS = 20;
 /** Changes come in bursts; one look after the burst is enough. */
 const SETTLE_MS = 50;
+/** Addresses that are looked at before others have their turn: a few milliseconds. */
+const AT_ONCE = 256;
 /** Copies do not pass the neighbour table, so it is told now and then that its entries are in use. */
 const REFRESH_MS = 20_000;
 /** Addresses that nobody watches any more are still followed until the second refresh, so many at most: viewers come again. */
 const MOST_IDLE = 1024;
-
-export interface Link {
-  readonly ifindex: number;
-  readonly name: string;
-  /** Largest IP packet, bytes. */
-  readonly mtu: number;
-  readonly mac: Buffer;
-  readonly type: 'ethernet' | 'loopback' | 'other';
-}
 
 export type NextHop =
   /** Over Ethernet. */
@@ -43,10 +32,14 @@ export type NextHop =
   /** It cannot be reached with an Ethernet frame of ours; `why` is a sentence. */
   | { readonly to: 'nowhere'; readonly why: string };
 
+/** What routes and links say: the next hop, or the device and the neighbour on it, the gateway or the destination itself. */
+type Place = { readonly hop: NextHop } | { readonly link: Link; readonly via: Neighbour };
+
 interface Known {
-  readonly hop: NextHop;
-  /** The address on the link that is asked for its MAC: the gateway, or the destination itself. */
-  readonly via: string | undefined;
+  place: Place;
+  hop: NextHop;
+  /** The last time that its route was asked for: the answer to an earlier one does not count. */
+  turn: number;
 }
 
 /**
@@ -58,36 +51,51 @@ export function destinationOf({ address, localAddress, multicast }: ViewerSpec):
 }
 
 export class NextHops {
-  readonly #socket: RtNetlinkSocket;
+  readonly #questions = new RtnetlinkQuestions();
+  readonly #links = new Links();
+  readonly #neighbours: Neighbours;
   readonly #known = new Map<string, Known>();
   readonly #watchers = new Map<string, number>();
   /** Known and not watched, those first that have been so for longest; true: since before the last refresh. */
   readonly #idle = new Map<string, boolean>();
   /** Addresses that are being resolved: many viewers may come from one at once. */
-  readonly #asked = new Map<string, Promise<Known>>();
-  readonly #onChange: (address: string, hop: NextHop) => void;
+  readonly #asked = new Map<string, Promise<Place>>();
+  readonly #onChange: (changed: ReadonlyMap<string, NextHop>) => void;
+  /** Not told yet. */
+  #changed: Map<string, NextHop> | undefined;
   readonly #events: Hearing;
   readonly #refresh: NodeJS.Timeout;
-  #settling: NodeJS.Timeout | undefined;
-  /** The last question put: answers queue in the socket, and more than some 90 of them would end the process (adr/0006). */
-  #asking: Promise<unknown> = Promise.resolve();
+  /** Something has changed since the last look at all of them. */
+  #isStale = false;
+  #looking = false;
+  #looks = 0;
   #closed = false;
 
-  /** `onChange` is called for each watched address that from now on leaves another way. */
-  constructor(onChange: (address: string, hop: NextHop) => void) {
+  /** `onChange` is called with watched addresses that from now on leave another way. */
+  constructor(onChange: (changed: ReadonlyMap<string, NextHop>) => void) {
     this.#onChange = onChange;
-    this.#socket = createRtNetlink();
-    this.#events = hearRouteEvents((neighbour) => this.#notice(neighbour));
+    this.#neighbours = new Neighbours(this.#questions, (via, behind) => {
+      for (const address of [...behind]) this.#neighbourChanged(address, via);
+    });
+    this.#events = hearRouteEvents({
+      neighbour: (said) => this.#neighbours.heard(said),
+      others: () => this.#lookAgainSoon(),
+    });
     this.#refresh = setInterval(() => {
       this.#forgetIdle();
-      void this.#useNeighbours();
+      this.#neighbours.use();
     }, REFRESH_MS);
     this.#refresh.unref();
   }
 
+  /** How often all known addresses have been looked at again. */
+  get looks(): number {
+    return this.#looks;
+  }
+
   /** Resolves an address, with or without ours, or a group (destinationOf), waking the neighbour where its MAC is not known yet (at most RESOLVE_MS). */
   async resolve(address: string): Promise<NextHop> {
-    return (this.#known.get(address) ?? (await this.#ask(address))).hop;
+    return this.#known.get(address)?.hop ?? hopOf(await this.#ask(address));
   }
 
   /** Resolves it, and reports changes until as many calls of unwatch(). */
@@ -101,9 +109,8 @@ export class NextHops {
       asked = this.#ask(address).finally(() => this.#asked.delete(address));
       this.#asked.set(address, asked);
     }
-    const found = await asked;
-    if (this.#watchers.has(address)) this.#known.set(address, found);
-    return found.hop;
+    const place = await asked;
+    return this.#watchers.has(address) ? this.#remember(address, place).hop : hopOf(place);
   }
 
   unwatch(address: string): void {
@@ -113,14 +120,25 @@ export class NextHops {
       return;
     }
     this.#watchers.delete(address);
-    if (this.#known.get(address)?.hop.to === 'nowhere') this.#known.delete(address);
+    if (this.#known.get(address)?.hop.to === 'nowhere') this.#forget(address);
     if (!this.#known.has(address)) return;
     this.#idle.set(address, false);
     const [longest] = this.#idle.keys();
     if (this.#idle.size > MOST_IDLE) this.#forget(longest!);
   }
 
+  #remember(address: string, place: Place): Known {
+    const known = this.#known.get(address) ?? { place, hop: hopOf(place), turn: 0 };
+    this.#known.set(address, known);
+    known.turn++;
+    this.#move(address, known, place);
+    known.hop = hopOf(known.place);
+    return known;
+  }
+
   #forget(address: string): void {
+    const known = this.#known.get(address);
+    if (known && 'via' in known.place) this.#neighbours.leave(known.place.via, address);
     this.#idle.delete(address);
     this.#known.delete(address);
   }
@@ -133,170 +151,158 @@ export class NextHops {
   }
 
   /** Devices that are up and carry Ethernet frames, the engine's own left out. */
-  async devices(): Promise<Link[]> {
-    const links = (await this.#put(() => this.#socket.getLinks()))
-      .filter((answer) => answer.data.flags?.up)
-      .map(toLink);
-    return links.filter((link) => link.type !== 'other' && portOfPrivateDevice(link.name) === undefined);
+  devices(): Promise<Link[]> {
+    return this.#links.carriers();
   }
 
   close(): void {
     this.#closed = true;
     clearInterval(this.#refresh);
-    clearTimeout(this.#settling);
     this.#events.close();
-    this.#socket.socket.close();
+    this.#neighbours.close();
+    this.#links.close();
+    this.#questions.close();
   }
 
-  async #ask(destination: string): Promise<Known> {
+  async #ask(destination: string): Promise<Place> {
+    const place = await this.#locate(destination, this.#links.onceEach());
+    if (!('via' in place) || place.via.mac) return place;
+    return { link: place.link, via: await this.#neighbours.find(place.via) };
+  }
+
+  async #locate(destination: string, link: AskLink): Promise<Place> {
     const [address = '', from] = destination.split(FROM);
     const [group = '', device] = address.split('%');
-    const isGroup = device !== undefined && isMulticastGroup(group);
     try {
-      if (isGroup) return await this.#askGroup(group, device);
-      const route = await this.#route(address, from);
-      const link = await this.#link(route.oif);
-      if (route.local) return { hop: { to: 'local', link, only: address === '::1' }, via: undefined };
-      if (link.type !== 'ethernet') return nowhere(`device ${link.name} is not an Ethernet device`);
-      const mac = await this.#neighbour(link, route.via);
-      const protocol = familyOf(route.via) === 4 ? 'ARP' : 'neighbour solicitation';
-      if (!mac) return nowhere(`${route.via} does not answer ${protocol} on ${link.name}`);
-      return { hop: { to: 'neighbour', link, mac }, via: route.via };
+      if (device !== undefined && isMulticastGroup(group)) return await this.#locateGroup(group, device);
+      const route = await this.#route(address, from, link);
+      const at = await link(route.local ? LOOPBACK : route.ifindex); // of its own address, IPv6 names the device that has it
+      if (route.local) return { hop: { to: 'local', link: at, only: address === '::1' } };
+      if (at.type !== 'ethernet') return nowhere(`device ${at.name} is not an Ethernet device`);
+      return { link: at, via: this.#neighbours.get(at.ifindex, route.gateway ?? withoutZone(address)) };
     } catch (error) {
       return nowhere(`no route to ${address}: ${(error as Error).message}`);
     }
   }
 
-  async #askGroup(group: string, device: string): Promise<Known> {
+  async #locateGroup(group: string, device: string): Promise<Place> {
     const link = (await this.devices()).find(({ name }) => name === device);
     if (!link) return nowhere(`device ${device} is down, or no Ethernet device`);
     if (link.type === 'loopback') return nowhere('multicast does not loop');
-    return { hop: { to: 'neighbour', link, mac: multicastMac(group) }, via: undefined };
-  }
-
-  /** One question at a time. */
-  #put<T>(question: () => Promise<T>): Promise<T> {
-    const answer = this.#asking.then(question);
-    this.#asking = answer.catch(() => undefined);
-    return answer;
+    return { hop: { to: 'neighbour', link, mac: multicastMac(group) } };
   }
 
   /** For UDP, which rules may look at as well. */
-  async #route(address: string, from?: string): Promise<{ oif: number; via: string; local: boolean }> {
-    const { number: family, bits } = FAMILY[familyOf(address)];
-    const dst = Buffer.from(addressBytes(address));
-    const zone = await this.#zone(address);
-    const to = { dst, ipProto: UDP, ...(zone !== undefined && { oif: zone }) };
-    const anyhow = () => this.#put(() => this.#socket.getRoute({ family, dstLen: bits }, to));
-    const src = from !== undefined && familyOf(from) === familyOf(address) && Buffer.from(addressBytes(from));
-    const [answer] = src
-      ? await this.#put(() =>
-          this.#socket.getRoute({ family, dstLen: bits, srcLen: bits }, { ...to, src }),
-        ).catch(anyhow) // IPv4 says EINVAL where ours is not of this host (a transparent proxy's)
-      : await anyhow();
-    const local = answer?.data.type === 'LOCAL';
-    const oif = local ? LOOPBACK : answer?.attrs.oif; // IPv6 names the device that has the address
-    if (oif === undefined) throw new Error('the kernel names no device');
-    return { oif, via: addressText(answer?.attrs.gateway ?? dst), local };
-  }
-
-  /** The device that a link-local address belongs to. */
-  async #zone(address: string): Promise<number | undefined> {
-    if (!isLinkLocal(address)) return undefined;
-    const zone = zoneOf(address);
-    if (zone === undefined) throw new Error('a link-local address needs its zone (fe80::1%eth0)');
-    const [answer] = await this.#put(() => this.#socket.getLink({}, { ifname: zone }));
-    return answer?.data.index;
-  }
-
-  async #link(ifindex: number): Promise<Link> {
-    const [answer] = await this.#put(() => this.#socket.getLink({ index: ifindex }));
-    if (!answer) throw new Error(`no device ${ifindex}`);
-    return toLink(answer);
-  }
-
-  /** The MAC, asking the kernel to find it when it is not known; undefined when nobody answers. */
-  async #neighbour(link: Link, via: string): Promise<Buffer | undefined> {
-    const until = performance.now() + RESOLVE_MS;
-    for (let asked = false; ; asked = true) {
-      const mac = await this.#lookUp(link.ifindex, via);
-      if (mac || performance.now() > until || this.#closed) return mac;
-      if (!asked) await this.#use(link.ifindex, via);
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    }
-  }
-
-  async #lookUp(ifindex: number, via: string): Promise<Buffer | undefined> {
-    try {
-      const neighbour = { dst: Buffer.from(addressBytes(via)) };
-      const [found] = await this.#put(() =>
-        this.#socket.getNeighbor({ family: FAMILY[familyOf(via)].number, ifindex }, neighbour),
-      );
-      const state = found?.data.state;
-      return state?.failed || state?.incomplete ? undefined : found?.attrs.lladdr;
-    } catch {
-      return undefined; // ENOENT: never heard of
-    }
-  }
-
-  /** NTF_USE: as if a packet had been sent to it. */
-  async #use(ifindex: number, via: string): Promise<void> {
-    const neighbour = { dst: Buffer.from(addressBytes(via)) };
-    const use = { family: FAMILY[familyOf(via)].number, ifindex, flags: { use: true } as const };
-    await this.#put(() => this.#socket.newNeighbor(use, neighbour, { flags: NLM_F_CREATE })).catch(
-      () => undefined,
-    );
-  }
-
-  async #useNeighbours(): Promise<void> {
-    const seen = new Set<string>();
-    for (const { hop, via } of this.#known.values()) {
-      if (hop.to !== 'neighbour' || !via || seen.has(`${via}%${hop.link.name}`)) continue;
-      seen.add(`${via}%${hop.link.name}`); // routers' link-local addresses may be the same on every link
-      await this.#use(hop.link.ifindex, via);
-    }
-  }
-
-  /** A change of a neighbour concerns those behind it, anything else everybody. */
-  #notice(neighbour: string | undefined): void {
-    if (neighbour !== undefined && ![...this.#known.values()].some(({ via }) => via === neighbour)) return;
-    this.#lookAgainSoon();
+  async #route(address: string, from: string | undefined, link: AskLink): Promise<Route> {
+    const question = { to: withoutZone(address), device: await zoneIndex(address, link) };
+    if (from !== undefined && familyOf(from) === familyOf(address))
+      try {
+        return this.#questions.route({ ...question, from: withoutZone(from) });
+      } catch {
+        // IPv4 says EINVAL where ours is not of this host (a transparent proxy's)
+      }
+    return this.#questions.route(question);
   }
 
   #lookAgainSoon(): void {
-    if (this.#closed) return;
-    this.#settling ??= setTimeout(() => {
-      this.#settling = undefined;
-      void this.#lookAgain();
-    }, SETTLE_MS);
+    this.#isStale = true;
+    if (!this.#looking) void this.#lookWhileStale();
   }
 
-  async #lookAgain(): Promise<void> {
-    for (const [address, before] of [...this.#known]) {
-      const now = await this.#ask(address);
+  /** One look at a time, however long it takes and whatever changes meanwhile. */
+  async #lookWhileStale(): Promise<void> {
+    this.#looking = true;
+    while (this.#isStale) {
+      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+      this.#isStale = false;
+      await this.#lookAtAll();
+    }
+    this.#looking = false;
+  }
+
+  async #lookAtAll(): Promise<void> {
+    if (this.#closed) return;
+    this.#looks++;
+    this.#neighbours.lookAgain();
+    const link = this.#links.onceEach();
+    let looked = 0;
+    for (const [address, known] of [...this.#known]) {
+      if (this.#known.get(address) === known) await this.#lookAt(address, known, link);
+      if (++looked % AT_ONCE === 0) await nextTurn();
       if (this.#closed) return;
-      if (this.#known.get(address) !== before || sameHop(before.hop, now.hop)) continue;
-      this.#known.set(address, now);
-      if (this.#watchers.has(address)) this.#onChange(address, now.hop);
-      else if (now.hop.to === 'nowhere') this.#forget(address);
     }
   }
+
+  /** Does not wait for a neighbour that does not answer at once, so that no other address has to. */
+  async #lookAt(address: string, known: Known, link: AskLink): Promise<void> {
+    const turn = ++known.turn;
+    const place = await this.#locate(address, link);
+    const arrive = (at: Place) => {
+      if (this.#closed || this.#known.get(address) !== known || known.turn !== turn) return;
+      this.#move(address, known, at);
+      this.#settle(address);
+    };
+    if (!('via' in place) || place.via.mac) return arrive(place);
+    void this.#neighbours.find(place.via).then((via) => arrive({ link: place.link, via }));
+  }
+
+  #move(address: string, known: Known, place: Place): void {
+    const before = known.place;
+    known.place = 'via' in place ? { ...place, via: this.#neighbours.follow(place.via, address) } : place;
+    if (!('via' in before)) return;
+    const { ifindex, address: via } = before.via;
+    if (!('via' in place) || place.via.ifindex !== ifindex || place.via.address !== via)
+      this.#neighbours.leave(before.via, address);
+  }
+
+  #neighbourChanged(address: string, via: Neighbour): void {
+    const known = this.#known.get(address);
+    if (!known || !('via' in known.place)) return;
+    known.place = { ...known.place, via };
+    this.#settle(address);
+  }
+
+  /** Its route, its link or its neighbour may be another. */
+  #settle(address: string): void {
+    const known = this.#known.get(address)!;
+    const hop = hopOf(known.place);
+    if (sameHop(known.hop, hop)) return;
+    known.hop = hop;
+    if (this.#watchers.has(address)) this.#tell(address, hop);
+    else if (hop.to === 'nowhere') this.#forget(address);
+  }
+
+  /** Those that change in one turn of the event loop are told together: thousands may be behind one gateway. */
+  #tell(address: string, hop: NextHop): void {
+    if (!this.#changed) {
+      const changed = (this.#changed = new Map<string, NextHop>());
+      setImmediate(() => {
+        this.#changed = undefined;
+        if (!this.#closed) this.#onChange(changed);
+      });
+    }
+    this.#changed.set(address, hop);
+  }
 }
 
-function toLink({ data, attrs }: rt.LinkMessage): Link {
-  const type = data.type === 'ETHER' ? 'ethernet' : data.type === 'LOOPBACK' ? 'loopback' : 'other';
-  const ifindex = data.index ?? 0;
-  return {
-    ifindex,
-    name: attrs.ifname ?? `${ifindex}`,
-    mtu: attrs.mtu ?? 1500,
-    mac: attrs.address ?? Buffer.alloc(6),
-    type,
-  };
+/** Of a link-local address: the device that it belongs to. */
+async function zoneIndex(address: string, link: AskLink): Promise<number | undefined> {
+  if (!isLinkLocal(address)) return undefined;
+  const zone = zoneOf(address);
+  if (zone === undefined) throw new Error('a link-local address needs its zone (fe80::1%eth0)');
+  return (await link(zone)).ifindex;
 }
 
-function nowhere(why: string): Known {
-  return { hop: { to: 'nowhere', why }, via: undefined };
+function hopOf(place: Place): NextHop {
+  if (!('via' in place)) return place.hop;
+  const { link, via } = place;
+  if (via.mac) return { to: 'neighbour', link, mac: via.mac };
+  const protocol = familyOf(via.address) === 4 ? 'ARP' : 'neighbour solicitation';
+  return { to: 'nowhere', why: `${via.address} does not answer ${protocol} on ${link.name}` };
+}
+
+function nowhere(why: string): Place {
+  return { hop: { to: 'nowhere', why } };
 }
 
 function sameHop(a: NextHop, b: NextHop): boolean {

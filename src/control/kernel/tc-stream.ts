@@ -96,8 +96,12 @@ export class TcStream implements StreamHandle {
     }
   }
 
-  hopChanged(destination: string, frame: HopCommand): void {
-    for (const viewer of this.#viewers) if (viewer.destination === destination) viewer.moveTo(frame);
+  /** By destination. Every viewer is gone through, once: thousands change together. */
+  hopsChanged(frames: ReadonlyMap<string, HopCommand>): void {
+    for (const viewer of this.#viewers) {
+      const frame = frames.get(viewer.destination);
+      if (frame) viewer.moveTo(frame);
+    }
   }
 
   counters(): StreamCounters {

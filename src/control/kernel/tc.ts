@@ -33,6 +33,7 @@ import { retireXdp, XdpStage } from './xdp.js';
 
 const LOST_ON_ITS_WAY =
   'a packet was lost on its way to another (net.core.netdev_max_backlog is small for that much traffic)';
+const UNREACHABLE = 'viewers can no longer be reached, this one among them; their copies go where they went';
 
 export interface TcOptions {
   /** The proxy's listen port: the engine's name in this network namespace. */
@@ -110,7 +111,7 @@ export class TcDatapath implements Datapath {
       typeof parts.xdp === 'string'
         ? `the kernel takes our TC programs; ${parts.xdp}`
         : 'the kernel takes our XDP programs; TC serves devices that take no XDP frames, or whose queue shapes';
-    this.hops = new NextHops((address, hop) => this.#hopChanged(address, hop));
+    this.hops = new NextHops((changed) => this.#hopsChanged(changed));
   }
 
   /** Builds all parts, or undoes what it did and throws KernelError. Leftovers of a killed proxy on this port go first,
@@ -254,6 +255,7 @@ export class TcDatapath implements Datapath {
       'templates out': this.state.templatesOut(),
       'kernel streams': this.#streams.size,
       'viewers served by user space': viewers,
+      'looks at all next hops': this.hops.looks,
       passes,
       'passes that waited': waits,
       'passes that met a full egress': egressFull,
@@ -280,16 +282,16 @@ export class TcDatapath implements Datapath {
     this.state.close();
   }
 
-  #hopChanged(address: string, hop: NextHop): void {
-    const frame = this.frame(hop);
-    if (typeof frame === 'string') {
-      this.log.warn(
-        { address, why: frame },
-        'a viewer can no longer be reached; its copies go where they went',
-      );
-      return;
+  #hopsChanged(changed: ReadonlyMap<string, NextHop>): void {
+    const frames = new Map<string, HopCommand>();
+    const lost = new Map<string, string>(); // a reason, and one of those whom it concerns
+    for (const [destination, hop] of changed) {
+      const frame = this.frame(hop);
+      if (typeof frame === 'string') lost.set(frame, destination);
+      else frames.set(destination, frame);
     }
-    for (const stream of this.#streams) stream.hopChanged(address, frame);
+    for (const [why, destination] of lost) this.log.warn({ destination, why }, UNREACHABLE);
+    for (const stream of this.#streams) stream.hopsChanged(frames);
   }
 }
 
