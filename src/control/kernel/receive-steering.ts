@@ -4,9 +4,10 @@
 // (Documentation/networking/scaling.rst) the hash that lane.h gives them decides.
 import { readFile } from 'node:fs/promises';
 import { KernelError } from './kernel-error.js';
-import { writeSetting, type NetDevice } from './sysfs.js';
+import { readSetting, writeSetting, type NetDevice } from './sysfs.js';
 
 const ONLINE = '/sys/devices/system/cpu/online';
+const MASK = 'queues/rx-0/rps_cpus';
 
 /** A list as the kernel writes it, `0-3,6`, to numbers. @throws on anything else */
 export function parseCpuList(list: string): number[] {
@@ -28,6 +29,13 @@ export function cpuMask(cpus: readonly number[]): string {
   return whole.match(/.{8}/g)!.join(',');
 }
 
+/** The same, whatever zeros are before it. */
+function readMask(text: string): bigint {
+  const digits = text.trim().replaceAll(',', '');
+  if (!/^[\da-f]+$/i.test(digits)) throw new KernelError(`no mask of CPUs: ${text}`);
+  return BigInt(`0x${digits}`);
+}
+
 export interface Steering {
   /** Templates can be sent to CPU 0 .. cpus - 1; 0: they stay where they are. */
   readonly cpus: number;
@@ -35,18 +43,42 @@ export interface Steering {
   readonly told: string;
 }
 
-/** Every CPU takes part. The kernel spreads hashes over the CPUs of the mask in their order, so the program can name one
- * only where they are numbered without a gap. */
-export async function steerReceived(device: NetDevice): Promise<Steering> {
+/** What is asked of the system; replaced by tests. */
+export interface SteeringSystem {
+  /** CPUs that are online, as a list. */
+  online(): Promise<string>;
+  write(device: NetDevice, mask: string): Promise<void>;
+  read(device: NetDevice): Promise<string>;
+}
+
+const SYSFS: SteeringSystem = {
+  online: () => readFile(ONLINE, 'utf8'),
+  write: (device, mask) => writeSetting(device, MASK, mask),
+  read: (device) => readSetting(device, MASK),
+};
+
+export async function steerReceived(device: NetDevice, system = SYSFS): Promise<Steering> {
   try {
-    const online = (await readFile(ONLINE, 'utf8')).trim();
-    const cpus = parseCpuList(online);
-    if (cpus.length < 2) return { cpus: 0, told: 'one CPU: there is no other' };
-    if (cpus.at(-1) !== cpus.length - 1)
-      return { cpus: 0, told: `one CPU: of those online, ${online}, some are missing` };
-    await writeSetting(device, 'queues/rx-0/rps_cpus', cpuMask(cpus));
-    return { cpus: cpus.length, told: `CPUs ${online}` };
+    return await steer(device, system);
   } catch (error) {
+    // A mask other than the program reckons with would send templates where it does not expect them.
+    await system.write(device, '0').catch(() => undefined);
     return { cpus: 0, told: `one CPU: ${(error as Error).message}` };
   }
+}
+
+/** Every CPU takes part. The kernel spreads hashes over the CPUs of the mask in their order, so the program can name one only
+ * where they are numbered without a gap and the kernel has left none out: isolated ones it does (isolcpus=, nohz_full=), without
+ * a word. Throws KernelError, or what the file system says. */
+async function steer(device: NetDevice, system: SteeringSystem): Promise<Steering> {
+  const online = (await system.online()).trim();
+  const cpus = parseCpuList(online);
+  if (cpus.length < 2) throw new KernelError('there is no other');
+  if (cpus.at(-1) !== cpus.length - 1) throw new KernelError(`of those online, ${online}, some are missing`);
+  const mask = cpuMask(cpus);
+  await system.write(device, mask);
+  const taken = (await system.read(device)).trim();
+  if (readMask(taken) !== readMask(mask))
+    throw new KernelError(`the kernel steers to no isolated one (of ${mask} it took ${taken})`);
+  return { cpus: cpus.length, told: `CPUs ${online}` };
 }

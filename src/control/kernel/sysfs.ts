@@ -28,6 +28,12 @@ export async function writeSetting(device: NetDevice, file: string, value: strin
   else await withOwnSysfs('echo "$1" > "$2"', value, path);
 }
 
+/** What `file` of the device's folder says. Throws KernelError, or what the file system says. */
+export async function readSetting(device: NetDevice, file: string): Promise<string> {
+  const path = `${folderOf(device)}/${file}`;
+  return (await isShown(device)) ? readFile(path, 'utf8') : withOwnSysfs('cat "$1"', path);
+}
+
 /** How many queues the device sends from. Throws KernelError, or what the file system says. */
 export async function transmitQueues(device: NetDevice): Promise<number> {
   const folder = `${folderOf(device)}/queues`;
