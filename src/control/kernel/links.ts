@@ -30,12 +30,12 @@ export class Links {
     };
   }
 
-  /** Devices that are up and carry Ethernet frames, the engine's own left out. */
-  async carriers(): Promise<Link[]> {
-    const links = (await this.#put(() => this.#socket.getLinks()))
-      .filter((answer) => answer.data.flags?.up)
-      .map(toLink);
-    return links.filter((link) => link.type !== 'other' && portOfPrivateDevice(link.name) === undefined);
+  /** All there are, and of them those that are up and carry Ethernet frames, the engine's own left out. */
+  async all(): Promise<{ all: Link[]; carriers: Link[] }> {
+    const answers = await this.#put(() => this.#socket.getLinks());
+    const isCarrier = (link: Link) => link.type !== 'other' && portOfPrivateDevice(link.name) === undefined;
+    const up = answers.filter(({ data }) => data.flags?.up);
+    return { all: answers.map(toLink), carriers: up.map(toLink).filter(isCarrier) };
   }
 
   close(): void {

@@ -150,9 +150,9 @@ export class NextHops {
     }
   }
 
-  /** Devices that are up and carry Ethernet frames, the engine's own left out. */
-  devices(): Promise<Link[]> {
-    return this.#links.carriers();
+  /** All there are, and of them those that are up and carry Ethernet frames, the engine's own left out. */
+  devices(): Promise<{ all: Link[]; carriers: Link[] }> {
+    return this.#links.all();
   }
 
   close(): void {
@@ -186,7 +186,7 @@ export class NextHops {
   }
 
   async #locateGroup(group: string, device: string): Promise<Place> {
-    const link = (await this.devices()).find(({ name }) => name === device);
+    const link = (await this.devices()).carriers.find(({ name }) => name === device);
     if (!link) return nowhere(`device ${device} is down, or no Ethernet device`);
     if (link.type === 'loopback') return nowhere('multicast does not loop');
     return { hop: { to: 'neighbour', link, mac: multicastMac(group) } };

@@ -20,6 +20,7 @@ import { destinationOf } from './next-hop.js';
 import { Seam } from './seam.js';
 import type { TcDatapath } from './tc.js';
 import { TcViewer, type ViewerStream } from './tc-viewer.js';
+import { UnseenPackets } from './unseen-packets.js';
 import { UserspaceFanout } from './userspace-fanout.js';
 
 export class TcStream implements StreamHandle {
@@ -35,6 +36,8 @@ export class TcStream implements StreamHandle {
   /** Viewers that the kernel cannot serve, interleaved ones among them; it passes the stream up for them. */
   readonly #fallback: UserspaceFanout;
   readonly #seam: Seam;
+  readonly #unseen: UnseenPackets;
+  #saidUnseen = false;
   #closed = false;
 
   constructor(engine: TcDatapath, spec: StreamSpec, gone: () => void) {
@@ -63,6 +66,7 @@ export class TcStream implements StreamHandle {
       tickets: () => engine.state.tickets(this.#index),
       read: (ticket) => engine.state.cache.read(this.#window, ticket),
     });
+    this.#unseen = new UnseenPackets(() => this.counters().packets);
     this.#listen(spec);
   }
 
@@ -122,7 +126,9 @@ export class TcStream implements StreamHandle {
     this.#engine.state.commands.retarget(this.#index, sourceCommand(spec), beginWithinMs);
     this.#spec = spec;
     this.#fallback.forgetSource();
+    this.#saidUnseen = false;
     this.#listen(spec);
+    void this.#expect(spec);
   }
 
   senderReportSentNs(ntpMiddle: number): bigint | undefined {
@@ -166,14 +172,36 @@ export class TcStream implements StreamHandle {
   /** RTP on the socket: the kernel passed it up for viewers that it cannot serve, or never saw it. */
   #cameUp(packet: Buffer, from: Endpoint): void {
     if (this.#closed || !this.#isSource(from, this.#spec.source.rtpPort)) return;
-    if (this.#fallback.viewers === 0) {
-      void this.#engine.watchAllDevices(this.#spec.name);
-      return;
-    }
+    if (this.#unseen.cameUp()) void this.#lookForSource();
+    if (this.#fallback.viewers === 0) return;
     const header = readRtpHeader(packet);
     if (!header) return this.#engine.countDrop('malformed');
     for (const next of this.#seam.take(packet, header.sequence))
       this.#fallback.forwardRtp(next, this.#fallback.place(next, readRtpHeader(next)!));
+  }
+
+  /** Another source's packets may come in elsewhere. Viewers that only the kernel serves get nothing of what it cannot take. */
+  async #expect(spec: StreamSpec): Promise<void> {
+    const why = await this.#engine.sources.expect(spec).catch((error: Error) => error.message);
+    if (why !== undefined && !this.#closed)
+      this.#engine.log.warn({ stream: spec.name, why }, 'the kernel engine cannot take this source');
+  }
+
+  async #lookForSource(): Promise<void> {
+    const stream = this.#spec.name;
+    const devices = await this.#engine.sources.watchAll();
+    if (devices?.length)
+      this.#engine.log.warn(
+        { stream, devices },
+        'RTP comes in over another device than the route to its source: watching all devices',
+      );
+    else if (devices && !this.#saidUnseen) {
+      this.#saidUnseen = true;
+      this.#engine.log.warn(
+        { stream },
+        'RTP comes in where the kernel engine does not see it: in fragments, or over a device without Ethernet frames',
+      );
+    }
   }
 
   #isSource(from: Endpoint, port: number): boolean {

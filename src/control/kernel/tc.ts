@@ -14,6 +14,7 @@ import { removeLeftovers } from './leftovers.js';
 import { NextHops, type NextHop } from './next-hop.js';
 import { findPredecessor, type Predecessor } from './predecessor.js';
 import { steerReceived, type Steering } from './receive-steering.js';
+import { SourceDevices } from './source-devices.js';
 import { DEFAULT_PICTURES, type PictureOptions } from './picture-options.js';
 import {
   discardVeth,
@@ -25,7 +26,6 @@ import {
 } from './private-veth.js';
 import { TcFilters } from './tc-filters.js';
 import { TcStream } from './tc-stream.js';
-import { isMulticastGroup } from '../state/multicast-addresses.js';
 import { Tally } from '../state/tally.js';
 import { UserspaceDatapath } from './userspace.js';
 import type { StreamPictures } from './userspace-pictures.js';
@@ -56,6 +56,7 @@ export class TcDatapath implements Datapath {
   readonly why: string;
   readonly state: KernelState;
   readonly hops: NextHops;
+  readonly sources: SourceDevices;
   readonly log: Log;
   readonly joins = new Joins();
   /** Sends one complete frame. */
@@ -75,7 +76,6 @@ export class TcDatapath implements Datapath {
   readonly #streams = new Set<TcStream>();
   /** A string: why there is none. */
   readonly #xdp: XdpStage | string;
-  #watchesAll = false;
   #inheritance: Inheritance | undefined;
 
   private constructor(parts: {
@@ -112,6 +112,8 @@ export class TcDatapath implements Datapath {
         ? `the kernel takes our TC programs; ${parts.xdp}`
         : 'the kernel takes our XDP programs; TC serves devices that take no XDP frames, or whose queue shapes';
     this.hops = new NextHops((changed) => this.#hopsChanged(changed));
+    const programFd = parts.program.programFd('tc_ingress');
+    this.sources = new SourceDevices({ hops: this.hops, filters: parts.filters, programFd, log: this.log });
   }
 
   /** Builds all parts, or undoes what it did and throws KernelError. Leftovers of a killed proxy on this port go first,
@@ -186,33 +188,17 @@ export class TcDatapath implements Datapath {
   }
 
   async open(spec: StreamSpec): Promise<StreamHandle> {
-    const hop = await this.hops.resolve(spec.source.address);
-    const loops = hop.to === 'local' && isMulticastGroup(spec.localAddress); // without Ethernet headers
-    const device = hop.to === 'nowhere' || loops ? undefined : hop.link; // where packets of it arrive; of our own host: the loopback
-    if (!device) {
-      const why = hop.to === 'nowhere' ? hop.why : 'multicast of this host itself';
+    const why = await this.sources.expect(spec);
+    if (why !== undefined) {
       this.log.warn(
         { stream: spec.name, why },
         'the kernel engine cannot take this source: served from user space',
       );
       return this.#userspace.open(spec);
     }
-    this.#filters.attach(device, this.#program.programFd('tc_ingress'));
     const stream = new TcStream(this, spec, () => this.#streams.delete(stream));
     this.#streams.add(stream);
     return stream;
-  }
-
-  /** A source's packets were seen to come in another way than the route to it says: look for them on every device. */
-  async watchAllDevices(stream: string): Promise<void> {
-    if (this.#watchesAll) return;
-    this.#watchesAll = true;
-    this.log.warn(
-      { stream },
-      'RTP comes in over another device than the route to its source: watching all devices',
-    );
-    for (const device of await this.hops.devices())
-      this.#filters.attach(device, this.#program.programFd('tc_ingress'));
   }
 
   /** The frame for a viewer's copies, or why there is none. */
@@ -275,7 +261,7 @@ export class TcDatapath implements Datapath {
     for (const stream of [...this.#streams]) stream.close();
     await this.#userspace.close();
     if (typeof this.#xdp !== 'string') await this.#xdp.close();
-    this.#filters.close();
+    this.sources.close();
     await discardVeth(this.#port, 'queue');
     await discardVeth(this.#port, 'local');
     this.#program.close();
