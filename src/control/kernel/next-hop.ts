@@ -19,21 +19,23 @@ const LOOPBACK = 1;
 const SETTLE_MS = 50;
 /** Addresses that are looked at before others have their turn: a few milliseconds. */
 const AT_ONCE = 256;
-/** Copies do not pass the neighbour table, so it is told now and then that its entries are in use. */
+/** Copies do not pass the neighbour table, so it is told now and then that its entries are in use. And nobody tells us of a path's
+ * MTU, which is asked for as often; the kernel forgets it after ten minutes. */
 const REFRESH_MS = 20_000;
 /** Addresses that nobody watches any more are still followed until the second refresh, so many at most: viewers come again. */
 const MOST_IDLE = 1024;
 
 export type NextHop =
-  /** Over Ethernet. */
-  | { readonly to: 'neighbour'; readonly link: Link; readonly mac: Buffer }
+  /** Over Ethernet. `mtu`: largest IP packet that the whole way takes, as far as is known, bytes. */
+  | { readonly to: 'neighbour'; readonly link: Link; readonly mac: Buffer; readonly mtu: number }
   /** An address of this host; `only`: no other device than the loopback may take packets to it (::1). */
   | { readonly to: 'local'; readonly link: Link; readonly only: boolean }
   /** It cannot be reached with an Ethernet frame of ours; `why` is a sentence. */
   | { readonly to: 'nowhere'; readonly why: string };
 
 /** What routes and links say: the next hop, or the device and the neighbour on it, the gateway or the destination itself. */
-type Place = { readonly hop: NextHop } | { readonly link: Link; readonly via: Neighbour };
+type Place =
+  { readonly hop: NextHop } | { readonly link: Link; readonly mtu: number; readonly via: Neighbour };
 
 interface Known {
   place: Place;
@@ -72,7 +74,7 @@ export class NextHops {
   #closed = false;
 
   /** `onChange` is called with watched addresses that from now on leave another way. */
-  constructor(onChange: (changed: ReadonlyMap<string, NextHop>) => void) {
+  constructor(onChange: (changed: ReadonlyMap<string, NextHop>) => void, refreshMs = REFRESH_MS) {
     this.#onChange = onChange;
     this.#neighbours = new Neighbours(this.#questions, (via, behind) => {
       for (const address of [...behind]) this.#neighbourChanged(address, via);
@@ -84,7 +86,8 @@ export class NextHops {
     this.#refresh = setInterval(() => {
       this.#forgetIdle();
       this.#neighbours.use();
-    }, REFRESH_MS);
+      this.#lookAgainSoon();
+    }, refreshMs);
     this.#refresh.unref();
   }
 
@@ -167,7 +170,7 @@ export class NextHops {
   async #ask(destination: string): Promise<Place> {
     const place = await this.#locate(destination, this.#links.onceEach());
     if (!('via' in place) || place.via.mac) return place;
-    return { link: place.link, via: await this.#neighbours.find(place.via) };
+    return { ...place, via: await this.#neighbours.find(place.via) };
   }
 
   async #locate(destination: string, link: AskLink): Promise<Place> {
@@ -179,7 +182,8 @@ export class NextHops {
       const at = await link(route.local ? LOOPBACK : route.ifindex); // of its own address, IPv6 names the device that has it
       if (route.local) return { hop: { to: 'local', link: at, only: address === '::1' } };
       if (at.type !== 'ethernet') return nowhere(`device ${at.name} is not an Ethernet device`);
-      return { link: at, via: this.#neighbours.get(at.ifindex, route.gateway ?? withoutZone(address)) };
+      const via = this.#neighbours.get(at.ifindex, route.gateway ?? withoutZone(address));
+      return { link: at, mtu: Math.min(at.mtu, route.mtu ?? at.mtu), via };
     } catch (error) {
       return nowhere(`no route to ${address}: ${(error as Error).message}`);
     }
@@ -189,7 +193,7 @@ export class NextHops {
     const link = (await this.devices()).carriers.find(({ name }) => name === device);
     if (!link) return nowhere(`device ${device} is down, or no Ethernet device`);
     if (link.type === 'loopback') return nowhere('multicast does not loop');
-    return { hop: { to: 'neighbour', link, mac: multicastMac(group) } };
+    return { hop: { to: 'neighbour', link, mac: multicastMac(group), mtu: link.mtu } };
   }
 
   /** For UDP, which rules may look at as well. */
@@ -243,7 +247,7 @@ export class NextHops {
       this.#settle(address);
     };
     if (!('via' in place) || place.via.mac) return arrive(place);
-    void this.#neighbours.find(place.via).then((via) => arrive({ link: place.link, via }));
+    void this.#neighbours.find(place.via).then((via) => arrive({ ...place, via }));
   }
 
   #move(address: string, known: Known, place: Place): void {
@@ -295,8 +299,8 @@ async function zoneIndex(address: string, link: AskLink): Promise<number | undef
 
 function hopOf(place: Place): NextHop {
   if (!('via' in place)) return place.hop;
-  const { link, via } = place;
-  if (via.mac) return { to: 'neighbour', link, mac: via.mac };
+  const { link, mtu, via } = place;
+  if (via.mac) return { to: 'neighbour', link, mac: via.mac, mtu };
   const protocol = familyOf(via.address) === 4 ? 'ARP' : 'neighbour solicitation';
   return { to: 'nowhere', why: `${via.address} does not answer ${protocol} on ${link.name}` };
 }
@@ -309,5 +313,7 @@ function sameHop(a: NextHop, b: NextHop): boolean {
   if (a.to === 'nowhere' || b.to === 'nowhere') return a.to === b.to;
   if (a.link.ifindex !== b.link.ifindex || a.link.mtu !== b.link.mtu || !a.link.mac.equals(b.link.mac))
     return false;
-  return a.to === 'neighbour' && b.to === 'neighbour' ? a.mac.equals(b.mac) : a.to === b.to;
+  return a.to === 'neighbour' && b.to === 'neighbour'
+    ? a.mac.equals(b.mac) && a.mtu === b.mtu
+    : a.to === b.to;
 }

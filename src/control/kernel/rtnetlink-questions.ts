@@ -17,7 +17,8 @@ const RTM_GETROUTE = 26;
 const ROUTE_MESSAGE = 12;
 const ROUTE_TYPE = 7;
 const RTN_LOCAL = 2;
-const [RTA_DST, RTA_SRC, RTA_OIF, RTA_GATEWAY, RTA_VIA, RTA_IP_PROTO] = [1, 2, 4, 5, 18, 27];
+const [RTA_DST, RTA_SRC, RTA_OIF, RTA_GATEWAY, RTA_METRICS, RTA_VIA, RTA_IP_PROTO] = [1, 2, 4, 5, 8, 18, 27];
+const RTAX_MTU = 2;
 const UDP = Uint8Array.of(17);
 
 /** struct ndmsg: family, three bytes of padding, index of the device, state, flags, type. */
@@ -43,6 +44,8 @@ export interface Route {
   readonly gateway: string | undefined;
   /** The address is this host's. */
   readonly local: boolean;
+  /** Largest IP packet, bytes, where that is less than the device's: the route's own, or the path's as routers on it have told. */
+  readonly mtu: number | undefined;
 }
 
 export interface Neighbour {
@@ -77,7 +80,13 @@ export class RtnetlinkQuestions {
     const gateway = attributes.get(RTA_GATEWAY) ?? via;
     const ifindex = attributes.get(RTA_OIF)?.readUInt32LE();
     if (ifindex === undefined) throw new KernelError('route: the kernel names no device');
-    return { ifindex, gateway: gateway && addressText(gateway), local: body[ROUTE_TYPE] === RTN_LOCAL };
+    const metrics = attributes.get(RTA_METRICS);
+    return {
+      ifindex,
+      gateway: gateway && addressText(gateway),
+      local: body[ROUTE_TYPE] === RTN_LOCAL,
+      mtu: metrics && attributesOf(metrics, 0).get(RTAX_MTU)?.readUInt32LE(),
+    };
   }
 
   /** Its MAC, as far as the kernel knows it. */

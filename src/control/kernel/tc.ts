@@ -206,7 +206,7 @@ export class TcDatapath implements Datapath {
     if (hop.to === 'nowhere') return hop.why;
     if (typeof this.#xdp !== 'string') void this.#xdp.serve(hop.to === 'local' ? this.#local.send : hop.link);
     if (hop.to === 'neighbour')
-      return { ifindex: hop.link.ifindex, mtu: hop.link.mtu, sourceMac: hop.link.mac, mac: hop.mac };
+      return { ifindex: hop.link.ifindex, mtu: hop.mtu, sourceMac: hop.link.mac, mac: hop.mac };
     if (hop.only)
       return { ifindex: hop.link.ifindex, mtu: hop.link.mtu, sourceMac: hop.link.mac, mac: hop.link.mac };
     const { send, receive } = this.#local;
