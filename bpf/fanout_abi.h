@@ -72,7 +72,7 @@ enum fanout_drop {
 	FANOUT_DROP_TICKET_LATE = 8,        /* a waiting packet came back after its ticket had been given up */
 	FANOUT_DROP_EGRESS_REFUSED = 9,     /* a copy: the egress queue stayed full for FANOUT_REFUSED_NS */
 	FANOUT_DROP_EGRESS_ERROR = 10,      /* a copy: the egress device is down or gone */
-	FANOUT_DROP_TOO_BIG = 11,           /* a copy: larger than the egress device's MTU */
+	FANOUT_DROP_TOO_BIG = 11,           /* a copy: larger than the egress device, or the way to the viewer, takes */
 	FANOUT_DROP_NO_MEMORY = 12,         /* the packet could not be made writable */
 	FANOUT_DROP_STALE = 13,             /* no heartbeat: the control plane is dead */
 	FANOUT_DROP_FOREIGN_TEMPLATE = 14,  /* on the private device, but not one of ours */
