@@ -4,6 +4,7 @@
 
 import { formatSession } from '../rtsp/session.js';
 import { request, response, type RtspMessage, type RtspRequest, type RtspResponse } from '../rtsp/message.js';
+import { serialize } from '../rtsp/serialize.js';
 import type { RtspUrl } from '../rtsp/url.js';
 import type { Deadline } from '../state/deadlines.js';
 import type { Entry } from '../state/gate.js';
@@ -170,6 +171,7 @@ export class Upstream implements Frames {
       const cseq = ++this.#cseq;
       this.#noteCseq();
       const message = request(method, uri, [['CSeq', `${cseq}`], ['User-Agent', USER_AGENT], ...headers]);
+      checkWritable(message);
       const deadline = this.#context.deadlines.in(withinMs, () => this.#timeOut(waiting));
       const waiting: Waiting = { cseq, optional, message, deadline, resolve, reject };
       if (!this.#pending.push(waiting)) {
@@ -272,6 +274,15 @@ export class Upstream implements Frames {
     if (this.#closed) return;
     this.close(why);
     this.#gone(why);
+  }
+}
+
+/** What cannot be written must not take a place among those that await their answer. @throws Refusal 502 */
+function checkWritable(message: RtspRequest): void {
+  try {
+    serialize(message);
+  } catch (error) {
+    throw new Refusal(502, `the source cannot be asked: ${(error as Error).message}`);
   }
 }
 

@@ -2,13 +2,13 @@
 // A server's session description as the proxy's viewers must see it. Line by line, because a parser and its writer
 // reorder attributes and lose what they do not know; every byte that is not named here stays.
 
-import { isAbsoluteUri } from './url.js';
+import { escaped, isAbsoluteUri } from './url.js';
 
 export interface SdpTranslation {
   /** Our address as the viewer knows it. */
   readonly address: string;
   readonly family: 4 | 6;
-  /** An absolute a=control URL of the server as one of ours; relative ones and `*` need no change. */
+  /** An absolute a=control URL of the server as one of ours; relative ones and `*` need no change but escapes. */
   readonly rewriteControl: (url: string) => string;
 }
 
@@ -41,12 +41,16 @@ function translateLine(line: string, { address, family, rewriteControl }: SdpTra
       return line.replace(/^(m=\S+[ \t]+)\d+/, (_, kept: string) => `${kept}0`);
     case 'a=':
       return line.replace(
-        /^(a=control:[ \t]*)(\S+)/,
-        (_, kept: string, url: string) => kept + (isAbsoluteUri(url) ? rewriteControl(url) : url),
+        /^(a=control:[ \t]*)(\S(?:.*\S)?)/,
+        (_, kept: string, text: string) => kept + translateControl(escaped(text), rewriteControl),
       );
     default:
       return line;
   }
+}
+
+function translateControl(url: string, rewrite: SdpTranslation['rewriteControl']): string {
+  return isAbsoluteUri(url) ? rewrite(url) : url;
 }
 
 /** "Ask in SETUP" (RFC 2326 C.1.7). A multicast address is replaced: ours are told in the answer to SETUP. */

@@ -112,8 +112,17 @@ export function isAbsoluteUri(uri: string): boolean {
  */
 export function resolveControl(base: string, control: string | undefined): string {
   if (!control || control === '*') return base;
-  if (isAbsoluteUri(control)) return control;
-  return base.endsWith('/') || control.startsWith('/') ? base + control : `${base}/${control}`;
+  const uri = escaped(control);
+  if (isAbsoluteUri(uri)) return uri;
+  return base.endsWith('/') || uri.startsWith('/') ? base + uri : `${base}/${uri}`;
+}
+
+/** With `%20` for a blank, and so on (RFC 3986 2.1): in a request line the text as it is would end there. */
+export function escaped(text: string): string {
+  return text.replace(
+    /[\x00-\x20\x7f]/g,
+    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  );
 }
 
 /** What placeOf has put together. */

@@ -85,6 +85,12 @@ const CASES: readonly Case[] = [
     look: asks(/^rtsp:\/\/127\.0\.0\.1\/x\/?$/),
   },
   {
+    what: 'a blank in a=control',
+    habits: { sdp: [...HEAD, ...VIDEO.slice(0, 2), 'a=control:track 1', ...AUDIO] },
+    control: '/track%201',
+    look: asks(/^rtsp:\/\/127\.0\.0\.1\/x\/track%201$/),
+  },
+  {
     what: 'one payload type on two tracks',
     habits: { sdp: [...HEAD, ...VIDEO, 'm=audio 0 RTP/AVP 96', 'a=rtpmap:96 PCMU/8000', 'a=control:a'] },
   },

@@ -188,3 +188,17 @@ t.test('wrong state, wrong viewer, wrong ports', async (t) => {
   t.equal(free.status, 200, 'who leaves gives its ports back');
   await world.proxy.close();
 });
+
+t.test(
+  'what cannot be written to the source takes no place among the requests that wait there',
+  async (t) => {
+    const world = await FakeWorld.start({ script: fakeSource() });
+    const viewer = world.viewer();
+    const Session = await setUp(viewer);
+    const Range = 'clock=\u2603-'; // no line of a head can hold it
+    t.equal((await viewer.ask('PLAY', `${PROXY}/x/`, { Session, Range })).status, 502);
+    t.equal((await viewer.ask('PLAY', `${PROXY}/x/`, { Session })).status, 200);
+    t.equal(world.sources.length, 1, 'on the same connection');
+    await world.proxy.close();
+  },
+);

@@ -116,6 +116,8 @@ t.test('a=control against a base', (t) => {
     ['rtsp://h/x', 'rtsp://other/y', 'rtsp://other/y'],
     ['rtsp://h/x', 'RTSP://other/y', 'RTSP://other/y'],
     ['rtsp://h/x', 'a:b', 'rtsp://h/x/a:b'],
+    ['rtsp://h/x', 'track 1', 'rtsp://h/x/track%201'],
+    ['rtsp://h/x', 'rtsp://other/y\t%20\xe9', 'rtsp://other/y%09%20\xe9'],
   ];
   for (const [base, control, url] of table) t.equal(resolveControl(base, control), url);
   t.end();

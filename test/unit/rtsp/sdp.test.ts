@@ -123,6 +123,13 @@ t.test('translateSdp', (t) => {
     'a=x\r\n',
     "who may send to the source's group is none of our viewers' business",
   );
+  t.equal(
+    translateSdp('a=control:track 1 \r\na=control:rtsp://10.0.0.1/a b', {
+      ...{ address: '192.0.2.7', family: 4, rewriteControl: (url: string) => url.replace('10.0.0.1', 'us') },
+    }),
+    'a=control:track%201 \r\na=control:rtsp://us/a%20b',
+    'no player could write it into a request line',
+  );
   const [four, six] = ['c=IN IP4 0.0.0.0\r\n', 'c=IN IP6 ::\r\n'] as const;
   for (const text of [four, six]) {
     const viewer = (family: 4 | 6) => ({ address: family === 4 ? '192.0.2.7' : '2001:db8::1', family, rewriteControl }); // prettier-ignore
