@@ -82,6 +82,18 @@ export function sameSections(before: Description, now: Description): Map<string,
   return same;
 }
 
+/** What `media`, a section of `now`, was before; undefined: there was none that is the same. */
+export function sectionBefore(
+  before: Description,
+  now: Description,
+  media: MediaDescription,
+): MediaDescription | undefined {
+  const unchanged = before.media.find((one) => one.control === media.control && isSame(one, media));
+  if (unchanged) return unchanged;
+  const [control] = [...sameSections(before, now)].find(([, section]) => section === media) ?? [];
+  return before.media.find((one) => one.control === control);
+}
+
 function isSame(a: MediaDescription, b: MediaDescription): boolean {
   return (
     a.media === b.media &&

@@ -11,14 +11,14 @@ import { isoTime, nowMs, type Context } from './context.js';
 import type { Described, Description, MediaDescription } from './description.js';
 import { LastingSource } from './lasting-source.js';
 import { meaningOf, remember } from './places.js';
-import { openBeside } from './own-track.js';
 import { Recording } from './recording.js';
 import type { ResourceRecord } from './records.js';
 import { Refusal } from './refusal.js';
 import { resourceRecord, restoreTracks } from './resource-record.js';
 import type { Session } from './session.js';
 import { SourcePlay, type PlayAnswer, type PlayWish } from './source-play.js';
-import { openTrack, type Track } from './track.js';
+import { SourceTracks } from './source-tracks.js';
+import type { Track } from './track.js';
 import type { ViewerTrack } from './viewer-track.js';
 import type { Watched } from './watched.js';
 
@@ -45,7 +45,7 @@ export class Resource implements Watched {
   readonly #source: LastingSource;
   readonly #play: SourcePlay;
   readonly #recording: Recording;
-  readonly #openings = new Shared<Track>();
+  readonly #sourceTracks: SourceTracks;
   readonly #describing = new Shared<Description>();
   #turn: Promise<unknown> = Promise.resolve();
   #describeFailed = false;
@@ -99,6 +99,15 @@ export class Resource implements Watched {
       changed: () => this.#note(),
       finished: () => this.#finished(),
       gone: (why) => void this.end(why),
+    });
+    this.#sourceTracks = new SourceTracks(context, {
+      path: this.path,
+      source: this.#source,
+      play: this.#play,
+      tracks,
+      inTurn: (step) => this.#inTurn(step),
+      ended: () => this.#ending,
+      changed: () => this.#note(),
     });
   }
 
@@ -190,40 +199,9 @@ export class Resource implements Watched {
     return description && meaningOf(this.route, description, place);
   }
 
-  /**
-   * The track, set up upstream by whoever asks first; who asks meanwhile gets the same track or the same refusal. `former`:
-   * of another resource, that a viewer leaves for it.
-   */
+  /** The track, set up upstream by whoever asks first. `former`: of another resource, that a viewer leaves for it. */
   setUp(description: Description, media: MediaDescription, former?: ViewerTrack): Promise<Track> {
-    const { control } = media;
-    const track = this.tracks.get(control);
-    if (track) return Promise.resolve(track);
-    return this.#openings.run(control, () => this.#inTurn(() => this.#open(description, media, former)));
-  }
-
-  async #open(description: Description, media: MediaDescription, former?: ViewerTrack): Promise<Track> {
-    if (this.tracks.size >= this.#context.limits.tracksPerResource)
-      throw new Refusal(503, 'the resource has too many tracks set up');
-    this.#play.description ??= description;
-    const source = this.#source;
-    const wanted = {
-      ...{ media, transport: source.transport, frames: source.session.upstream },
-      setUp: (transport: string) => source.setUp(source.controlNow(media.control), transport),
-      ends: () => source.session.upstream.ends!,
-    };
-    const name = `${this.path} ${media.media}`;
-    const parts = { media, name };
-    const track = await (former
-      ? openBeside(this.#context, parts, wanted, former)
-      : openTrack(this.#context, parts, wanted));
-    if (this.#ending) {
-      track.close();
-      throw new Refusal(503, 'the source went away');
-    }
-    this.tracks.set(media.control, track);
-    if (track.interleaved) source.transport = 'tcp'; // servers do not like both in one session
-    this.#note();
-    return track;
+    return this.#sourceTracks.setUp(description, media, former);
   }
 
   /** The name of its held connection to the source, where there is a session upstream to go on with. */
