@@ -28,6 +28,11 @@ export interface ResourceOwner {
   leaving(resource: Watched, ended: Promise<void>): void;
 }
 
+/** What plays is known: nobody waits long for a source that does not like to be asked meanwhile, nor is it lost by that. */
+const DESCRIBED_AGAIN = { optional: true, withinMs: 2000 };
+/** It is not for us any more, or not there. */
+const ABOUT_WHAT_IS_ASKED_FOR = [401, 403, 404, 410];
+
 export class Resource implements Watched {
   /** What it is served under, and where it comes from. A reload may change what does not concern the source. */
   route: PulledRoute;
@@ -183,10 +188,11 @@ export class Resource implements Watched {
     if (this.#source.reconnecting && this.#play.description) return this.#play.description;
     await this.#after;
     this.#describeFailed = true;
-    const description = await this.#source.session.describe({ passesOn: true }).catch((error: Error) => {
-      // gst-rtsp-server describes no more what plays without all of its tracks.
-      const known = this.state === 'playing' && error instanceof Refusal && error.status >= 500;
-      if (known && this.#play.description) return this.#play.description;
+    const known = this.state === 'playing' ? this.#play.description : undefined;
+    const patience = known ? DESCRIBED_AGAIN : {};
+    const { session } = this.#source;
+    const description = await session.describe({ passesOn: true, ...patience }).catch((error: Error) => {
+      if (known && !this.#ending && error instanceof Refusal && isAboutAsking(error)) return known;
       throw error;
     });
     this.#describeFailed = false;
@@ -341,4 +347,12 @@ export class Resource implements Watched {
     this.#turn = run.catch(() => undefined);
     return run;
   }
+}
+
+/**
+ * The source refuses to be asked now, as gst-rtsp-server does where not all tracks are set up; that says nothing of what it has
+ * described before. Redirects are passed on.
+ */
+function isAboutAsking({ status }: Refusal): boolean {
+  return status >= 400 && !ABOUT_WHAT_IS_ASKED_FOR.includes(status);
 }

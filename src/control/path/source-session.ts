@@ -13,7 +13,12 @@ import { readDescription, type Description } from './description.js';
 import { KeepAlive, type KeepAliveParts } from './keep-alive.js';
 import { Refusal, refusedBySource } from './refusal.js';
 import type { PlayWish } from './source-play.js';
-import { inSession, Upstream } from './upstream.js';
+import { inSession, Upstream, type RequestOptions } from './upstream.js';
+
+export interface DescribeOptions extends RequestOptions {
+  /** Where the source sends us to a place of ours, that is the viewer's to follow. */
+  readonly passesOn: boolean;
+}
 
 /** One after the other. */
 const MOST_REDIRECTS = 5;
@@ -71,10 +76,9 @@ export class SourceSession {
 
   /**
    * The first that is there of the source and its fallbacks describes what it has. Rejects with a Refusal: the last one's, or
-   * 502 where it describes nothing that can be used. `passesOn`: where the source sends us to a place of ours, that is the
-   * viewer's to follow.
+   * 502 where it describes nothing that can be used.
    */
-  async describe(how: { passesOn: boolean }): Promise<Description> {
+  async describe(how: DescribeOptions): Promise<Description> {
     this.#others = this.id === undefined ? othersThan(this.#route, this.#at) : [];
     try {
       for (;;) {
@@ -96,10 +100,10 @@ export class SourceSession {
     this.#moveTo(next);
   }
 
-  async #describeHere({ passesOn }: { passesOn: boolean }): Promise<Description> {
+  async #describeHere({ passesOn, ...options }: DescribeOptions): Promise<Description> {
     for (let redirects = 0; ; redirects++)
       try {
-        return await this.#describe(formatRtspUrl(this.#at));
+        return await this.#describe(formatRtspUrl(this.#at), options);
       } catch (error) {
         const to = error instanceof Refusal ? redirectOf(error, this.#at) : undefined;
         if (!to || (passesOn && (error as Refusal).location !== undefined)) throw error;
@@ -108,8 +112,9 @@ export class SourceSession {
       }
   }
 
-  async #describe(url: string): Promise<Description> {
-    const answer = await this.upstream.request('DESCRIBE', url, [['Accept', 'application/sdp']]);
+  async #describe(url: string, options: RequestOptions): Promise<Description> {
+    const headers = [['Accept', 'application/sdp']] as const;
+    const answer = await this.upstream.request('DESCRIBE', url, headers, options);
     return readDescription(url, this.#agreed('DESCRIBE', answer));
   }
 

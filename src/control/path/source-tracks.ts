@@ -2,6 +2,7 @@
 // The tracks of a resource at its source: each is set up there once, by whoever asks first, and is known by the control URL
 // that the source called it by at that time.
 
+import { Shared } from '../state/shared.js';
 import type { Context } from './context.js';
 import type { Description, MediaDescription } from './description.js';
 import type { LastingSource } from './lasting-source.js';
@@ -9,7 +10,6 @@ import { openBeside } from './own-track.js';
 import { Refusal } from './refusal.js';
 import { sectionBefore } from './renew.js';
 import type { SourcePlay } from './source-play.js';
-import { Shared } from '../state/shared.js';
 import { openTrack, type Track } from './track.js';
 import type { ViewerTrack } from './viewer-track.js';
 

@@ -30,7 +30,8 @@ export interface UpstreamTarget {
   readonly tunnelled: boolean;
 }
 
-interface RequestOptions {
+/** As request() takes them. */
+export interface RequestOptions {
   readonly optional?: boolean;
   readonly withinMs?: number;
 }

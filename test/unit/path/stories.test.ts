@@ -304,3 +304,35 @@ t.test('a source that describes no more while it plays: what it said before hold
   t.match(world.proxy.streams(), [{ viewers: 2, state: 'playing' }]);
   await world.proxy.close();
 });
+
+t.test('asked while it plays, a source that stays silent, or refuses that, loses nothing', async (t) => {
+  const usual = fakeSource();
+  for (const [answer, told] of [
+    ['none', 200],
+    [400, 200],
+    [454, 200],
+    [455, 200],
+    [401, 401],
+    [404, 404],
+  ] as const) {
+    let plays = false;
+    const world = await FakeWorld.start({
+      script: (request) => {
+        if (plays && request.method === 'DESCRIBE') return answer === 'none' ? undefined : response(answer);
+        plays ||= request.method === 'PLAY';
+        return usual(request);
+      },
+    });
+    await watch(world.viewer());
+    for (let i = 0; i < 2; i++) {
+      const described = world.viewer().ask('DESCRIBE', `${PROXY}/x`);
+      await world.advance(2100);
+      t.equal((await described).status, told, `${answer}`);
+    }
+    await world.advance(5000); // a keep-alive is answered behind it
+    if (told === 200) await watch(world.viewer());
+    t.equal(world.sources.length, 1);
+    t.match(world.proxy.streams(), [{ viewers: told === 200 ? 2 : 1, state: 'playing' }]);
+    await world.proxy.close();
+  }
+});
