@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sources that are not plain: media within the RTSP connection, name and password (gst-rtsp-server), and one that dies and
-// comes back (the project's camera) behind a player that goes on playing.
+// Sources that are not plain: media within the RTSP connection, name and password (gst-rtsp-server), one that takes no SETUP
+// while it plays (mediamtx), and one that dies and comes back (the project's camera) behind a player that goes on playing.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { Child, tcpListening } from '../../tools/netns/child.js';
 import { canNetns, canRun } from '../../tools/netns/probe.js';
 import { createTopology, type Namespace } from '../../tools/netns/topology.js';
 import { until } from '../../tools/netns/wait.js';
@@ -91,6 +92,52 @@ t.test('TCP and Digest, through user space', { skip: peers ?? false }, async (t)
     await origin.child.stop();
   }
 });
+
+t.test(
+  'a viewer that wants sound as well, where another watches without (mediamtx)',
+  { skip: canRun('mediamtx', ['--version']) ?? canRun('ffmpeg', ['-version']) ?? false },
+  async (t) => {
+    const at = await freePort();
+    const file = join(temporaryFolder(), 'mediamtx.yml');
+    const off = Object.fromEntries(['rtmp', 'hls', 'webrtc', 'srt'].map((name) => [name, false]));
+    const rtsp = { rtspAddress: `127.0.0.1:${at}`, rtspTransports: ['tcp'], paths: { all_others: {} } };
+    writeFileSync(file, JSON.stringify({ ...rtsp, ...off }));
+    const origin = await Child.start('mediamtx', [file], { env: { MTX_MOQ: 'false' } });
+    await tcpListening(origin.pid, at, 20_000);
+    const source = `rtsp://127.0.0.1:${at}`;
+    const publisher = await startIn(undefined, 'ffmpeg', [
+      ...['-nostdin', '-v', 'error', '-re', '-f', 'lavfi', '-i', 'testsrc2=size=320x240:rate=25'],
+      ...['-f', 'lavfi', '-i', 'sine', '-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency'],
+      ...['-g', '25', '-c:a', 'aac', '-f', 'rtsp', '-rtsp_transport', 'tcp', `${source}/x`],
+    ]);
+    await origin.output(/is publishing/, 10_000);
+    const engine = 'userspace';
+    const product = await Product.start({ engine, source, host: '127.0.0.1', port: await freePort() });
+    const watching = (...more: string[]) =>
+      startIn(undefined, 'ffmpeg', [
+        ...['-nostdin', '-v', 'error', '-rtsp_transport', 'tcp', ...more],
+        ...['-i', product.url('127.0.0.1', '/x'), '-f', 'framecrc', '-'],
+      ]);
+    const frames = (player: Child, stream: number) =>
+      player.stdout.split('\n').filter((line) => line.startsWith(`${stream},`)).length;
+    const told = () => [origin, publisher, product.child].map((child) => child.describe()).join('\n');
+    try {
+      const first = await watching('-allowed_media_types', 'video');
+      await until('a picture', () => frames(first, 0) > 25, 15_000, told);
+      const second = await watching();
+      await until('picture and sound', () => frames(second, 0) > 25 && frames(second, 1) > 25, 15_000, told);
+      const before = frames(first, 0);
+      await until('the first to go on', () => frames(first, 0) > before + 25, 5000, told);
+      t.notMatch(product.child.stdout + product.child.stderr, /the source is gone/);
+      t.match(await product.streams(), [{ viewers: 2, tracks: [{}, {}] }]);
+      await Promise.all([first.stop(), second.stop()]);
+      await product.idle();
+      await product.stop();
+    } finally {
+      for (const child of [product.child, publisher, origin]) await child.stop('SIGKILL');
+    }
+  },
+);
 
 const CAMERA = compiled('tools/camera/main.js');
 

@@ -5,10 +5,13 @@ import type { Route } from '../config/path-table.js';
 import { RtspError, SdpError } from '../rtsp/errors.js';
 import type { RtspResponse } from '../rtsp/message.js';
 import type { Range } from '../rtsp/range.js';
-import { describeSdp, type SdpMedia } from '../rtsp/sdp.js';
+import { describeSdp, type SdpDescription, type SdpMedia } from '../rtsp/sdp.js';
 import { placeOfText, resolveControl } from '../rtsp/url.js';
 import type { StreamSpec } from './ports.js';
 import { Refusal } from './refusal.js';
+
+/** Of m= sections that players show, or read beside that (ONVIF's metadata). */
+const KINDS = ['video', 'audio', 'application'];
 
 /** One m= section. */
 export interface MediaDescription {
@@ -27,6 +30,8 @@ export interface MediaDescription {
   readonly rtcpMux: boolean;
   /** Reference times of receivers are answered (RFC 3611 4.4). */
   readonly answersReferenceTime: boolean;
+  /** A viewer may come to want it, and can have it. */
+  readonly watchable: boolean;
 }
 
 export interface Description {
@@ -74,10 +79,15 @@ export function descriptionOf(sdp: string, base: string): Description {
 
 /** @throws SdpError, RtspError */
 export function parseDescription(sdp: string, base: string): Description {
-  const { control, live, range, media } = describeSdp(sdp);
+  const description = describeSdp(sdp);
+  const { control, live, range } = description;
   // Players hang the tracks' relative URLs on the session's own where it has one: so do servers, so do we.
   const aggregate = resolveControl(base, control);
-  return { sdp, base, aggregate, live, range, media: media.map((m) => readMedia(m, aggregate)) };
+  const media = description.media.map((section) => ({
+    ...readMedia(section, aggregate),
+    watchable: isWatchable(section, description),
+  }));
+  return { sdp, base, aggregate, live, range, media };
 }
 
 /** A header field that holds a usable absolute URL (some servers put a relative one there). */
@@ -86,7 +96,14 @@ function absolute(response: RtspResponse, name: string): string | undefined {
   return value !== undefined && placeOfText(value) !== undefined ? value : undefined;
 }
 
-function readMedia(section: SdpMedia, aggregate: string): MediaDescription {
+/** ONVIF's back channel, which the client sends, is `sendonly`; a server that says that of all its sections means itself. */
+function isWatchable({ media, protocol, direction }: SdpMedia, { media: all }: SdpDescription): boolean {
+  const comes =
+    direction === 'sendonly' ? all.every((other) => other.direction === direction) : direction !== 'inactive';
+  return comes && KINDS.includes(media) && /^RTP\/AVPF?$/.test(protocol);
+}
+
+function readMedia(section: SdpMedia, aggregate: string): Omit<MediaDescription, 'watchable'> {
   return {
     control: resolveControl(aggregate, section.control),
     media: section.media,

@@ -85,9 +85,11 @@ export class KeepAlive {
     const now = nowMs(this.#context.clock);
     const all = [...tracks.values()];
     const heard = Math.max(upstream.heardMs, ...all.map((track) => track.heard(now)));
-    const quietMs = Math.min(...all.map((track) => track.quietMs(now)));
+    const watched = all.filter(({ viewers }) => viewers.size > 0);
+    const relevant = watched.length > 0 ? watched : all; // what nobody wants may never say BYE
+    const quietMs = Math.min(...relevant.map((track) => track.quietMs(now)));
     const stopped =
-      all.every((track) => track.finished(now, QUIET_MS)) ||
+      relevant.every((track) => track.finished(now, QUIET_MS)) ||
       (recorded() && (quietMs >= sourceSilenceMs || (quietMs >= QUIET_MS && atEnd())));
     if (now - heard >= sourceSilenceMs) silent();
     else if (playing() && stopped) finished();

@@ -20,7 +20,7 @@ export interface LastingSourceParts {
   readonly url: string;
   /** A reload may change what does not concern the source. */
   readonly route: () => PulledRoute;
-  readonly tracks: ReadonlyMap<string, Track>;
+  readonly tracks: Map<string, Track>;
   readonly play: SourcePlay;
   /** Sessions of viewers. */
   readonly viewers: () => number;

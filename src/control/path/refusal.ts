@@ -40,6 +40,11 @@ export class Refusal extends Error {
   }
 }
 
+/** It is about the one thing that was asked for, so that others may be had; 401 and 403 are about who asks. */
+export function isAboutOne({ status }: Refusal): boolean {
+  return status >= 400 && status < 500 && status !== 401 && status !== 403;
+}
+
 /** Elsewhere, for good or for now (RFC 2326 11.3); 303 and 307 by later servers. */
 const REDIRECTS: readonly number[] = [301, 302, 303, 307];
 

@@ -5,7 +5,7 @@
 import type { RtspResponse } from '../rtsp/message.js';
 import type { MediaTransport } from '../config/path-table.js';
 import type { Description, MediaDescription } from './description.js';
-import { Refusal } from './refusal.js';
+import { isAboutOne, Refusal } from './refusal.js';
 import type { SourceSession } from './source-session.js';
 import { arrangeSource, bindPair } from './source-transport.js';
 import type { Track } from './track.js';
@@ -15,7 +15,7 @@ export interface RenewParts {
   /** What viewers were told. */
   readonly description: Description;
   /** By the control URL of that description. */
-  readonly tracks: ReadonlyMap<string, Track>;
+  readonly tracks: Map<string, Track>;
   readonly transport: MediaTransport;
   readonly range: string | undefined;
   readonly setUp: (control: string, transport: string) => Promise<RtspResponse>;
@@ -50,25 +50,40 @@ async function renewAll(parts: RenewParts): Promise<Renewed> {
   const description = await source.describe({ passesOn: false });
   const sections = sameSections(parts.description, description);
   let { transport } = parts;
-  for (const [control, track] of tracks) {
-    const media = sections.get(control);
-    if (!media) throw new Refusal(410, 'the source came back with other tracks');
-    if (ended()) throw new Refusal(503, 'nobody watches any more');
-    const wanted = {
-      ...{ media, transport, frames: source.upstream, ends: () => source.upstream.ends! },
-      setUp: (offer: string) => parts.setUp(media.control, offer),
-    };
-    await track.renew(
-      async (context) => arrangeSource(context, wanted, await bindPair(context)),
-      FROM_PICTURE,
-    );
-    if (track.interleaved) transport = 'tcp';
-  }
+  for (const [control, track] of [...tracks])
+    try {
+      if (ended()) throw new Refusal(503, 'nobody watches any more');
+      await renewTrack(parts, track, sections.get(control), transport);
+      if (track.interleaved) transport = 'tcp';
+    } catch (error) {
+      if (!(error instanceof Refusal && isAboutOne(error) && isSpare(track, tracks))) throw error;
+      tracks.delete(control);
+      track.close();
+    }
   if (ended()) throw new Refusal(503, 'nobody watches any more');
   await source.play(description.aggregate, { range: parts.range });
   for (const track of tracks.values()) track.begin();
   const controls = [...sections].map(([control, media]) => [control, media.control] as const);
   return { aggregate: description.aggregate, controls: new Map(controls) };
+}
+
+async function renewTrack(
+  { source, setUp }: RenewParts,
+  track: Track,
+  media: MediaDescription | undefined,
+  transport: MediaTransport,
+): Promise<void> {
+  if (!media) throw new Refusal(410, 'the source came back with other tracks');
+  const wanted = {
+    ...{ media, transport, frames: source.upstream, ends: () => source.upstream.ends! },
+    setUp: (offer: string) => setUp(media.control, offer),
+  };
+  await track.renew(async (context) => arrangeSource(context, wanted, await bindPair(context)), FROM_PICTURE);
+}
+
+/** Nobody watches it, but somebody another, and is not to suffer for it. */
+function isSpare(track: Track, tracks: ReadonlyMap<string, Track>): boolean {
+  return track.viewers.size === 0 && [...tracks.values()].some(({ viewers }) => viewers.size > 0);
 }
 
 /** The m= sections that a decoder takes for the former ones, in their order, by the former control URL. */

@@ -26,6 +26,8 @@ import type { Watched } from './watched.js';
 export interface ResourceOwner {
   /** It takes no newcomers any more; `ended` resolves when nothing is left of it. */
   leaving(resource: Watched, ended: Promise<void>): void;
+  /** There is room for tracks that nobody has asked for. */
+  hasSpare(): boolean;
 }
 
 /** What plays is known: nobody waits long for a source that does not like to be asked meanwhile, nor is it lost by that. */
@@ -111,6 +113,8 @@ export class Resource implements Watched {
       play: this.#play,
       tracks,
       inTurn: (step) => this.#inTurn(step),
+      own: () => this.#recording.own,
+      hasSpare: () => owner.hasSpare(),
       ended: () => this.#ending,
       changed: () => this.#note(),
     });
@@ -252,6 +256,7 @@ export class Resource implements Watched {
       this.#inTurn(async () => {
         if (anew) return this.#playAnew(wish);
         if (viewers.every(({ track }) => track.started)) return;
+        if (!own) await this.#sourceTracks.setUpSpare();
         // With others in the session a Range would move them, too.
         const isAlone = this.sessions.size === 1 && this.#kept === 0;
         await this.#playAtSource({ range: isAlone ? wish.range : undefined });

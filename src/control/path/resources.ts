@@ -179,6 +179,12 @@ export class Resources implements ResourceOwner {
     throw refusal;
   }
 
+  /** Half of the datapath's streams are for tracks that somebody has asked for. */
+  hasSpare(): boolean {
+    const tracks = [...this.#all].reduce((sum, resource) => sum + resource.tracks.size, 0);
+    return tracks < this.#context.limits.resources;
+  }
+
   leaving(resource: Watched, ended: Promise<void>): void {
     const { place } = resource.route;
     if (this.#open.get(place) === resource) this.#open.delete(place);

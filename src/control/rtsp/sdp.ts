@@ -17,12 +17,16 @@ export interface SdpPayload {
   readonly clockRate: number;
 }
 
-/** What a section says of RTCP and of header extensions, the lines before the first section included. */
+export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
+
+/** What a section says of RTCP, of its direction and of header extensions, the lines before the first section included. */
 export interface RtpOptions {
   /** RTP and RTCP may share a port (RFC 5761). */
   readonly rtcpMux: boolean;
   /** Reference times of receivers are answered (RFC 3611 4.4). */
   readonly answersReferenceTime: boolean;
+  /** RFC 4566 6, as the client sees it where the description follows ONVIF. */
+  readonly direction: Direction;
   /** Id of AV1's dependency descriptors among the RTP header extensions (RFC 8285 5). */
   readonly descriptorId: number | undefined;
 }
@@ -64,6 +68,7 @@ const MEDIA = /^m=(\S+)[ \t]+(\d+)(?:\/\d+)?[ \t]+(\S+)(.*)$/;
 const RANGE = /^a=range:(.*)$/m;
 /** RFC 5761 5.1.1. */
 const RTCP_MUX = /^a=rtcp-mux[ \t]*$/m;
+const DIRECTION = /^a=(sendrecv|sendonly|recvonly|inactive)[ \t]*$/m;
 /** RFC 3611 5.1: reference times are answered. */
 const REFERENCE_TIME = /^a=rtcp-xr:.*\brcvr-rtt=(?:all|sender)\b/m;
 /** AOM's RTP payload format for AV1, A.9. */
@@ -92,6 +97,7 @@ export function describeSdp(text: string): SdpDescription {
       ...readSection(mediaLines[i] ?? '', section, address),
       rtcpMux: RTCP_MUX.test(sections[i] ?? ''),
       answersReferenceTime: REFERENCE_TIME.test(`${whole}${sections[i] ?? ''}`),
+      direction: readDirection(sections[i]) ?? readDirection(whole) ?? 'sendrecv',
       descriptorId: readDescriptorId(sections[i]) ?? readDescriptorId(whole),
     })),
   };
@@ -140,6 +146,10 @@ function readPayload(type: number, rtpmaps: Media['rtp']): SdpPayload {
     encoding: trimmed(map?.codec) ?? fixed?.name,
     clockRate: Number.isInteger(rate) && rate <= 0xffffffff ? rate : 0,
   };
+}
+
+function readDirection(lines = ''): Direction | undefined {
+  return DIRECTION.exec(lines)?.[1] as Direction | undefined;
 }
 
 /** Ids are 1 to 14, or to 255 in the two-byte form; more are placeholders in offers (RFC 8285 5). */

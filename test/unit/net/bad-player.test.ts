@@ -274,7 +274,7 @@ t.test('beside one who watches', async (t) => {
   );
   t.same(
     camera.methods.filter((method) => !['OPTIONS', 'GET_PARAMETER', 'DESCRIBE'].includes(method)),
-    ['SETUP', 'PLAY'],
+    ['SETUP', 'SETUP', 'PLAY'],
   );
   const { refused } = proxy.status();
   for (const reason of [

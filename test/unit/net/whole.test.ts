@@ -40,7 +40,7 @@ t.test('every viewer gets every packet once and in order from its PLAY on', asyn
     b.numbers,
     Array.from({ length: 50 }, (_, i) => 50 + i),
   );
-  t.same(server.methods.slice(0, 3), ['DESCRIBE', 'SETUP', 'PLAY']);
+  t.same(server.methods.slice(0, 4), ['DESCRIBE', 'SETUP', 'SETUP', 'PLAY']);
   t.match(proxy.clients(), [{ tracks: [{ packets: 100, bytes: 1600 }] }, { tracks: [{ packets: 50 }] }]);
   const { facts, ...row } = proxy.status();
   t.match(row, { connections: 2, viewers: 2, streams: 1 });

@@ -137,7 +137,7 @@ t.test(
       const w = await world({ script: fakeSource({ publicMethods }), limits: { sessionMs: 1e6 } });
       await watch(w.viewer());
       await w.advance(62_000, 1000);
-      t.same(w.asked.slice(3), ['OPTIONS', expected, expected]);
+      t.same(w.asked.slice(4), ['OPTIONS', expected, expected]);
       t.equal(w.source.requests.at(-1)!.headers.get('Session'), 'source-session-1');
       await w.proxy.close();
     }

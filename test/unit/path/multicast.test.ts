@@ -254,7 +254,7 @@ t.test('only the last who is sent away is told by a BYE to the group', async (t)
 });
 
 t.test('a clip has ended and its source does not say so: each group is told once', async (t) => {
-  const w = await world('239.1.0.0/29', { recorded: true });
+  const w = await world('239.1.0.0/29', { recorded: true, silent: true });
   const viewers = ['203.0.113.1', '203.0.113.2', '198.18.0.1'].map((address) => w.viewer(address));
   const sessions: string[] = [];
   for (const viewer of viewers) sessions.push(await watch(viewer));

@@ -13,7 +13,7 @@ const ports = (rtp: number) => `RTP/AVP;unicast;client_port=${rtp}-${rtp + 1}`;
 
 const worldOf = (options: SourceOptions = {}, settings = {}) =>
   FakeWorld.start({
-    script: fakeSource({ recorded: true, ...options }),
+    script: fakeSource({ recorded: true, silent: true, ...options }),
     settings,
     limits: { sessionMs: 600_000 },
   });

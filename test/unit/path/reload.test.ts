@@ -29,7 +29,7 @@ async function watch(viewer: FakeLink, path: string): Promise<void> {
 
 t.test('each path leads to its own source, under its own name', async (t) => {
   const paths = table({ lobby: ONE, 'cam/*': { source: 'rtsp://two.example/$1' } }, { root: 'lobby' });
-  const world = await FakeWorld.start({ script: fakeSource(), paths });
+  const world = await FakeWorld.start({ script: fakeSource({ silent: true }), paths });
   const described = await world.viewer().ask('DESCRIBE', `${PROXY}/lobby?token=7`);
   t.equal(described.headers.get('Content-Base'), `${PROXY}/lobby/`);
   t.match(described.body.toString(), `a=control:${PROXY}/lobby/v\r\n`);
@@ -101,7 +101,7 @@ t.test('a path has its limits', async (t) => {
 
 t.test('a reload ends what is changed or gone, and nothing else', async (t) => {
   const before = { kept: ONE, changed: ONE, gone: ONE };
-  const world = await FakeWorld.start({ script: fakeSource(), paths: table(before) });
+  const world = await FakeWorld.start({ script: fakeSource({ silent: true }), paths: table(before) });
   const viewers = [world.viewer(), world.viewer(), world.viewer()];
   for (const [i, name] of Object.keys(before).entries()) await watch(viewers[i]!, `/${name}`);
   world.proxy.reload(table({ new: TWO, kept: { ...ONE, maxViewers: 1 }, changed: TWO }));

@@ -21,7 +21,7 @@ const state = (world: FakeWorld) => world.proxy.streams()[0]?.state;
 
 t.test('viewers are held, the source is asked again and again, and comes back', async (t) => {
   let dead = false;
-  const script = fakeSource();
+  const script = fakeSource({ silent: true });
   const world = await FakeWorld.start({
     script: (request, link) => {
       if (dead) setImmediate(() => link.break('refused'));
@@ -244,7 +244,10 @@ t.test('tcp: nothing else is asked for; udp: nothing else is taken', async (t) =
 });
 
 t.test('auto: nothing comes by UDP, so it is asked for TCP; the viewer stays', async (t) => {
-  const world = await FakeWorld.start({ script: fakeSource(), settings: { sourceTransport: 'auto' } });
+  const world = await FakeWorld.start({
+    script: fakeSource({ silent: true }),
+    settings: { sourceTransport: 'auto' },
+  });
   const { viewer } = await watch(world);
   await world.advance(3900);
   t.equal(world.sources.length, 1);
@@ -267,7 +270,7 @@ t.test('auto: nothing comes by UDP, so it is asked for TCP; the viewer stays', a
 t.test(
   'a source that sends us elsewhere is followed, five times; name and password are not told there',
   async (t) => {
-    const script = fakeSource();
+    const script = fakeSource({ silent: true });
     const at = (host: string) => `rtsp://${host}/x`;
     const next: Record<string, string> = {
       'source.example': 'second.example',

@@ -58,6 +58,7 @@ t.test('describeSdp', (t) => {
         address: '0.0.0.0',
         rtcpMux: false,
         answersReferenceTime: false,
+        direction: 'sendrecv',
         descriptorId: undefined,
       },
       {
@@ -70,6 +71,7 @@ t.test('describeSdp', (t) => {
         address: '0.0.0.0',
         rtcpMux: false,
         answersReferenceTime: false,
+        direction: 'sendrecv',
         descriptorId: undefined,
       },
     ],
