@@ -154,16 +154,16 @@ export class Resource implements Watched {
   }
 
   /**
-   * Plays all that it has, without a viewer as well, until the promise resolves. Resolves when that is over, or the resource
-   * is; rejects with a Refusal where it cannot be had.
+   * Plays all that can be had of it, without a viewer as well, until the promise resolves. Resolves when that is over, or the
+   * resource is; rejects with a Refusal where nothing can be had.
    */
   keep(until: Promise<void>): Promise<void> {
     return this.use(async () => {
       this.#kept++;
       try {
         const description = await this.describe();
-        for (const media of description.media) await this.setUp(description, media);
         await this.#inTurn(async () => {
+          await this.#sourceTracks.setUpAll(description);
           if (![...this.tracks.values()].every(({ started }) => started)) await this.#playAtSource({});
         });
         await Promise.race([until, this.#over]);

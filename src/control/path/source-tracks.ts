@@ -88,6 +88,17 @@ export class SourceTracks {
     if (!this.#plays) await this.#setUpRest(play.description!, () => tracks.size < FEW || hasSpare());
   }
 
+  /** All that viewers may come to want, unless the source plays. In turn. Rejects with a Refusal. */
+  async setUpAll(description: Description): Promise<void> {
+    if (this.#plays) return;
+    this.#refused.clear();
+    const refusal = await this.#setUpRest(description, () => true);
+    if (refusal) throw refusal;
+    const [first] = this.#refused.values();
+    if (this.#parts.tracks.size === 0)
+      throw first ?? new Refusal(502, 'the source describes nothing to watch');
+  }
+
   /** Resolves with the refusal that ends the asking early. */
   async #setUpRest(description: Description, isRoom: () => boolean): Promise<Refusal | undefined> {
     const { path: resource, tracks } = this.#parts;

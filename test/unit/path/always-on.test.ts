@@ -116,6 +116,27 @@ t.test(
   },
 );
 
+t.test('all of it that can be had, and nothing where nothing can be had', async (t) => {
+  for (const [refused, status, playing] of [
+    [/\/a$/, 461, true],
+    [/\/v$/, 404, true],
+    [/\/[av]$/, 461, false],
+    [/\/a$/, 401, false],
+    [/\/a$/, 500, false],
+  ] as const) {
+    const usual = fakeSource();
+    const w = await start((request) =>
+      request.method === 'SETUP' && refused.test(request.uri) ? response(status) : usual(request),
+    );
+    await w.advance(1000);
+    t.equal(state(w).includes('playing'), playing, `${refused} ${status}`);
+    t.equal(w.asked.includes('PLAY'), playing);
+    if (!playing) t.equal(w.logged.filter((text) => /always on/.test(text)).length, 1);
+    await w.proxy.close();
+    t.same({ ...w.left, deadlines: 0 }, NOTHING_LEFT);
+  }
+});
+
 t.test('a reload begins and ends it, and what does not concern it changes nothing', async (t) => {
   const w = await start(fakeSource(), X);
   t.same(w.asked, [], 'on demand');
