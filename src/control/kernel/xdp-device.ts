@@ -107,8 +107,7 @@ export class XdpDevice implements NetDevice {
 
   async #choose(): Promise<void> {
     try {
-      this.shaped = await shapes(this.name);
-      this.#unable = await isUnable(this);
+      [this.shaped, this.#unable] = await Promise.all([shapes(this.name), isUnable(this)]);
       if (this.shaped || this.#unable) this.#leave();
       else await this.#serve();
     } catch {
