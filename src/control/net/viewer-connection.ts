@@ -181,8 +181,11 @@ export class ViewerConnection implements ViewerLink {
   async #answer(request: RtspRequest): Promise<void> {
     if (request.method === 'PLAY') this.#afterAnswer = [];
     const answer = await this.#options.requests.answer(this, request);
-    this.#timer.cancel();
-    if (!this.#closing) this.#timer = this.#watchIdle();
+    if (!this.#closing) {
+      // Else the timer is the farewell's: without it a viewer that never closes would stay for good.
+      this.#timer.cancel();
+      this.#timer = this.#watchIdle();
+    }
     this.#write(serialize(answer));
     const frames = this.#afterAnswer ?? [];
     this.#afterAnswer = undefined;

@@ -221,20 +221,27 @@ t.test('idle connections are closed, half a request is no sign of life, a sessio
   await listener.close();
 });
 
-t.test('a viewer that does not close after we did is cut off', async (t) => {
-  const { story, listener, later } = await start();
-  const socket = connect({ port: listener.address.port, host: '127.0.0.1', allowHalfOpen: true });
-  socket.on('error', () => {});
-  socket.write(ask('OK', 1));
-  await until(() => story.last !== undefined);
-  story.last!.close();
-  await sleep(30);
-  t.equal(listener.connections, 1);
-  later(3000);
-  await until(() => listener.connections === 0);
-  socket.destroy();
-  await listener.close();
-});
+for (const [when, method] of [
+  ['after its request', 'OK'],
+  ['while its request is worked on', 'SLOW'],
+] as const)
+  t.test(`a viewer that does not close after we did is cut off: closed ${when}`, async (t) => {
+    const { story, listener, later, deadlines } = await start();
+    const socket = connect({ port: listener.address.port, host: '127.0.0.1', allowHalfOpen: true });
+    socket.on('error', () => {});
+    socket.resume();
+    socket.write(ask(method, 1));
+    await until(() => story.last !== undefined);
+    story.last!.close();
+    story.release();
+    await sleep(30);
+    t.equal(listener.connections, 1);
+    later(3000);
+    await until(() => listener.connections === 0);
+    t.equal(deadlines.size, 0);
+    socket.destroy();
+    await listener.close();
+  });
 
 t.test('the number of connections is bounded, in all and per address', async (t) => {
   for (const [limits, reason] of [
