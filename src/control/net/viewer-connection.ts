@@ -151,13 +151,18 @@ export class ViewerConnection implements ViewerLink {
     if (this.#ahead > this.#options.limits.aheadBytes) this.#socket.pause();
   }
 
-  /** Never rejects. */
+  /** Never rejects: a fault of ours ends this connection, not the others. */
   async #work(): Promise<void> {
     this.#busy = true;
-    for (let message = this.#next(); message; message = this.#next()) {
-      if (message.kind === 'request') await this.#answer(message);
-      else if (message.kind === 'frame') this.#options.requests.frame(this, message);
-      // Responses: nothing was asked of the viewer that they could belong to.
+    try {
+      for (let message = this.#next(); message; message = this.#next()) {
+        if (message.kind === 'request') await this.#answer(message);
+        else if (message.kind === 'frame') this.#options.requests.frame(this, message);
+        // Responses: nothing was asked of the viewer that they could belong to.
+      }
+    } catch (error) {
+      this.#failed(error);
+      this.close();
     }
     this.#busy = false;
     this.#ahead = 0;
@@ -180,16 +185,35 @@ export class ViewerConnection implements ViewerLink {
 
   async #answer(request: RtspRequest): Promise<void> {
     if (request.method === 'PLAY') this.#afterAnswer = [];
-    const answer = await this.#options.requests.answer(this, request);
+    const bytes = await this.#bytesOfAnswer(request);
     if (!this.#closing) {
       // Else the timer is the farewell's: without it a viewer that never closes would stay for good.
       this.#timer.cancel();
       this.#timer = this.#watchIdle();
     }
-    this.#write(serialize(answer));
+    this.#write(bytes);
     const frames = this.#afterAnswer ?? [];
     this.#afterAnswer = undefined;
     for (const frame of frames) this.send(frame);
+  }
+
+  /** What cannot be put into bytes, such as a header with a line end in it, is a 500. */
+  async #bytesOfAnswer(request: RtspRequest): Promise<Buffer> {
+    const answer = await this.#options.requests.answer(this, request);
+    try {
+      return serialize(answer);
+    } catch (error) {
+      this.#failed(error, request.method);
+      const cseq = answer.headers.get('CSeq');
+      return serialize(response(500, cseq === undefined ? [] : [['CSeq', cseq]]));
+    }
+  }
+
+  #failed(error: unknown, method?: string): void {
+    const { log, refused } = this.#options;
+    const { address, port } = this.remote;
+    refused.add('request-500');
+    log.error({ err: error, address, port, method }, 'a connection failed: this is a fault of ours');
   }
 
   #fault({ status, cseq, framingIntact, isResponse }: RtspError): void {

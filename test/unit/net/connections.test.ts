@@ -20,7 +20,10 @@ import { Tally } from '../../../src/control/state/tally.js';
 
 const QUIET: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** Answers with the method as a header; SLOW waits until let go, BIG has a large body. */
+/**
+ * Answers with the method as a header; SLOW waits until let go, BIG has a large body. Two faults of ours: the answer to SPLIT
+ * is none, and a frame of channel 9 makes it throw.
+ */
 class FakeStory implements ViewerRequests {
   readonly asked: string[] = [];
   readonly gone: ViewerLink[] = [];
@@ -38,13 +41,14 @@ class FakeStory implements ViewerRequests {
       200,
       [
         ['CSeq', headers.get('CSeq') ?? ''],
-        ['Method', method],
+        ['Method', method === 'SPLIT' ? 'two\nlines' : method],
       ],
       Buffer.alloc(method === 'BIG' ? 100_000 : 0, 'x'),
     );
   }
 
   frame(_link: ViewerLink, { channel, payload }: InterleavedFrame) {
+    if (channel === 9) throw new TypeError('not foreseen');
     this.frames.push(`${channel} ${payload.toString('latin1')}`);
   }
 
@@ -58,19 +62,21 @@ class FakeStory implements ViewerRequests {
 }
 
 async function start(limits: Partial<Limits> = {}) {
+  const errors: string[] = [];
+  const log: Log = { ...QUIET, error: (_fields, text) => void errors.push(text) };
   const story = new FakeStory();
   const refused = new Tally();
   let skippedMs = 0;
   const deadlines = new Deadlines(() => performance.now() + skippedMs);
   const listener = await openListener(
     { host: '127.0.0.1', port: 0 },
-    { requests: story, deadlines, limits: { ...DEFAULT_LIMITS, ...limits }, refused, log: QUIET },
+    { requests: story, deadlines, limits: { ...DEFAULT_LIMITS, ...limits }, refused, log },
   );
   const later = (ms: number) => {
     skippedMs += ms;
     deadlines.advance();
   };
-  return { story, refused, listener, deadlines, later };
+  return { story, refused, listener, deadlines, later, errors };
 }
 
 async function dial({ address }: Listener) {
@@ -168,6 +174,22 @@ t.test('a message at fault is answered; the connection is kept where its end is 
   t.same(story.asked, ['OK']);
   t.equal(refused.get('framing-400'), 1);
   await until(() => story.gone.length === 1);
+  await listener.close();
+});
+
+t.test('a fault of ours is a 500, or ends the connection that it came to; the others go on', async (t) => {
+  const { listener, errors, refused } = await start();
+  const { socket, text } = await dial(listener);
+  socket.write(ask('SPLIT', 1) + ask('OK', 2));
+  await until(() => answersIn(text()).length === 2);
+  t.same(answersIn(text()), ['500/1', '200/2']);
+  const other = await dial(listener);
+  other.socket.write('$\x09\x00\x02ab');
+  await other.closed;
+  socket.write(ask('OK', 3));
+  await until(() => answersIn(text()).length === 3);
+  t.same(errors, Array(2).fill('a connection failed: this is a fault of ours'));
+  t.equal(refused.get('request-500'), 2);
   await listener.close();
 });
 
