@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // bin/rtsp-fanout: builds the parts, plugs them together, and closes them in reverse. Exit code 0 after SIGINT, SIGTERM
-// or SIGHUP, 1 when it cannot run, 2 when the command line or the configuration is wrong; a second signal ends it at once.
-// With --config or --tls-listen SIGHUP does not end it (serve.ts).
+// or SIGHUP, 1 when it cannot run or has a fault, 2 when the command line or the configuration is wrong; a second signal
+// ends it at once. With --config or --tls-listen SIGHUP does not end it (serve.ts).
 
 import { constants } from 'node:os';
-import { KEEPER_VARIABLE } from './hold/store.js';
+import { goesOnAfterFault } from './hold/fault.js';
+import { holderIn } from './hold/store.js';
 import { createLog } from './log.js';
 import { parseCommandLine } from './options.js';
 import { Parts } from './parts.js';
@@ -22,7 +23,8 @@ const options = parseCommandLine(process.argv);
 const reloads = options.config !== undefined || options.listen.tls !== undefined;
 const paths = readPaths();
 const log = createLog(options.logLevel);
-if (options.keep && process.env[KEEPER_VARIABLE] === undefined) {
+const heldBy = holderIn(process.env);
+if (options.keep && heldBy !== 'keeper') {
   const { keep } = await import('./hold/keeper.js');
   process.exit(
     await keep({
@@ -46,7 +48,9 @@ for (const name of ending)
 if (reloads) process.on('SIGHUP', () => {}); // serve.ts reads them again
 process.on('uncaughtException', (error) => {
   log.error({ err: error }, 'a fault of this program');
-  if (endingSince === undefined) void end(1);
+  if (endingSince !== undefined) return;
+  if (goesOnAfterFault(heldBy, process.uptime() * 1000)) process.exit(1);
+  void end(1);
 });
 // Whoever read our output may have gone: no reason to stop serving.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});

@@ -7,11 +7,10 @@ import { constants } from 'node:os';
 import koffi from 'koffi';
 import type { Log } from '../path/ports.js';
 import { UPGRADE_EXIT } from './exit-code.js';
+import { STABLE_MS } from './fault.js';
 import { datagramPair, receiveWithRights } from './rights.js';
 import { KEEPER_VARIABLE } from './store.js';
 
-/** A proxy that lives shorter than this has not recovered. */
-const STABLE_MS = 10_000;
 const FIRST_DELAY_MS = 20;
 const MOST_DELAY_MS = 5000;
 /** So many short lives in a row: what was handed over may be why. The next begins with nothing. */

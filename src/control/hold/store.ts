@@ -25,18 +25,24 @@ export interface DescriptorStore {
 }
 
 /** Undefined: nobody keeps descriptors for us. FDSTORE says how many systemd keeps (since 254; before, the unit must). */
+export function holderIn(env: NodeJS.ProcessEnv): DescriptorStore['heldBy'] | undefined {
+  if (env[KEEPER_VARIABLE] !== undefined) return 'keeper';
+  return Number(env['FDSTORE']) > 0 && env['NOTIFY_SOCKET'] !== undefined ? 'systemd' : undefined;
+}
+
+/** Undefined as holderIn(), which does not see them any more afterwards. */
 export async function openStore(log: Log, env = process.env): Promise<DescriptorStore | undefined> {
-  const keeper = env[KEEPER_VARIABLE];
-  const socket = Number(env['FDSTORE']) > 0 ? env['NOTIFY_SOCKET'] : undefined;
-  if (keeper === undefined && socket === undefined) return undefined;
+  const heldBy = holderIn(env);
+  if (!heldBy) return undefined;
+  const { [KEEPER_VARIABLE]: keeper, NOTIFY_SOCKET: socket } = env;
   const rights = await import('./rights.js'); // only here: without koffi on this machine it cannot be loaded
   const inherited = inheritedDescriptors(env);
   for (const name of [KEEPER_VARIABLE, 'NOTIFY_SOCKET', 'LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES'])
     delete env[name];
   for (const fd of inherited.values()) rights.closeOnExec(fd);
-  const fd = keeper === undefined ? rights.connectDatagram(socket!, TIMEOUT_MS) : Number(keeper);
+  const fd = heldBy === 'keeper' ? Number(keeper) : rights.connectDatagram(socket!, TIMEOUT_MS);
   rights.closeOnExec(fd);
-  return new MessageStore(keeper === undefined ? 'systemd' : 'keeper', inherited, log, (text, descriptor) =>
+  return new MessageStore(heldBy, inherited, log, (text, descriptor) =>
     rights.sendWithRights(fd, text, descriptor),
   );
 }
