@@ -6,7 +6,7 @@ import type { AddressRange } from '../state/address-range.js';
 import { POLICIES, type PolicyName } from '../layers/policy.js';
 import { addressRange, choice, duration, flag, list, text, whole, type Kind } from './kinds.js';
 import type { PathSource, SourceTemplate } from './source-template.js';
-import { fingerprint, httpUrl, loginName, password, user, type User } from './user-kinds.js';
+import { fingerprint, httpUrl, loginName, password, realm, user, type User } from './user-kinds.js';
 
 export type AuthMethod = 'basic' | 'digest';
 
@@ -80,7 +80,7 @@ export const FIELDS = {
     live: true,
   }),
   /** Named to viewers, and part of what `ha1:` passwords are made of. */
-  authRealm: field<string>(text, 'rtsp-fanout', { live: true }),
+  authRealm: field<string>(realm, 'rtsp-fanout', { live: true }),
   /** Who decides up to which layer of a layered stream a viewer gets packets. */
   layerPolicy: field<PolicyName>(choice(...POLICIES), 'aimd', { live: true }),
   /** Sequence numbers are closed up where packets are left out on purpose. */

@@ -62,6 +62,9 @@ export const password: Kind<string> = (value, key, faults) =>
   readWord(value, /^[^\x00-\x1f\x7f\p{Cs}]*$/u) ??
   faults.add(value.line, `${key} must be a text without control characters, in quotes if it is a number`);
 
+/** It goes into a header, where nothing stands for a line end. */
+export const realm: Kind<string> = password;
+
 function readWord(value: Value, allowed: RegExp): string | undefined {
   const text = value.kind === 'scalar' ? value.value : undefined;
   return typeof text === 'string' && allowed.test(text) ? text : undefined;

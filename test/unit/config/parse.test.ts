@@ -88,6 +88,12 @@ const WRONG: [what: string, yaml: string, line: number, says: RegExp][] = [
   ['a password that is a number', path(SOURCE, 'sourceUser: a', 'sourcePassword: 007'), 5, /in quotes/],
   ['a colon in the name', path(SOURCE, 'sourceUser: "a:b"'), 4, /sourceUser must be .* without colons/],
   ['half a character', path(SOURCE, 'sourceUser: "\\ud800"'), 4, /sourceUser must be a text/],
+  [
+    'a line end in a header',
+    path(SOURCE, 'authRealm: "two\\nlines"'),
+    4,
+    /authRealm must be .* without control/,
+  ],
   ['mptcp', `${path(SOURCE)}\nmptcp: yes`, 4, /mptcp must be true or false/],
   ['a key of the defaults', `defaults:\n  source: x\n${path(SOURCE)}`, 2, /source is not known here/],
   ['a key of a path', path(SOURCE, 'maxViewer: 1'), 4, /maxViewer is not known here: there are source/],
