@@ -8,7 +8,6 @@ import type { AccessRule } from './authentication.js';
 import type { Action, Claim } from './hook-question.js';
 import { Refusal } from './refusal.js';
 import type { Story } from './request.js';
-import type { Watched } from './watched.js';
 
 type Asking = Omit<Claim, 'place' | 'established'> & { readonly established?: boolean };
 
@@ -62,7 +61,7 @@ export function mayPublish({ publishers }: PathConfig, address: string): boolean
 }
 
 /** For one more. @throws Refusal 503 */
-export function checkRoomAt({ resources }: Pick<Story, 'resources'>, { route }: Watched): void {
-  if (resources.viewersAt(route.place) >= (route.config.maxViewers ?? Infinity))
+export function checkRoomAt({ resources }: Pick<Story, 'resources'>, { place, config }: Route): void {
+  if (resources.viewersAt(place) >= (config.maxViewers ?? Infinity))
     throw new Refusal(503, 'the path has as many viewers as it may have');
 }

@@ -30,8 +30,8 @@ export async function setUp(story: Story, ask: Ask): Promise<RtspResponse> {
   const ways = await waysFor(story, ask);
   if (!ask.session) checkRoom(story, ask);
   const { route, description, media } = await findTrack(story, ask);
+  if (!ask.session) checkRoomAt(story, route); // before a resource is made, which nobody would end
   const resource = ask.session?.resource ?? story.resources.at(route);
-  if (!ask.session) checkRoomAt(story, resource);
   // One session controls one resource; 459 is what RFC 2326 10.4 has for a SETUP that cannot be bundled.
   if (resource.route.place !== route.place) throw new Refusal(459, 'the session is about another resource');
   return resource.use(async () => {
@@ -168,7 +168,7 @@ function checkPorts(
 
 function openSession(story: Story, ask: Ask, resource: Watched): Session {
   checkRoom(story, ask);
-  checkRoomAt(story, resource);
+  checkRoomAt(story, resource.route);
   const session = story.sessions.open((id, number) => new Session(story, id, number, resource, ask.link))!;
   session.usedBy(ask.link);
   const { number: viewer, address, port } = session;

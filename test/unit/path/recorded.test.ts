@@ -293,6 +293,19 @@ t.test('near-video-on-demand: a start for each interval in which somebody comes'
   await finish(t, world);
 });
 
+t.test('who is one too many begins no start', async (t) => {
+  const world = await worldOf({}, { stagger: 5000, maxViewers: 1 });
+  const { ask } = await watch(world);
+  await world.advance(6000, 1000);
+  const late = await world.viewer().ask('SETUP', `${PROXY}/x/v`, { Transport: ports(40_000) });
+  t.equal(late.status, 503);
+  t.match(world.proxy.streams(), [{ viewers: 1, open: true }]);
+  await ask('TEARDOWN');
+  await world.advance(1000);
+  t.same(world.left, NOTHING_LEFT);
+  await finish(t, world);
+});
+
 t.test('stagger means nothing for a live source', async (t) => {
   const world = await worldOf({ recorded: false }, { stagger: 1000 });
   await watch(world);
