@@ -244,7 +244,7 @@ function buildContext(options: ProxyOptions): Context {
     deadlines: new Deadlines(() => nowMs(clock)),
     refused: new Tally(),
     troubles: new Troubles(table, clock, log),
-    sessions: new SessionTable(limits.sessions, random),
+    sessions: new SessionTable({ inAll: limits.sessions, perAddress: limits.sessionsPerAddress }, random),
     publications: new Publications(limits.publications),
     links: new WeakMap(),
     destinations: new Destinations(),

@@ -117,7 +117,8 @@ function pairOf(range: NumberRange | undefined, last: number): Ports | undefined
 /** Before the source is asked for anything; openSession checks again. */
 function checkRoom(story: Story, { link }: Ask): void {
   const { sessions, limits, links } = story;
-  if (sessions.size >= limits.sessions) throw new Refusal(503, 'there are too many sessions');
+  const full = sessions.full(link.remote.address);
+  if (full) throw new Refusal(503, `there are too many sessions ${full}`);
   if ((links.get(link)?.size ?? 0) >= limits.sessionsPerConnection)
     throw new Refusal(503, 'the connection has too many sessions');
 }
@@ -169,7 +170,7 @@ function checkPorts(
 function openSession(story: Story, ask: Ask, resource: Watched): Session {
   checkRoom(story, ask);
   checkRoomAt(story, resource.route);
-  const session = story.sessions.open((id, number) => new Session(story, id, number, resource, ask.link))!;
+  const session = story.sessions.open((id, number) => new Session(story, id, number, resource, ask.link));
   session.usedBy(ask.link);
   const { number: viewer, address, port } = session;
   story.log.info({ viewer, address, port, resource: resource.path }, 'viewer came');

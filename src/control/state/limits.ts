@@ -6,8 +6,9 @@ export interface Limits {
   /** RTSP connections of viewers, in all and from one address. */
   readonly connections: number;
   readonly connectionsPerAddress: number;
-  /** Sessions of viewers, in all and opened by one connection. */
+  /** Sessions of viewers, in all, of one address (a campus may be behind it), and opened by one connection. */
   readonly sessions: number;
+  readonly sessionsPerAddress: number;
   readonly sessionsPerConnection: number;
   /** Connections that have announced something, whether they send it or not. */
   readonly publications: number;
@@ -63,6 +64,7 @@ export const DEFAULT_LIMITS: Limits = {
   connections: 16_384,
   connectionsPerAddress: 4096,
   sessions: 16_384,
+  sessionsPerAddress: 4096,
   sessionsPerConnection: 64,
   publications: 512,
   resources: 512,

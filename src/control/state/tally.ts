@@ -29,10 +29,13 @@ export class Holders {
 
   /** False: that key holds `limit` already. */
   enter(key: string): boolean {
-    const held = this.#held.get(key) ?? 0;
-    if (held >= this.#limit) return false;
-    this.#held.set(key, held + 1);
+    if (this.isFull(key)) return false;
+    this.#held.set(key, (this.#held.get(key) ?? 0) + 1);
     return true;
+  }
+
+  isFull(key: string): boolean {
+    return (this.#held.get(key) ?? 0) >= this.#limit;
   }
 
   leave(key: string): void {

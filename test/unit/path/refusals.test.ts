@@ -142,7 +142,7 @@ t.test('wrong requests get the status that says what is wrong, and leave nothing
 t.test('wrong state, wrong viewer, wrong ports', async (t) => {
   const world = await FakeWorld.start({
     script: fakeSource(),
-    limits: { sessionsPerConnection: 2, sessions: 3 },
+    limits: { sessionsPerConnection: 2, sessionsPerAddress: 3, sessions: 4 },
   });
   const viewer = world.viewer();
   const Session = await setUp(viewer);
@@ -180,6 +180,10 @@ t.test('wrong state, wrong viewer, wrong ports', async (t) => {
     503,
     'of one connection',
   );
+  const another = world.viewer(viewer.remote.address);
+  const crowded = await another.ask('SETUP', `${PROXY}/x/v`, { Transport: ports(44_030) });
+  t.equal(crowded.status, 503, 'of one address');
+  await setUp(world.viewer());
   const third = await world.viewer().ask('SETUP', `${PROXY}/x/v`, { Transport: ports(44_000) });
   t.equal(third.status, 503, 'in all');
   await viewer.ask('TEARDOWN', `${PROXY}/x/`, { Session });

@@ -116,17 +116,29 @@ t.test('descriptions: bounded, oldest use goes first, expired ones are gone', as
 
 t.test('sessions: identifiers that cannot be guessed, numbers that are not used again', async (t) => {
   const ids = [Buffer.alloc(8), Buffer.alloc(8), Buffer.alloc(8, 1)];
-  const table = new SessionTable<{ id: string; number: number }>(2, () => ids.shift() ?? randomBytes(8));
-  const open = () => table.open((id, number) => ({ id, number }));
-  const [a, b] = [open()!, open()!];
+  const table = new SessionTable<{ id: string; number: number; address: string }>(
+    { inAll: 4, perAddress: 2 },
+    () => ids.shift() ?? randomBytes(8),
+  );
+  const open = (address = '192.0.2.1') => table.open((id, number) => ({ id, number, address }));
+  const [a, b] = [open(), open()];
   t.equal(a.id, '0000000000000000');
   t.equal(b.id, '0101010101010101', 'one that is taken is drawn again');
-  t.equal(open(), undefined, 'full');
+  t.equal(table.full('192.0.2.1'), 'of the address');
+  t.equal(table.full('192.0.2.2'), undefined);
+  table.remove(a);
   table.remove(a);
   t.equal(table.get(a.id), undefined);
-  t.equal(open()!.number, 3);
+  t.equal(table.full('192.0.2.1'), undefined);
+  t.equal(open().number, 3);
   t.equal(table.numbered(2), b);
   t.equal(table.all().length, 2);
+  table.restore({ id: 'x', number: 9, address: '2001:db8::1' });
+  table.restore({ id: 'y', number: 7, address: '2001:db8::2' });
+  t.equal(table.full('2001:db8::3'), 'in all');
+  table.remove(b);
+  t.equal(table.full('2001:db8::3'), 'of the address', 'a host has a /64 at will');
+  t.equal(open('192.0.2.3').number, 10);
 });
 
 t.test('destinations: both ports or none, and only once', async (t) => {
