@@ -17,7 +17,9 @@ export async function describe(story: Story, ask: Ask): Promise<RtspResponse> {
   const accept = request.headers.getAll('Accept').join(',');
   if (accept && !/application\/sdp|application\/\*|\*\/\*/i.test(accept))
     throw new Refusal(406, `only ${SDP} can be had`);
-  const { route, description } = await story.resources.describe(url, (route) => admit(story, ask, route));
+  const { route, description } = await story.resources.describe(url, link.remote.address, (route) =>
+    admit(story, ask, route),
+  );
   const places = viewerPlaces(route, description);
   const sdp = translateSdp(description.sdp, {
     address: withoutZone(link.local.address), // a zone means nothing on another host

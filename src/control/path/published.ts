@@ -28,6 +28,8 @@ export class PublishedResource implements Watched, Recorded {
   readonly path: string;
   readonly since: string;
   readonly link = undefined;
+  /** Its publisher keeps it. */
+  readonly unused = false;
   readonly sessions = new ChurnSet<Session>();
   /** By the control URL of the description that the first publisher has announced. */
   readonly tracks = new Map<string, Track>();

@@ -141,6 +141,10 @@ export class Resource implements Watched {
     return this.#source.session.upstream.subflows;
   }
 
+  get unused(): boolean {
+    return !this.#ending && this.#users === 0 && this.sessions.size === 0;
+  }
+
   /** Keeps the resource while `work` is under way: it cannot end for want of viewers. */
   async use<T>(work: () => Promise<T>): Promise<T> {
     this.#users++;
@@ -175,7 +179,7 @@ export class Resource implements Watched {
 
   /** Ends what nobody needs: a session upstream at once, a connection without one after a while. */
   checkUse(): void {
-    if (this.#ending || this.#users > 0 || this.sessions.size > 0) return;
+    if (!this.unused) return;
     this.#linger?.cancel();
     if (this.#source.session.id !== undefined || this.#describeFailed) void this.end('nobody watches');
     else

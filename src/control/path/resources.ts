@@ -4,6 +4,7 @@
 import { sameSource } from '../config/diff.js';
 import { findRoute, isPulled, routeAt, type PulledRoute, type Route } from '../config/path-table.js';
 import { placeOf, type RtspUrl } from '../rtsp/url.js';
+import { holderOf } from '../state/address.js';
 import { nowMs, type Context } from './context.js';
 import type { Described, Description } from './description.js';
 import type { Publication } from './publication.js';
@@ -23,6 +24,8 @@ export class Resources implements ResourceOwner {
   readonly #all = new Set<Watched>();
   /** By place; nobody waits for the end of one viewer's own. */
   readonly #ending = new Map<string | Watched, Promise<void>>();
+  /** Whose address has asked for it last. */
+  readonly #askedBy = new WeakMap<Watched, string>();
 
   constructor(context: Context) {
     this.#context = context;
@@ -34,7 +37,7 @@ export class Resources implements ResourceOwner {
   }
 
   /**
-   * The resource that is served there. It must be used (Resource.use) before the caller awaits anything.
+   * The resource that is served there. It must be used (use()) before the caller awaits anything.
    * @throws Refusal 404 when nobody publishes what is published, 503 when there are too many already, or a reload has taken the path away meanwhile.
    */
   at(route: Route): Watched {
@@ -43,6 +46,22 @@ export class Resources implements ResourceOwner {
     if (!isPulled(route)) throw new Refusal(404, 'nobody publishes there');
     open?.recording!.leave();
     return this.pull(route);
+  }
+
+  /**
+   * Keeps the resource while `work` for a viewer of that address is under way. What nobody watches afterwards is kept for a
+   * while, but few of one address: each is a connection to a source.
+   */
+  async use<T>(resource: Watched, address: string, work: () => Promise<T>): Promise<T> {
+    const holder = holderOf(address);
+    this.#askedBy.set(resource, holder);
+    try {
+      return await resource.use(work);
+    } finally {
+      const unused = [...this.#all].filter((one) => one.unused && this.#askedBy.get(one) === holder);
+      const tooMany = Math.max(0, unused.length - this.#context.limits.unusedPerAddress);
+      for (const oldest of unused.slice(0, tooMany)) void oldest.end('its viewer asks for others');
+    }
   }
 
   /** Near-video-on-demand: who comes now is to see the beginning of it, and there is room for one more start. */
@@ -131,19 +150,24 @@ export class Resources implements ResourceOwner {
   }
 
   /**
-   * DESCRIBE at the source, for a URL as the viewer names it.
+   * DESCRIBE at the source, for a URL as the viewer of that address names it.
    * @throws Refusal: the source's, admit's, or 404 for a path that is not ours.
    */
-  async describe(viewer: RtspUrl, admit: Admit): Promise<{ route: Route; description: Description }> {
+  async describe(
+    viewer: RtspUrl,
+    address: string,
+    admit: Admit,
+  ): Promise<{ route: Route; description: Description }> {
     const route = findRoute(this.#context.paths.table, viewer);
     if (!route) throw new Refusal(404, 'no path of the configuration has this name');
     await admit(route);
-    return this.#describeAt(route);
+    return this.#describeAt(route, address);
   }
 
-  async #describeAt(route: Route): Promise<{ route: Route; description: Description }> {
+  async #describeAt(route: Route, address: string): Promise<{ route: Route; description: Description }> {
     const resource = this.at(route);
-    return { route: resource.route, description: await resource.use(() => resource.describe()) };
+    const description = await this.use(resource, address, () => resource.describe());
+    return { route: resource.route, description };
   }
 
   /**
@@ -152,7 +176,7 @@ export class Resources implements ResourceOwner {
    * (`/live?channel=1` and `=2`): `preferred` is then the one that is meant.
    * @throws Refusal: the source's, or 404.
    */
-  async find(viewer: RtspUrl, admit: Admit, preferred?: Watched): Promise<Described> {
+  async find(viewer: RtspUrl, address: string, admit: Admit, preferred?: Watched): Promise<Described> {
     const { described, clock, paths } = this.#context;
     const wanted = findRoute(paths.table, viewer)?.place ?? placeOf(viewer);
     const known = preferred?.meaning(wanted) ?? described.get(wanted, nowMs(clock));
@@ -166,7 +190,7 @@ export class Resources implements ResourceOwner {
       if (!route) continue;
       await admit(route);
       try {
-        await this.#describeAt(route);
+        await this.#describeAt(route, address);
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
         refusal = error;

@@ -34,7 +34,7 @@ export async function setUp(story: Story, ask: Ask): Promise<RtspResponse> {
   const resource = ask.session?.resource ?? story.resources.at(route);
   // One session controls one resource; 459 is what RFC 2326 10.4 has for a SETUP that cannot be bundled.
   if (resource.route.place !== route.place) throw new Refusal(459, 'the session is about another resource');
-  return resource.use(async () => {
+  return story.resources.use(resource, ask.link.remote.address, async () => {
     const track = await resource.setUp(description, media);
     return joinFirst(ways, (way) => joinBy(way, story, ask, resource, track));
   });
@@ -126,6 +126,7 @@ function checkRoom(story: Story, { link }: Ask): void {
 async function findTrack(story: Story, ask: Ask): Promise<Described & { media: MediaDescription }> {
   const described = await story.resources.find(
     ask.url,
+    ask.link.remote.address,
     (route) => admit(story, ask, route),
     ask.session?.resource,
   );

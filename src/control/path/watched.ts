@@ -32,6 +32,8 @@ export interface Watched {
   readonly publisher?: Publication | undefined;
   /** The name of its held connection to the source, where the next process can go on with it. */
   readonly link: string | undefined;
+  /** Nobody watches it, and nothing is being done for anybody who might. */
+  readonly unused: boolean;
   /** Keeps it while `work` is under way: it cannot end for want of viewers. */
   use<T>(work: () => Promise<T>): Promise<T>;
   /** Ends what nobody needs. */

@@ -14,6 +14,8 @@ export interface Limits {
   readonly publications: number;
   /** Resources with an upstream connection. Two streams each fill the kernel's table (FANOUT_MAX_STREAMS). */
   readonly resources: number;
+  /** Of them without a viewer, that viewers of one address have asked for. */
+  readonly unusedPerAddress: number;
   /** m= sections of one resource that may be set up. */
   readonly tracksPerResource: number;
   /** Requests on one upstream connection that await their answer. */
@@ -68,6 +70,7 @@ export const DEFAULT_LIMITS: Limits = {
   sessionsPerConnection: 64,
   publications: 512,
   resources: 512,
+  unusedPerAddress: 8,
   tracksPerResource: 16,
   pendingRequests: 256,
   descriptions: 1000,
