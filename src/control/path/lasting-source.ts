@@ -97,7 +97,8 @@ export class LastingSource {
       url: () => this.aggregate,
       tracks,
       playing: () => play.playing(tracks.values()),
-      silent: () => this.#lost(new Refusal(504, 'the source has sent nothing for too long')),
+      lost: (why) => this.#lost(new Refusal(504, why)),
+      quiet: () => this.#nothingComes(),
       finished,
       recorded: () => play.description?.live === false,
       atEnd: () => play.isNearEnd(tracks.values()),
@@ -118,9 +119,9 @@ export class LastingSource {
 
   /** From below: the source is gone. Viewers of a live one are held and it is asked anew; others are told and closed. */
   #lost(why: Refusal): void {
-    const { path: resource, viewers, kept, ended, route, gone } = this.#parts;
+    const { path: resource, viewers, ended, route, gone } = this.#parts;
     if (ended() || this.#renewal) return;
-    const held = (viewers() > 0 || kept()) && this.#canRenew();
+    const held = this.#canRenew();
     if (viewers() > 0 || this.session.id !== undefined)
       this.#context.log.warn({ resource, viewers: viewers(), held, why: why.message }, 'the source is gone');
     this.session.close(why);
@@ -130,9 +131,10 @@ export class LastingSource {
   }
 
   #canRenew(): boolean {
-    const { play, open, tracks, route } = this.#parts;
+    const { play, open, tracks, route, viewers, kept } = this.#parts;
     const isLive = play.description?.live === true;
-    return open() && play.playing(tracks.values()) && isLive && route().config.sourceHold > 0;
+    const isWanted = viewers() > 0 || kept();
+    return isWanted && open() && play.playing(tracks.values()) && isLive && route().config.sourceHold > 0;
   }
 
   #renewLater(why: Refusal, holdMs = this.#parts.route().config.sourceHold): void {
@@ -195,11 +197,29 @@ export class LastingSource {
     const { path: resource, viewers, kept, route } = this.#parts;
     if (this.transport !== 'auto' || (viewers() === 0 && !kept())) return;
     this.transport = 'tcp';
-    const why = new Refusal(504, 'nothing came from the source by UDP');
     this.#context.log.warn({ resource }, 'nothing came by UDP: the source is asked for TCP');
+    this.#next = this.session.at;
+    this.#endAndRenew(
+      new Refusal(504, 'nothing came from the source by UDP'),
+      Math.max(route().config.sourceHold, this.#context.limits.requestMs),
+    );
+  }
+
+  /** It answers, but what it sent has stopped. Viewers who cannot be held may as well wait. */
+  #nothingComes(): void {
+    if (!this.#canRenew()) return;
+    const { path: resource, viewers } = this.#parts;
+    this.#context.log.warn(
+      { resource, viewers: viewers() },
+      'the source sends nothing any more: it is asked anew',
+    );
+    this.#next = this.#another();
+    this.#endAndRenew(new Refusal(504, 'the source sent nothing any more'));
+  }
+
+  #endAndRenew(why: Refusal, holdMs?: number): void {
     const { session } = this;
-    this.#next = session.at;
     void session.tearDown(this.aggregate).then(() => session.close(why));
-    this.#renewLater(why, Math.max(route().config.sourceHold, this.#context.limits.requestMs));
+    this.#renewLater(why, holdMs);
   }
 }
