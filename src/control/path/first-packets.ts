@@ -20,17 +20,18 @@ export class FirstPackets {
 
   expect(): void {
     this.cancel();
-    const before = this.#count();
+    const before = packetsOf(this.#tracks);
     this.#deadline = this.#context.deadlines.in(this.#context.limits.firstPacketMs, () => {
-      if (this.#count() === before) this.#none();
+      if (packetsOf(this.#tracks) === before) this.#none();
     });
   }
 
   cancel(): void {
     this.#deadline?.cancel();
   }
+}
 
-  #count(): number {
-    return [...this.#tracks.values()].reduce((sum, { stream }) => sum + stream.counters().packets, 0);
-  }
+/** RTP that has come, of all tracks. */
+export function packetsOf(tracks: ReadonlyMap<string, Track>): number {
+  return [...tracks.values()].reduce((sum, { stream }) => sum + stream.counters().packets, 0);
 }

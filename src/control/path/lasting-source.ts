@@ -6,7 +6,8 @@ import { transportFrom, type MediaTransport, type PulledRoute } from '../config/
 import type { RtspResponse } from '../rtsp/message.js';
 import type { RtspUrl } from '../rtsp/url.js';
 import type { Context } from './context.js';
-import { FirstPackets } from './first-packets.js';
+import { FirstPackets, packetsOf } from './first-packets.js';
+import { Outage } from './outage.js';
 import { Refusal } from './refusal.js';
 import { renew, type Renewed } from './renew.js';
 import { Renewal } from './renewal.js';
@@ -46,6 +47,7 @@ export class LastingSource {
   readonly #context: Context;
   readonly #parts: LastingSourceParts;
   readonly #firstPackets: FirstPackets;
+  readonly #outage: Outage;
   /** Viewers are held while the source is asked anew. */
   #renewal: Renewal | undefined;
   /** Where the next attempt goes, if not to the first of the path's sources. */
@@ -59,6 +61,7 @@ export class LastingSource {
     this.transport = transportFrom(parts.route());
     this.session = this.#newSession();
     this.#firstPackets = new FirstPackets(context, parts.tracks, () => this.#nothingCame());
+    this.#outage = new Outage(context, () => packetsOf(parts.tracks));
   }
 
   get reconnecting(): boolean {
@@ -121,7 +124,7 @@ export class LastingSource {
   #lost(why: Refusal): void {
     const { path: resource, viewers, ended, route, gone } = this.#parts;
     if (ended() || this.#renewal) return;
-    const held = this.#canRenew();
+    const held = this.#canRenew() && !this.#outage.isHopeless;
     if (viewers() > 0 || this.session.id !== undefined)
       this.#context.log.warn({ resource, viewers: viewers(), held, why: why.message }, 'the source is gone');
     this.session.close(why);
@@ -140,7 +143,8 @@ export class LastingSource {
   #renewLater(why: Refusal, holdMs = this.#parts.route().config.sourceHold): void {
     this.#firstPackets.cancel();
     this.#renewal = new Renewal(this.#context, {
-      holdMs,
+      untilMs: this.#outage.begins(holdMs),
+      backOff: this.#outage.backOff,
       attempt: () => this.#renew(),
       name: this.#parts.path,
       givenUp: (error) => this.#parts.gone(`${why.message}; ${error.message}`),
@@ -169,6 +173,7 @@ export class LastingSource {
       throw this.#next && error instanceof Refusal ? new Refusal(502, error.message) : error;
     }
     this.#renewal = undefined;
+    this.#outage.ends();
     play.renewed();
     this.#context.log.info({ resource, viewers: viewers() }, 'the source is back');
     this.expectPackets();

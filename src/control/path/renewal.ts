@@ -2,14 +2,15 @@
 // When a lost source is asked again: after half a second, then twice as long each time up to the limit, each time shortened
 // at random, so that the proxies of a site do not fall upon a camera together; until the viewers have waited long enough.
 
-import { BackOff } from '../state/back-off.js';
+import type { BackOff } from '../state/back-off.js';
 import type { Deadline } from '../state/deadlines.js';
 import { nowMs, type Context } from './context.js';
 import { Refusal } from './refusal.js';
 
 export interface RenewalParts {
-  /** For how long from now on. */
-  readonly holdMs: number;
+  /** An attempt that fails then is the last one. */
+  readonly untilMs: number;
+  readonly backOff: BackOff;
   /** Asks the source. Rejects with a Refusal. */
   readonly attempt: () => Promise<void>;
   /** For the log. */
@@ -23,16 +24,12 @@ const FINAL = [401, 403, 410];
 export class Renewal {
   readonly #context: Context;
   readonly #parts: RenewalParts;
-  readonly #untilMs: number;
-  readonly #backOff: BackOff;
   #next: Deadline;
   #cancelled = false;
 
   constructor(context: Context, parts: RenewalParts) {
     this.#context = context;
     this.#parts = parts;
-    this.#untilMs = nowMs(context.clock) + parts.holdMs;
-    this.#backOff = new BackOff(context.limits.retryMs, context.random);
     this.#next = this.#later();
   }
 
@@ -43,18 +40,18 @@ export class Renewal {
   }
 
   #later(): Deadline {
-    return this.#context.deadlines.in(this.#backOff.next(), () => void this.#try());
+    return this.#context.deadlines.in(this.#parts.backOff.next(), () => void this.#try());
   }
 
   async #try(): Promise<void> {
-    const { attempt, name, givenUp } = this.#parts;
+    const { attempt, name, givenUp, untilMs } = this.#parts;
     try {
       await attempt();
     } catch (error) {
       if (this.#cancelled) return;
       const why = error as Error;
       const isFinal = !(error instanceof Refusal) || FINAL.includes(error.status);
-      if (isFinal || nowMs(this.#context.clock) >= this.#untilMs) return givenUp(why);
+      if (isFinal || nowMs(this.#context.clock) >= untilMs) return givenUp(why);
       this.#context.log.info({ resource: name, why: why.message }, 'the source is still gone');
       this.#next = this.#later();
     }

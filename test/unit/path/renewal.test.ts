@@ -149,12 +149,19 @@ t.test('fallbacks are asked in turn: at the beginning, and behind viewers who st
   t.equal(state(world), 'playing', 'without waiting for one that has gone');
   t.match(world.source.requests[0]!.uri, /^rtsp:\/\/c\.example\/x/);
   t.equal(viewer.open, true);
+  const playing = async (ms: number) => {
+    for (let left = ms; left > 0; left -= 1000) {
+      world.streams[0]!.packets++;
+      await world.advance(1000);
+    }
+  };
+  await playing(16_000);
   there.clear();
   world.source.break();
   await world.advance(3000);
   t.equal(state(world), 'reconnecting');
   there.add('a.example');
-  await world.advance(9000);
+  await playing(9000);
   t.equal(state(world), 'playing', 'all are asked again');
   t.match(world.source.requests[0]!.uri, /^rtsp:\/\/a\.example\/x/);
   await viewer.close();
