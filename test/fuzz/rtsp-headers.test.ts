@@ -13,7 +13,12 @@ import { formatRtpInfo, parseRtpInfo } from '../../src/control/rtsp/rtp-info.js'
 import { describeSdp } from '../../src/control/rtsp/sdp.js';
 import { translateSdp } from '../../src/control/rtsp/sdp-translate.js';
 import { formatSession, parseSession } from '../../src/control/rtsp/session.js';
-import { type NumberRange, formatTransport, parseTransport } from '../../src/control/rtsp/transport.js';
+import {
+  type NumberRange,
+  formatTransport,
+  parseTransport,
+  parseTransportAnswer,
+} from '../../src/control/rtsp/transport.js';
 import { parseTunnelHead } from '../../src/control/rtsp/tunnel.js';
 import { formatRtspUrl, parseRtspUrl } from '../../src/control/rtsp/url.js';
 import { HEADER_CASES, HEADER_MORSELS } from '../fixtures/header-cases.js';
@@ -40,7 +45,7 @@ const RULES: Readonly<Record<Parser, (text: string) => string | undefined>> = {
     const all = parseTransport(text);
     const ports = (pair: NumberRange | undefined, most: number) => [pair?.low, pair?.high].every((n) => n === undefined || (n >= 0 && n <= most)); // prettier-ignore
     if (all.length === 0 || all.length > 16) return `${all.length} alternatives`;
-    for (const one of all) {
+    for (const one of [...all, parseTransportAnswer(text)]) {
       const { interleaved, clientPort, serverPort, port, ttl = 0, layers = 1, ssrc = 0 } = one;
       if (![clientPort, serverPort, port].every((pair) => ports(pair, 65_535))) return 'a port out of range';
       if (!ports(interleaved, 255) || ttl > 255 || layers > 255 || ssrc > 0xffffffff) return 'out of range';

@@ -5,7 +5,7 @@
 import type { MediaTransport } from '../config/path-table.js';
 import { RtspError } from '../rtsp/errors.js';
 import type { RtspResponse } from '../rtsp/message.js';
-import { formatTransport, parseTransport, type Transport } from '../rtsp/transport.js';
+import { formatTransport, parseTransportAnswer, type Transport } from '../rtsp/transport.js';
 import { canonicalAddress, familyOf, isLinkLocal, zoneOf } from '../state/address.js';
 import { isMulticastGroup } from '../state/multicast-addresses.js';
 import type { Context } from './context.js';
@@ -180,7 +180,7 @@ function sourceAddress({ source }: Transport, { address: remote }: Endpoint): st
 /** @throws Refusal 502 */
 export function readTransport(answer: RtspResponse): Transport {
   try {
-    return parseTransport(answer.headers.get('Transport') ?? '')[0]!;
+    return parseTransportAnswer(answer.headers.get('Transport') ?? '');
   } catch (error) {
     if (error instanceof RtspError) throw new Refusal(502, `the source's Transport: ${error.message}`);
     throw error;

@@ -40,6 +40,21 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type Reader = (transport: Mutable<Transport>, value: string) => void;
 
 const MAX_ALTERNATIVES = 16;
+/** Devices that do not know their port write 0, or 0-1. */
+const LAST_NO_PORT = 1;
+
+/** Runs what reads a parameter, which throws RtspError. */
+type Try = (read: () => void) => void;
+
+const strictly: Try = (read) => read();
+
+const leniently: Try = (read) => {
+  try {
+    read();
+  } catch (error) {
+    if (!(error instanceof RtspError)) throw error;
+  }
+};
 
 /** One line per parameter; parameters that are not here are ignored (RFC 2326 12.39 leaves room for them). */
 const PARAMETERS: Readonly<Record<string, Reader>> = {
@@ -67,11 +82,25 @@ const PARAMETERS: Readonly<Record<string, Reader>> = {
  * @throws RtspError 461 when there is none, with what is wrong with the first.
  */
 export function parseTransport(value: string): Transport[] {
+  return parseAlternatives(value, strictly);
+}
+
+/**
+ * What a source has agreed to. It plays whatever it writes, so a parameter that cannot be read has not been told, and a
+ * `server_port` that is none neither.
+ * @throws RtspError 461 where not even the protocol can be read.
+ */
+export function parseTransportAnswer(value: string): Transport {
+  const [{ serverPort, ...told }] = parseAlternatives(value, leniently) as [Transport];
+  return serverPort && serverPort.low > LAST_NO_PORT ? { ...told, serverPort } : told;
+}
+
+function parseAlternatives(value: string, attempt: Try): Transport[] {
   const alternatives: Transport[] = [];
   let error: RtspError | undefined;
   for (const text of splitOutsideQuotes(value, ',').slice(0, MAX_ALTERNATIVES)) {
     try {
-      alternatives.push(parseAlternative(text));
+      alternatives.push(parseAlternative(text, attempt));
     } catch (fault) {
       if (!(fault instanceof RtspError)) throw fault;
       error ??= fault;
@@ -81,7 +110,7 @@ export function parseTransport(value: string): Transport[] {
   return alternatives;
 }
 
-function parseAlternative(text: string): Transport {
+function parseAlternative(text: string, attempt: Try): Transport {
   const [spec = '', ...parameters] = splitOutsideQuotes(text, ';');
   const parts = /^([\w-]+\/[\w-]+)(?:\/([\w-]+))?$/.exec(spec);
   if (!parts) throw unsupported('The Transport does not begin with PROTOCOL/PROFILE.');
@@ -91,7 +120,7 @@ function parseAlternative(text: string): Transport {
   };
   for (const parameter of parameters) {
     const [name, parameterValue = ''] = splitParameter(parameter);
-    if (Object.hasOwn(PARAMETERS, name)) PARAMETERS[name]!(transport, parameterValue);
+    if (Object.hasOwn(PARAMETERS, name)) attempt(() => PARAMETERS[name]!(transport, parameterValue));
   }
   return transport;
 }

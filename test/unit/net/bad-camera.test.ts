@@ -140,6 +140,14 @@ const CASES: readonly Case[] = [
     habits: { fields: { SETUP: { Transport: 'RTP/AVP;unicast;client_port=1-2' } } },
   },
   {
+    what: 'server_port=0-0',
+    habits: { fields: { SETUP: { Transport: 'RTP/AVP;unicast;client_port=0-0;server_port=0-0;ttl=999' } } },
+  },
+  {
+    what: 'server_port that ends before it begins',
+    habits: { fields: { SETUP: { Transport: 'RTP/AVP;unicast;client_port=1-2;server_port=39000-35968' } } },
+  },
+  {
     what: 'sends from another address, as source= says',
     habits: {
       sendsFrom: '127.0.0.2',

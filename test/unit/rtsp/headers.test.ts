@@ -10,7 +10,11 @@ import { formatRange, parseRange } from '../../../src/control/rtsp/range.js';
 import { formatRtpInfo, parseRtpInfo } from '../../../src/control/rtsp/rtp-info.js';
 import { formatSession, parseSession } from '../../../src/control/rtsp/session.js';
 import { reasonPhrase } from '../../../src/control/rtsp/status.js';
-import { formatTransport, parseTransport } from '../../../src/control/rtsp/transport.js';
+import {
+  formatTransport,
+  parseTransport,
+  parseTransportAnswer,
+} from '../../../src/control/rtsp/transport.js';
 import {
   formatRtspUrl,
   parseRtspUrl,
@@ -215,6 +219,25 @@ t.test('Transport', (t) => {
   ];
   for (const text of bad) throwsStatus(t, 461, () => parseTransport(text), text);
   t.equal(parseTransport('RTP/AVP,'.repeat(1000)).length, 16, 'bounded');
+  t.end();
+});
+
+t.test('Transport of an answer: what cannot be read has not been told', (t) => {
+  const udp = { profile: 'RTP/AVP', lower: 'UDP', delivery: 'unicast' };
+  const table: [parameters: string, more: object][] = [
+    ['server_port=6000-6001', { serverPort: { low: 6000, high: 6001 } }],
+    ['server_port=6000', { serverPort: { low: 6000, high: undefined } }],
+    ['server_port=2-3', { serverPort: { low: 2, high: 3 } }],
+    ...['0', '0-0', '0-1', '1', '1-2', '39000-35968', '65536-65537', '', '-', 'x'].map(
+      (range): [string, object] => [`server_port=${range}`, {}],
+    ),
+    ['client_port=0-0;server_port=7000-7001', { serverPort: { low: 7000, high: 7001 } }],
+    ['ttl=999;port=0-0;interleaved=256-257;layers=0;ssrc=00000001', { ssrc: 1 }],
+  ];
+  for (const [parameters, more] of table)
+    t.strictSame(parseTransportAnswer(`RTP/AVP;unicast;${parameters}`), { ...udp, ...more }, parameters);
+  for (const text of ['', ',', 'RTP', 'RTP/AVP/UDP/X'])
+    throwsStatus(t, 461, () => parseTransportAnswer(text), text);
   t.end();
 });
 
