@@ -3,7 +3,7 @@
 
 import type { PathRow } from '../../control/api/types.js';
 import { show, type Register } from '../context.js';
-import { table, type Column } from '../table.js';
+import { printable, table, type Column } from '../table.js';
 import { count, duration } from '../units.js';
 
 export const paths: Register = (program, context) => {
@@ -13,9 +13,18 @@ export const paths: Register = (program, context) => {
     .option('--json', 'everything as JSON')
     .action(async (options: { json?: true }) => {
       const c = context();
-      show(c, options, await c.get<PathRow[]>('/paths'), (rows) => table(rows, COLUMNS, c.width));
+      show(c, options, await c.get<PathRow[]>('/paths'), (rows) =>
+        [table(rows, COLUMNS, c.width), ...troubles(rows)].join('\n'),
+      );
     });
 };
+
+/** A line each: sentences do not fit a table. */
+function troubles(rows: readonly PathRow[]): string[] {
+  return rows.flatMap(({ path, trouble }) =>
+    trouble === null ? [] : [`${printable(path)} cannot be had: ${printable(trouble)}`],
+  );
+}
 
 const COLUMNS: readonly Column<PathRow>[] = [
   { title: 'PATH', atLeast: 8, cell: ({ path }) => path },

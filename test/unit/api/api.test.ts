@@ -188,6 +188,15 @@ t.test('layers of a stream, by its path or its name in the file of paths', async
   });
 });
 
+t.test('paths: why a source cannot be had stands below them', async (t) => {
+  const path = join(folder(t), 'api.sock');
+  const api = await serveApi(path, fakeProxy());
+  t.teardown(() => api.close());
+  const { stdout } = await run('bin/proxyctl', ['--api-socket', path, 'paths']);
+  t.match(stdout, /^\/cam\/\* cannot be had: the source answered DESCRIBE with 401 Unauthorized$/m);
+  t.notMatch(stdout, /^\/lobby cannot/m);
+});
+
 t.test('kick and flush; errors say what was wrong', async (t) => {
   const path = join(folder(t), 'api.sock');
   const proxy = fakeProxy();
