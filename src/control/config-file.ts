@@ -2,9 +2,11 @@
 // The file of `--config`: read at the start, and again whenever it has changed or SIGHUP comes.
 
 import { readFileSync, statSync, watchFile, unwatchFile } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { changesBetween } from './config/diff.js';
 import { parseConfig } from './config/parse.js';
 import type { PathTable } from './config/path-table.js';
+import { readAuthority } from './net/source-tls.js';
 import type { Log } from './path/ports.js';
 
 /** What a file of paths may have: some ten thousand of them. */
@@ -18,7 +20,11 @@ export class ConfigError extends Error {
 
 /** @throws ConfigError */
 export function readConfigFile(file: string): PathTable {
-  const parsed = parseConfig(readText(file));
+  const parsed = parseConfig(readText(file), (name) => {
+    const place = resolve(dirname(file), name);
+    readAuthority(place);
+    return place;
+  });
   if ('table' in parsed) return parsed.table;
   throw new ConfigError(parsed.faults.map(({ line, text }) => `${file}:${line}: ${text}`).join('\n'));
 }

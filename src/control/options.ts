@@ -20,6 +20,7 @@ import {
   CREDENTIALS_HELP,
   readSource,
   refuseSourceOptions,
+  refuseTrustOptions,
   sourceUrl,
   type SourceGiven,
 } from './source-options.js';
@@ -144,6 +145,7 @@ export function parseCommandLine(argv: readonly string[]): Options {
   if (source !== undefined && config !== undefined)
     program.error('a URL and --config exclude each other: the file says where the sources are');
   if (config !== undefined) refuseSourceOptions(program);
+  else if (source!.scheme !== 'rtsps') refuseTrustOptions(program, options);
   return {
     listen: readListen(program, options),
     datapath,

@@ -12,6 +12,7 @@ import {
 } from './config/path-config.js';
 import { POLICIES, type PolicyName } from './layers/policy.js';
 import { readFingerprint } from './config/user-kinds.js';
+import { readAuthority } from './net/source-tls.js';
 import { credentialsOf, parseRtspUrl, type RtspUrl } from './rtsp/url.js';
 
 export const CREDENTIALS_HELP = `
@@ -77,6 +78,7 @@ export function addSourceOptions(program: Command): Command {
     .option(
       '--source-ca <file>',
       'PEM, the authorities that may have signed the certificate of an rtsps:// source (default: those that Node knows)',
+      authority,
     )
     .option(
       '--source-fingerprint <sha256>',
@@ -106,6 +108,15 @@ export function readSource(given: SourceGiven): Partial<PathSettings> {
   };
 }
 
+function authority(file: string): string {
+  try {
+    readAuthority(file);
+    return file;
+  } catch (error) {
+    throw new InvalidArgumentError(`${(error as Error).message}.`);
+  }
+}
+
 export function fingerprint(text: string): string {
   const read = readFingerprint(text);
   if (read !== undefined) return read;
@@ -119,6 +130,13 @@ export function refuseSourceOptions(program: Command): void {
       program.error(
         `'${option.long}' and --config exclude each other: it is a key of a path (docs/config.md)`,
       );
+}
+
+/** Of a source that shows no certificate. */
+export function refuseTrustOptions(program: Command, { sourceCa, sourceFingerprint }: SourceGiven): void {
+  const trust = { '--source-ca': sourceCa, '--source-fingerprint': sourceFingerprint };
+  for (const [name, value] of Object.entries(trust))
+    if (value !== undefined) program.error(`'${name}' is for a source that is rtsps://`);
 }
 
 export function sourceUrl(text: string): RtspUrl {

@@ -19,32 +19,37 @@ import { Faults, type Entry, type Fault, type Value } from './value.js';
 
 export type Parsed = { readonly table: PathTable } | { readonly faults: readonly Fault[] };
 
+/** The place of a file of authorities that the configuration names. @throws Error, one sentence, when it is none. */
+export type FindAuthority = (name: string) => string;
+
 type Entries = ReadonlyMap<string, Entry>;
 
 const TOP = ['paths', 'defaults', 'root', 'mptcp'];
 const MOST_STARS = 9;
+const SOURCE_IS = { pulled: 'a URL', secured: 'rtsps://', published: 'publish' } as const;
 
-export function parseConfig(yaml: string): Parsed {
+/** `find`: opens what is named, which is not done here; without it such a name is its own place. */
+export function parseConfig(yaml: string, find: FindAuthority = (name) => name): Parsed {
   const faults = new Faults();
   const top = readYaml(yaml, faults);
-  const table = top && readTop(top, faults);
+  const table = top && readTop(top, faults, find);
   if (!top && faults.all.length === 0) faults.add(1, 'the file says nothing: it must have paths');
   return table && faults.all.length === 0 ? { table } : { faults: faults.all };
 }
 
-function readTop(top: Value, faults: Faults): PathTable | undefined {
+function readTop(top: Value, faults: Faults, find: FindAuthority): PathTable | undefined {
   const entries = entriesOf(top, 'the file', faults);
   if (!entries) return undefined;
   refuseUnknown(entries, TOP, faults);
   const given = entries.get('defaults');
   const defaults = given ? entriesOf(given.value, 'defaults', faults) : undefined;
   if (defaults) refuseUnknown(defaults, Object.keys(FIELDS), faults);
-  const settings = { ...DEFAULTS, ...readSettings(defaults ?? new Map(), faults) };
+  const settings = { ...DEFAULTS, ...readSettings(defaults ?? new Map(), faults, find) };
   const found = entries.get('paths');
   const named = found ? entriesOf(found.value, 'paths', faults) : faults.add(top.line, 'paths are missing');
   if (!named) return undefined;
   if (named.size === 0) return faults.add(found!.line, 'paths must name at least one');
-  const paths = [...named].flatMap(([name, entry]) => readPath(name, entry, settings, faults) ?? []);
+  const paths = [...named].flatMap(([name, entry]) => readPath(name, entry, settings, faults, find) ?? []);
   const mptcp = entries.get('mptcp');
   const table = mptcp ? { paths, mptcp: flag(mptcp.value, 'mptcp', faults) } : { paths };
   return withRoot(table, entries.get('root'), faults);
@@ -55,18 +60,19 @@ function readPath(
   { line, value }: Entry,
   defaults: PathSettings,
   faults: Faults,
+  find: FindAuthority,
 ): PathConfig | undefined {
   const wrong = wrongName(name);
   if (wrong !== undefined) faults.add(line, `path ${name}: ${wrong}`);
   const entries = entriesOf(value, `path ${name}`, faults);
   if (!entries) return undefined;
   refuseUnknown(entries, ['source', 'fallbacks', ...Object.keys(FIELDS)], faults);
-  const settings = readSettings(entries, faults);
+  const settings = readSettings(entries, faults, find);
   const source = entries.get('source');
   if (!source) return faults.add(line, `path ${name}: its source is missing`);
   const from = readSource(name, source, faults);
   if (from === undefined) return undefined;
-  refuseUseless(entries, from === PUBLISH ? 'published' : 'pulled', faults);
+  refuseUseless(entries, from, faults);
   const given = entries.get('fallbacks');
   const fallbacks = given && readFallbacks(name, from, given, faults);
   const config: PathConfig = {
@@ -130,23 +136,35 @@ function readFallbacks(
 }
 
 /** A key that would have no effect on this sort of path. */
-function refuseUseless(entries: Entries, sort: PathSort, faults: Faults): void {
+function refuseUseless(entries: Entries, source: PathSource, faults: Faults): void {
   for (const [key, { line }] of entries) {
     const only = FIELDS[key as FieldName]?.only;
-    if (only === undefined || only === sort) continue;
-    const whose = only === 'published' ? 'is publish' : 'is a URL';
-    faults.add(line, `${key} is for paths whose source ${whose}`);
+    if (only !== undefined && !sortsOf(source).includes(only))
+      faults.add(line, `${key} is for paths whose source is ${SOURCE_IS[only]}`);
   }
 }
 
+function sortsOf(source: PathSource): readonly PathSort[] {
+  if (source === PUBLISH) return ['published'];
+  return source.url.scheme === 'rtsps' ? ['pulled', 'secured'] : ['pulled'];
+}
+
 /** Only what is given. */
-function readSettings(entries: Entries, faults: Faults): Partial<PathSettings> {
+function readSettings(entries: Entries, faults: Faults, find: FindAuthority): Partial<PathSettings> {
   const read = Object.entries(FIELDS).flatMap(([name, { kind }]) => {
     const entry = entries.get(name as FieldName);
     const value = entry && (kind as Kind<unknown>)(entry.value, name, faults);
     return value === undefined ? [] : [[name, value] as const];
   });
-  return Object.fromEntries(read);
+  const settings: Partial<PathSettings> = Object.fromEntries(read);
+  const { sourceCa } = settings;
+  if (sourceCa === undefined) return settings;
+  try {
+    return { ...settings, sourceCa: find(sourceCa) };
+  } catch (error) {
+    faults.add(entries.get('sourceCa')!.line, `sourceCa: ${(error as Error).message}`);
+    return settings;
+  }
 }
 
 function wrongName(name: string): string | undefined {

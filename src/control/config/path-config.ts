@@ -17,8 +17,8 @@ export type SourceTransport = (typeof SOURCE_TRANSPORTS)[number];
 export const TAKE_OVERS = ['never', 'same-address', 'always'] as const;
 export type TakeOver = (typeof TAKE_OVERS)[number];
 
-/** Of paths whose source is asked, or of those that wait for a publisher. */
-export type PathSort = 'pulled' | 'published';
+/** Of paths whose source is asked, of those among them where it shows a certificate, or of those that wait for a publisher. */
+export type PathSort = 'pulled' | 'secured' | 'published';
 
 interface Field<T> {
   readonly kind: Kind<T>;
@@ -57,10 +57,10 @@ export const FIELDS = {
   /** With which the source is logged in to, where its URL does not say it; parse.ts puts them there. */
   sourceUser: field<string | undefined>(loginName, undefined, { only: 'pulled' }),
   sourcePassword: field<string | undefined>(password, undefined, { only: 'pulled' }),
-  /** For rtsps://: file of authorities (PEM) that may have signed the source's certificate; undefined: those that Node knows. */
-  sourceCa: field<string | undefined>(text, undefined, { only: 'pulled' }),
+  /** File of authorities (PEM) that may have signed the source's certificate; undefined: those that Node knows. */
+  sourceCa: field<string | undefined>(text, undefined, { only: 'secured' }),
   /** SHA-256 of the certificate itself. */
-  sourceFingerprint: field<string | undefined>(fingerprint, undefined, { only: 'pulled' }),
+  sourceFingerprint: field<string | undefined>(fingerprint, undefined, { only: 'secured' }),
   /** Connected to when somebody watches; false: from the start on, and again whenever it is lost. */
   onDemand: field<boolean>(flag, true, { live: true, only: 'pulled' }),
   /** From where a publisher may come; undefined: from anywhere. */

@@ -2,6 +2,7 @@
 // RTSPS towards a source: its certificate must be signed by a known authority and name the host, or be the one whose
 // fingerprint we were told. There is no way to look at neither.
 
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP, type Socket, type TcpNetConnectOpts } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
@@ -30,7 +31,23 @@ export function certificateFault(socket: TLSSocket, { fingerprint }: SourceTrust
   return found === fingerprint ? undefined : new Error(`its certificate has the fingerprint ${found}`);
 }
 
-function readAuthority(file: string): Buffer {
+/** @throws Error, one sentence, when the file cannot be read or begins with no certificate: Node would trust nobody, silently. */
+export function readAuthority(file: string): Buffer {
+  const pem = readBytes(file);
+  if (!hasCertificate(pem)) throw new Error(`${file} has no certificate (PEM) in it`);
+  return pem;
+}
+
+/** X509Certificate reads DER as well, which connect() does not. */
+function hasCertificate(pem: Buffer): boolean {
+  try {
+    return pem.includes('-----BEGIN ') && new X509Certificate(pem) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+function readBytes(file: string): Buffer {
   try {
     return readFileSync(file);
   } catch (error) {

@@ -142,6 +142,18 @@ const WRONG: [what: string, yaml: string, line: number, says: RegExp][] = [
     /sourceTransport is for paths whose source is a URL/,
   ],
   [
+    'an authority for a source without certificate',
+    path(SOURCE, 'sourceCa: ca.pem'),
+    4,
+    /sourceCa is for paths whose source is rtsps:\/\//,
+  ],
+  [
+    'a fingerprint of a publisher',
+    path('source: publish', `sourceFingerprint: ${'0a'.repeat(32)}`),
+    4,
+    /sourceFingerprint is for paths whose source is rtsps:\/\//,
+  ],
+  [
     'nothing to be on',
     path('source: publish', 'onDemand: false'),
     4,
@@ -183,14 +195,14 @@ t.test('each fault is told with its line', async (t) => {
 t.test('defaults for one sort of paths are no faults of the other', async (t) => {
   const { paths } = tableOf(
     [
-      'defaults: { onDemand: false, sourceTransport: tcp, takeOver: never }',
+      'defaults: { onDemand: false, sourceTransport: tcp, takeOver: never, sourceCa: ca.pem }',
       'paths:',
       `  a: { ${SOURCE} }`,
       '  live/*: { source: publish }',
     ].join('\n'),
   );
   t.match(paths, [
-    { onDemand: false, sourceTransport: 'tcp' },
+    { onDemand: false, sourceTransport: 'tcp', sourceCa: 'ca.pem' },
     { source: 'publish', takeOver: 'never' },
   ]);
 });

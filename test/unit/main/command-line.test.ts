@@ -37,6 +37,13 @@ t.test('a wrong command line: one line that says what is wrong, exit code 2', as
     ['rtsp-fanout', ['--tls-listen', '9', 'rtsp://x/'], /needs --tls-certificate/],
     ['rtsp-fanout', ['--tls-key', 'x', 'rtsp://x/'], /are for --tls-listen/],
     ['rtsp-fanout', ['--source-fingerprint', '12:34', 'rtsps://x/'], /64 hexadecimal digits/],
+    ['rtsp-fanout', ['--source-ca', '/nonexist.pem', 'rtsps://x/'], /nonexist.pem cannot be read: ENOENT/],
+    ['rtsp-fanout', ['--source-ca', 'package.json', 'rtsps://x/'], /package.json has no certificate/],
+    [
+      'rtsp-fanout',
+      ['--source-fingerprint', '0a'.repeat(32), SOURCE],
+      /'--source-fingerprint' is for .* rtsps/,
+    ],
     ['rtsp-fanout', ['rtsp://'], /host/],
     ['rtsp-fanout', ['rtspu://me:secret@x/'], /Only rtsp/],
     ['rtsp-fanout', ['rtsp://me:se/c?re@t secret@x/'], /:\/\/\.\.\.@x/],
