@@ -5,7 +5,7 @@
 
 import { constants } from 'node:os';
 import { goesOnAfterFault } from './hold/fault.js';
-import { holderIn } from './hold/store.js';
+import { holderIn } from './hold/manager.js';
 import { createLog } from './log.js';
 import { parseCommandLine } from './options.js';
 import { Parts } from './parts.js';

@@ -12,6 +12,7 @@ import { checkMulticast } from './multicast-options.js';
 import { mptcpObstacle } from './net/mptcp.js';
 import { systemPorts } from './net/system-ports.js';
 import { openFormer } from './hold/former.js';
+import { openManager } from './hold/manager.js';
 import { version, type Options } from './options.js';
 import type { Parts } from './parts.js';
 import type { PathsGiven } from './paths-given.js';
@@ -25,7 +26,8 @@ export async function serve(options: Options, paths: PathsGiven, parts: Parts, l
   checkMulticast(multicast);
   const mptcp = usesMptcp(options.mptcp || paths.table.mptcp === true, log);
   const listen = withMptcp(options.listen, mptcp);
-  const former = await openFormer(log);
+  const manager = await openManager(log);
+  const former = await openFormer(manager, log);
   if (former) parts.built('notebook', () => former.close());
   const takeOver = (former?.records.size ?? 0) > 0;
   const datapath = await chooseDatapath({
@@ -58,6 +60,8 @@ export async function serve(options: Options, paths: PathsGiven, parts: Parts, l
   parts.built('api', () => api.close());
 
   former?.takenOver();
+  manager?.tell('READY=1');
+  parts.built('readiness', () => manager?.tell('STOPPING=1'));
   const proxyctl = relative(process.cwd(), fileURLToPath(new URL('../../../bin/proxyctl', import.meta.url)));
   const { tlsAddress: tls } = proxy;
   return bannerText({ version: version(), listen: address, tls, paths, datapath, apiSocket, proxyctl });

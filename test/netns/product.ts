@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ClientRow, PathRow, StatusRow, StreamRow } from '../../src/control/api/types.js';
-import { Child, run, tcpListening } from '../../tools/netns/child.js';
+import { Child, run, tcpListening, type StartOptions } from '../../tools/netns/child.js';
 import { temporaryFolder } from '../../tools/netns/temporary-folder.js';
 import type { Namespace } from '../../tools/netns/topology.js';
 import { unprivileged } from '../../tools/netns/unprivileged.js';
@@ -32,8 +32,9 @@ export function startIn(
   where: Namespace | undefined,
   command: string,
   args: readonly string[],
+  options: StartOptions = {},
 ): Promise<Child> {
-  return where ? where.spawn(command, args) : Child.start(command, args);
+  return where ? where.spawn(command, args, options) : Child.start(command, args, options);
 }
 
 export interface ProductOptions {
@@ -46,6 +47,8 @@ export interface ProductOptions {
   readonly port?: number;
   /** Further words of the command line. */
   readonly more?: readonly string[];
+  /** Added to this process's environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Run without root. */
   readonly unprivileged?: boolean;
 }
@@ -66,7 +69,8 @@ export class Product {
         ...(source === undefined ? [] : [source]),
       ],
     ];
-    const child = await startIn(namespace, command[0]!, command.slice(1));
+    const { env = {} } = options;
+    const child = await startIn(namespace, command[0]!, command.slice(1), { env });
     const product = new Product(child, port, socket);
     await until(
       `the proxy's socket ${socket}`,

@@ -2,6 +2,7 @@
 // What whoever started us holds for us: the sockets of a former process with what it has noted, and the notebook of this.
 import type { Log, Notebook } from '../path/ports.js';
 import { Journal, readJournal, type Records } from './journal.js';
+import type { Manager } from './manager.js';
 import { openStore, type DescriptorStore } from './store.js';
 
 export interface Former {
@@ -15,8 +16,8 @@ export interface Former {
 }
 
 /** Undefined: nobody holds anything for us. */
-export async function openFormer(log: Log): Promise<Former | undefined> {
-  const store = await openStore(log);
+export async function openFormer(manager: Manager | undefined, log: Log): Promise<Former | undefined> {
+  const store = await openStore(manager);
   if (!store) return undefined;
   const { memoryFile } = await import('./rights.js');
   const { number, records } = readJournal(store);
@@ -35,7 +36,6 @@ export async function openFormer(log: Log): Promise<Former | undefined> {
     takenOver: () => {
       journal.begin();
       store.dropRest();
-      store.notify('READY=1');
     },
     close: () => journal.close(),
   };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // --keep: a parent process that holds the proxy's descriptors, starts it, and starts it again when it dies. It speaks the
-// other side of store.ts (what systemd does for a service), does nothing else, and sleeps.
+// other side of manager.ts and store.ts (what systemd does for a service), tells systemd in turn, does nothing else, and sleeps.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -8,8 +8,8 @@ import koffi from 'koffi';
 import type { Log } from '../path/ports.js';
 import { UPGRADE_EXIT } from './exit-code.js';
 import { STABLE_MS } from './fault.js';
+import { KEEPER_VARIABLE, openManager, type Manager } from './manager.js';
 import { datagramPair, receiveWithRights } from './rights.js';
-import { KEEPER_VARIABLE } from './store.js';
 
 const FIRST_DELAY_MS = 20;
 const MOST_DELAY_MS = 5000;
@@ -29,12 +29,16 @@ export interface KeeperOptions {
 }
 
 /** Resolves with the exit code for this process: the proxy has ended as it was told to, or cannot be started. */
-export function keep(options: KeeperOptions): Promise<number> {
-  return new Promise((resolve) => new Keeper(options, resolve).start());
+export async function keep(options: KeeperOptions): Promise<number> {
+  // Of systemd only is wanted that it hears how the proxy is: it believes the process that it has started, and no child.
+  const manager = await openManager(options.log, { NOTIFY_SOCKET: process.env['NOTIFY_SOCKET'] });
+  delete process.env['NOTIFY_SOCKET'];
+  return new Promise((resolve) => new Keeper(options, manager, resolve).start());
 }
 
 class Keeper {
   readonly #options: KeeperOptions;
+  readonly #manager: Manager | undefined;
   readonly #done: (code: number) => void;
   readonly #ours: number;
   readonly #theirs: number;
@@ -46,8 +50,9 @@ class Keeper {
   #ending = false;
   #shortLives = 0;
 
-  constructor(options: KeeperOptions, done: (code: number) => void) {
+  constructor(options: KeeperOptions, manager: Manager | undefined, done: (code: number) => void) {
     this.#options = options;
+    this.#manager = manager;
     this.#done = done;
     [this.#ours, this.#theirs] = datagramPair(SEND_TIMEOUT_MS);
     const polling = koffi.node.poll(this.#ours, { readable: true }, () => this.#receive());
@@ -79,6 +84,7 @@ class Keeper {
 
   #end(signal: NodeJS.Signals): void {
     this.#ending = true;
+    this.#manager?.tell('STOPPING=1');
     if (this.#child) this.#child.kill(signal);
     else this.#done(0); // between two lives
   }
@@ -89,7 +95,10 @@ class Keeper {
         got.message.split('\n').map((line) => [line.split('=', 1)[0], line.slice(line.indexOf('=') + 1)]),
       );
       const name = fields.get('FDNAME') ?? '';
-      if (fields.get('READY') === '1') this.#ready = this.#wasReady = true;
+      if (fields.get('READY') === '1') {
+        this.#ready = this.#wasReady = true;
+        this.#manager?.tell('READY=1');
+      }
       if (fields.get('FDSTOREREMOVE') === '1') this.#drop(name);
       if (got.descriptor === undefined) continue;
       if (fields.get('FDSTORE') === '1') this.#store(name, got.descriptor);

@@ -5,18 +5,14 @@ import { closeSync, fstatSync, openSync, readFileSync, rmSync, writeSync } from 
 import fc from 'fast-check';
 import t from 'tap';
 import { Journal, parseJournal, readJournal, JOURNAL_VERSION } from '../../../src/control/hold/journal.js';
+import { KEEPER_VARIABLE, openManager } from '../../../src/control/hold/manager.js';
 import {
   datagramPair,
   memoryFile,
   receiveWithRights,
   sendWithRights,
 } from '../../../src/control/hold/rights.js';
-import {
-  inheritedDescriptors,
-  KEEPER_VARIABLE,
-  openStore,
-  type DescriptorStore,
-} from '../../../src/control/hold/store.js';
+import { inheritedDescriptors, openStore, type DescriptorStore } from '../../../src/control/hold/store.js';
 import type { Log } from '../../../src/control/path/ports.js';
 
 const errors: string[] = [];
@@ -24,10 +20,8 @@ const log: Log = { debug() {}, info() {}, warn() {}, error: (_fields, message) =
 
 /** A store that keeps real duplicates, and what a next process would get of it. */
 class FakeStore implements DescriptorStore {
-  readonly heldBy = 'keeper';
   readonly held = new Map<string, number>();
   names = () => [...this.held.keys()];
-  notify = () => {};
   dropRest = () => {};
   put = (name: string, fd: number) => void this.held.set(name, openSync(`/proc/self/fd/${fd}`, 'r'));
   take(name: string): number | undefined {
@@ -60,7 +54,6 @@ t.test('a descriptor goes through a datagram and is the same open file', async (
 t.test('systemd: NOTIFY_SOCKET with FDSTORE, and descriptors by name', { skip: !canPython() }, async (t) => {
   const path = `/run/rfo-test-${process.pid}.sock`;
   const env = { NOTIFY_SOCKET: path, FDSTORE: '10', LISTEN_PID: `${process.pid}`, LISTEN_FDS: '0' };
-  t.equal(await openStore(log, { NOTIFY_SOCKET: path }), undefined, 'systemd that keeps none');
   t.teardown(() => rmSync(path, { force: true }));
   // Bound by somebody else's code, so that the address is right by it.
   const receiver = `
@@ -77,13 +70,16 @@ for _ in range(3):
   let output = '';
   child.stdout.on('data', (chunk) => (output += chunk));
   while (!output.includes('bound')) await new Promise((resolve) => setTimeout(resolve, 10));
-  const store = (await openStore(log, env))!;
-  t.equal(store.heldBy, 'systemd');
-  t.notOk('NOTIFY_SOCKET' in env, 'children of ours do not talk to systemd');
+  const keepsNone = (await openManager(log, { NOTIFY_SOCKET: path }))!;
+  t.equal(await openStore(keepsNone, env), undefined, 'systemd that keeps none');
+  const manager = (await openManager(log, env))!;
+  t.equal(manager.name, 'systemd');
+  const store = (await openStore(manager, env))!;
+  t.same(Object.keys(env), ['FDSTORE'], 'children of ours do not talk to systemd');
   const file = openSync('package.json', 'r');
   store.put('viewer-1', file);
   store.remove('viewer-1');
-  store.notify('READY=1');
+  manager.tell('READY=1');
   await new Promise((resolve) => child.on('exit', resolve));
   const lines = output.trim().split('\n').slice(1);
   t.match(lines[0], /FDSTORE=1\\nFDPOLL=0\\nFDNAME=viewer-1', \['\{\\n {2}"name": "rtsp-fanout"/);
@@ -111,7 +107,8 @@ t.test('descriptors of a former process', async (t) => {
   );
   for (const count of ['', 'x', '-1', '0', '1.5', undefined])
     t.same([...inheritedDescriptors({ LISTEN_FDS: count })], [], `${count}`);
-  t.equal(await openStore(log, {}), undefined);
+  t.equal(await openManager(log, {}), undefined);
+  t.equal(await openStore(undefined, {}), undefined);
   t.equal(KEEPER_VARIABLE, 'RTSP_FANOUT_KEEPER');
 });
 

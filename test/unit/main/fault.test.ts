@@ -4,7 +4,7 @@ import t from 'tap';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { goesOnAfterFault } from '../../../src/control/hold/fault.js';
-import { holderIn } from '../../../src/control/hold/store.js';
+import { holderIn } from '../../../src/control/hold/manager.js';
 import { Child } from '../../../tools/netns/child.js';
 import { temporaryFolder } from '../../../tools/netns/temporary-folder.js';
 import { FakeServer } from '../../fixtures/fake-server.js';
