@@ -4,12 +4,13 @@
 // ends it at once. With --config or --tls-listen SIGHUP does not end it (serve.ts).
 
 import { constants } from 'node:os';
+import { checkStart } from './check.js';
 import { goesOnAfterFault } from './hold/fault.js';
 import { holderIn } from './hold/manager.js';
 import { createLog } from './log.js';
 import { parseCommandLine } from './options.js';
 import { Parts } from './parts.js';
-import { pathsGiven, type PathsGiven } from './paths-given.js';
+import { pathsGiven } from './paths-given.js';
 import { serve } from './serve.js';
 import { programCommand } from './upgrade.js';
 
@@ -21,7 +22,11 @@ const SAME_WISH_MS = 500;
 const options = parseCommandLine(process.argv);
 /** SIGHUP has files to be read again: of paths, or of certificates. */
 const reloads = options.config !== undefined || options.listen.tls !== undefined;
-const paths = readPaths();
+const paths = orExit(() => pathsGiven(options));
+if (options.check) {
+  process.stdout.write(`${orExit(() => checkStart(options, paths))}\n`);
+  process.exit(0);
+}
 const log = createLog(options.logLevel);
 const heldBy = holderIn(process.env);
 if (options.keep && heldBy !== 'keeper') {
@@ -64,9 +69,10 @@ try {
   await end(1);
 }
 
-function readPaths(): PathsGiven {
+/** Exit code 2 with a line on stderr for each fault. */
+function orExit<T>(look: () => T): T {
   try {
-    return pathsGiven(options);
+    return look();
   } catch (error) {
     process.stderr.write(`${(error as Error).message.replaceAll(/^/gm, 'rtsp-fanout: ')}\n`);
     process.exit(2);

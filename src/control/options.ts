@@ -34,6 +34,8 @@ export interface Options {
   /** Connections of viewers and to sources are multipath TCP where they can be. */
   readonly mptcp: boolean;
   readonly apiSocket: string;
+  /** Only look whether it could start. */
+  readonly check: boolean;
   /** Under a keeper that holds the connections and starts the proxy again when it dies. */
   readonly keep: boolean;
   /** How long the kernel goes on sending without this process. */
@@ -54,12 +56,13 @@ Examples:
   rtsp-fanout --listen 127.0.0.1:9000 rtsp://192.0.2.7:8000
   rtsp-fanout --datapath userspace --log-level debug rtsp://192.0.2.7/camera
   rtsp-fanout --config paths.yaml                several sources, under names of their own
+  rtsp-fanout --check --config paths.yaml        what is wrong with that file
   proxyctl clients                               who is watching
 
 Signals: SIGINT, SIGTERM end it. SIGHUP reads the files of --config and --tls-certificate again, or else ends it.
 SIGUSR2 makes way for the version that is installed now (needs --keep or systemd).
-Exit code: 0 ended by SIGINT or SIGTERM, 1 it cannot run, 2 the command line or the file
-of --config is wrong, 3 it has made way.`;
+Exit code: 0 ended by SIGINT, SIGTERM or SIGHUP, 1 it cannot run, 2 the command line or the
+file of --config is wrong, or --check has found a fault, 3 it has made way.`;
 
 const LONGEST_WAIT_SECONDS = 3600;
 const DEFAULT_ORPHAN_LIMIT_SECONDS = 60;
@@ -120,6 +123,11 @@ export function parseCommandLine(argv: readonly string[]): Options {
       orphanLimit,
       DEFAULT_ORPHAN_LIMIT_SECONDS,
     )
+    .option(
+      '--check',
+      'look at the command line and the files that it names, say what is wrong, and exit',
+      false,
+    )
     .option('--takes-over', 'print what state of a running proxy this version can go on with, and exit')
     .addOption(new Option('--log-level <level>', 'on stderr').choices(LOG_LEVELS).default('info'))
     .version(version())
@@ -131,7 +139,7 @@ export function parseCommandLine(argv: readonly string[]): Options {
   program.parse(argv);
   const options = program.opts<Given>();
   const { keyFrameWait: seconds, pictureCache: packets, orphanLimit: limit } = options;
-  const { datapath, apiSocket, keep, logLevel, mptcp } = options;
+  const { datapath, apiSocket, check, keep, logLevel, mptcp } = options;
   const pictures = {
     holdMs: Math.round(seconds * 1000),
     cachePackets: packets,
@@ -153,6 +161,7 @@ export function parseCommandLine(argv: readonly string[]): Options {
     multicast,
     mptcp,
     apiSocket,
+    check,
     keep,
     orphanLimitMs: limit * 1000,
     logLevel,

@@ -45,10 +45,19 @@ export async function chooseDatapath(choice: Choice): Promise<Datapath> {
   return without(obstacle, choice);
 }
 
+/** @throws Error as chooseDatapath(), where that can be told without trying */
+export function checkEngine(wanted: EngineWanted): void {
+  const obstacle = obstacleToKernel();
+  if (obstacle !== undefined && wanted !== 'userspace' && wanted !== 'auto') throw refusal(wanted, obstacle);
+}
+
 function without(obstacle: string, { wanted, pictures }: Choice, cause?: unknown): Datapath {
-  if (wanted !== 'auto') throw new Error(`--datapath ${wanted}: ${obstacle}`, { cause });
+  if (wanted !== 'auto') throw refusal(wanted, obstacle, cause);
   return new UserspaceDatapath({ why: `no kernel engine: ${obstacle}`, pictures });
 }
+
+const refusal = (wanted: EngineWanted, obstacle: string, cause?: unknown) =>
+  new Error(`--datapath ${wanted}: ${obstacle}`, { cause });
 
 /** What can be told without trying. */
 function obstacleToKernel(): string | undefined {
