@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { serveApi } from './api/server.js';
 import { bannerText } from './banner.js';
 import { followCertificates } from './certificates.js';
+import { checkStart } from './check.js';
 import { chooseDatapath } from './kernel/choose.js';
 import { watchConfigFile } from './config-file.js';
 import { checkMulticast } from './multicast-options.js';
@@ -15,7 +16,7 @@ import { openFormer } from './hold/former.js';
 import { openManager } from './hold/manager.js';
 import { version, type Options } from './options.js';
 import type { Parts } from './parts.js';
-import type { PathsGiven } from './paths-given.js';
+import { pathsGiven, type PathsGiven } from './paths-given.js';
 import type { ListenAt, Log } from './path/ports.js';
 import { createProxy, type Proxy } from './path/proxy.js';
 import { makeWay } from './upgrade.js';
@@ -54,7 +55,7 @@ export async function serve(options: Options, paths: PathsGiven, parts: Parts, l
     parts.built('certificates', unfollow);
   }
   if (options.config !== undefined) followConfig(options.config, paths, proxy, parts, log);
-  onUpgrade(former !== undefined, proxy, log);
+  onUpgrade(former !== undefined, options, proxy, log);
 
   const api = await serveApi(apiSocket, proxy);
   parts.built('api', () => api.close());
@@ -90,10 +91,11 @@ function followConfig(file: string, { table }: PathsGiven, proxy: Proxy, parts: 
   parts.built('configuration', () => watch.close());
 }
 
-function onUpgrade(held: boolean, proxy: Proxy, log: Log): void {
+function onUpgrade(held: boolean, options: Options, proxy: Proxy, log: Log): void {
   process.on('SIGUSR2', () => {
     log.info({}, 'asked to make way for the installed version');
-    makeWay(held, () => proxy.quiesce()).catch((error: Error) =>
+    const check = () => void checkStart(options, pathsGiven(options));
+    makeWay({ held, check, quiesce: () => proxy.quiesce() }).catch((error: Error) =>
       log.error({ why: error.message }, 'refused: this version goes on'),
     );
   });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several servers behind one proxy, by a file of paths: real players on names and patterns, and reloads under them.
 import t from 'tap';
-import { utimesSync, writeFileSync } from 'node:fs';
+import { readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { canRun } from '../../tools/netns/probe.js';
 import { until, within } from '../../tools/netns/wait.js';
@@ -109,3 +109,34 @@ t.test(
     );
   },
 );
+
+t.test('SIGUSR2 with a file at fault is refused, for no other process could begin with it', async (t) => {
+  const file = join(temporaryFolder(), 'paths.yaml');
+  writeFileSync(file, 'paths:\n  one: { source: "rtsp://127.0.0.1:1/x" }\n');
+  const more = ['--config', file, '--keep'];
+  const product = await Product.start({
+    engine: 'userspace',
+    host: '127.0.0.1',
+    port: await freePort(),
+    more,
+  });
+  const { pid } = product.child;
+  const proxy = () => Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ')[0]);
+  try {
+    const former = proxy();
+    writeFileSync(file, 'paths:\n  one: {}\n');
+    product.child.signal('SIGUSR2');
+    const [line] = await product.child.output(/refused: this version goes on.*/, 15_000);
+    t.match(line, /the installed version would not start: \S+paths\.yaml:2: path one: its source is missing/);
+    t.equal((await product.paths())[0]!.name, 'one', 'and it does go on');
+    t.equal(proxy(), former);
+    writeFileSync(file, 'paths:\n  two: { source: "rtsp://127.0.0.1:1/x" }\n');
+    product.child.signal('SIGUSR2');
+    await until('another process', () => ![0, former].includes(proxy()), 15_000);
+    const named = async () => (await product.paths())[0]?.name === 'two';
+    await until('it to serve', () => named().catch(() => false), 15_000);
+    await product.stop();
+  } finally {
+    await product.child.stop('SIGKILL');
+  }
+});
