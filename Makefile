@@ -6,12 +6,19 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help build run test test-unit interop bench bench-quick bench-datapath bench-interleaved bench-joins bench-layers test-kernel fuzz lint format clean abi debian-run debian-test debian-interop bpf bpf-objects wire tests
+.PHONY: help build run install uninstall test test-unit interop bench bench-quick bench-datapath bench-interleaved bench-joins bench-layers test-kernel fuzz lint format clean abi debian-run debian-test debian-interop bpf bpf-objects wire tests
 
 # A real source to put the proxy in front of (default: the built-in test camera), and where to listen.
 URL ?=
 LISTEN ?=
 export URL LISTEN
+
+# Where `make install` puts the proxy; DESTDIR is where a package is put together.
+PREFIX ?= /usr/local
+DESTDIR ?=
+HOUSE = $(DESTDIR)$(PREFIX)/lib/rtsp-fanout
+UNIT = $(DESTDIR)$(PREFIX)/lib/systemd/system/rtsp-fanout.service
+SHIPPED = package.json README.md LICENSE bpf/LICENSE docs bin/rtsp-fanout bin/proxyctl dist/src $(wildcard dist/bpf)
 
 SOURCES := $(shell find src tools test -name '*.ts')
 TESTS := $(patsubst %.ts,dist/%.js,$(sort $(filter %.test.ts,$(SOURCES))))
@@ -23,6 +30,7 @@ help: ## list what make can do here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  make run [URL=rtsp://host/path] [LISTEN=[host:]port]'
+	@echo '  make install [PREFIX=/usr/local] [DESTDIR=]'
 	@echo '  make test-unit [ONLY=part-of-a-file-name]'
 	@echo "  make interop [INTEROP='words of a cell, such as: mpv tls']"
 
@@ -30,6 +38,23 @@ build: dist/.built bpf ## install what is missing and compile everything into di
 
 run: build ## start the proxy: in front of URL, or of a test camera of its own
 	@exec node dist/tools/run/main.js
+
+# Whole before it takes the place of the one that is there, which a running proxy may start again at any moment.
+install: build ## the proxy and a unit for systemd, below PREFIX; in place of what is installed there
+	@rm -rf '$(HOUSE).new' '$(HOUSE).old'
+	@mkdir -p '$(HOUSE).new' '$(DESTDIR)$(PREFIX)/bin' '$(dir $(UNIT))'
+	@packages=$$(npm ls --omit=dev --all --parseable --loglevel=error) && \
+	cp -r --parents $(SHIPPED) $$(echo "$$packages" | sed -n 's|^$(realpath .)/||p') '$(HOUSE).new'
+	@chmod -R u=rwX,go=rX '$(HOUSE).new'
+	@[ ! -e '$(HOUSE)' ] || mv '$(HOUSE)' '$(HOUSE).old'
+	@mv '$(HOUSE).new' '$(HOUSE)'
+	@rm -rf '$(HOUSE).old'
+	@ln -sf ../lib/rtsp-fanout/bin/rtsp-fanout ../lib/rtsp-fanout/bin/proxyctl '$(DESTDIR)$(PREFIX)/bin/'
+	@sed 's|/usr/local/|$(PREFIX)/|' packaging/rtsp-fanout.service >'$(UNIT)'
+	@echo 'installed: $(DESTDIR)$(PREFIX)/bin/rtsp-fanout and proxyctl, $(UNIT)'
+
+uninstall: ## remove what install has put below PREFIX
+	@rm -rf '$(HOUSE)' '$(UNIT)' '$(DESTDIR)$(PREFIX)/bin/rtsp-fanout' '$(DESTDIR)$(PREFIX)/bin/proxyctl'
 
 test: debian-test build wire ## install what is missing and run every test
 	@$(MAKE) tests ONLY=

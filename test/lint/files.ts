@@ -4,7 +4,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-const FOLDERS = ['src', 'tools', 'test', 'bpf', 'docs', 'bin', '.ci'];
+const FOLDERS = ['src', 'tools', 'test', 'bpf', 'docs', 'bin', 'packaging', '.ci'];
 const TOP_LEVEL = ['Makefile', 'README.md', 'package.json', 'package-lock.json', 'tsconfig.json'];
 
 /** Paths from the project's root on, sorted. */
