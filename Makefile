@@ -65,7 +65,7 @@ test-unit: build ## only the tests that need neither root nor other programs
 fuzz: debian-test build ## mutated input into the parsers and the kernel programs, FUZZ_SECONDS (30) each
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),30) $(MAKE) tests ONLY=test/fuzz/
 
-interop: debian-interop build ## real servers and players through the proxy, every transport, into docs/interop.md (root, 10 minutes)
+interop: debian-interop build ## real servers and players through the proxy, every transport, into docs/interop.md (root, 4 minutes)
 	@node dist/tools/interop/main.js $(if $(INTEROP),--only '$(INTEROP)')
 
 bench: debian-test build wire ## the whole suite, beside what others use (root, a quiet machine, 20 minutes) into docs/benchmarks.md
