@@ -14,7 +14,8 @@ const file = join(folder, 'paths.yaml');
 const socket = join(folder, 'api.sock');
 
 function check(...more: string[]) {
-  const args = ['--check', '--keep', '--datapath', 'userspace', '--api-socket', socket, ...more];
+  const own = more.includes('--api-socket') ? [] : ['--api-socket', socket];
+  const args = ['--check', '--keep', '--datapath', 'userspace', ...own, ...more];
   const { status: code, stdout: out, stderr: err } = spawnSync('bin/rtsp-fanout', args, { encoding: 'utf8' });
   return { code, out, err };
 }
