@@ -85,6 +85,7 @@ class Stage {
     const [arrived, dropped] = [this.arrived, this.wholeDrops];
     const media = this.streams.map(({ index }) => this.bench.state.stream(index).packets);
     const rates = this.streams.map(({ index }) => layerBytes(this.bench.state, index));
+    const pictures = this.streams.map((stream) => this.#picture(stream));
     const { verdict, packet } = this.bench.ingress(frame);
     const counted = this.arrived.map((now, i) => now - arrived[i]!);
     const came = counted.reduce((sum, n) => sum + n, 0);
@@ -97,7 +98,7 @@ class Stage {
     const at = counted.indexOf(1);
     if (verdict !== TC_ACT_SHOT || at < 0) return undefined;
     const isRtp = this.bench.state.stream(this.streams[at]!.index).packets > media[at]!;
-    return (isRtp && this.#layer(at, frame, rates[at]!)) || this.#beginning(at, frame);
+    return (isRtp && this.#layer(at, frame, rates[at]!)) || this.#beginning(at, frame, pictures[at]);
   }
 
   /** Which layer an RTP packet that has just come was taken for. */
@@ -124,15 +125,25 @@ class Stage {
     return Number(this.bench.state.tables.viewers.getBigUint64(slot * Viewer.SIZE + Viewer.ends, true));
   }
 
-  /** What the cache made of an RTP packet that has just come. */
-  #beginning(at: number, frame: Buffer): string | undefined {
+  /** The RTP timestamp of what the cache begins with; undefined: nothing, or what the next packet takes the place of. */
+  #picture({ index, window }: Stage['streams'][number]): number | undefined {
+    const { next, begin } = this.bench.state.tickets(index);
+    if (begin === undefined || next - begin >= WINDOW) return undefined;
+    const kept = this.bench.state.cache.read(window, begin);
+    return kept.is === 'packet' ? kept.bytes.readUInt32BE(4) : undefined;
+  }
+
+  /** What the cache made of an RTP packet that has just come. `picture`: of which it was before. */
+  #beginning(at: number, frame: Buffer, picture: number | undefined): string | undefined {
     const { index, window } = this.streams[at]!;
     const { next, begin } = this.bench.state.tickets(index);
     const kept = this.bench.state.cache.read(window, next - 1);
     if (kept.is !== 'packet') return undefined;
     const payload = frame.subarray(HEADERS, HEADERS - 8 + frame.readUInt16BE(38));
     if (!kept.bytes.equals(payload)) return `kept ${kept.bytes.toString('hex')}`;
-    const wanted = beginsPicture(payload, { name: ENCODINGS[at]!, payloadType: PAYLOAD_TYPE });
+    const wanted =
+      beginsPicture(payload, { name: ENCODINGS[at]!, payloadType: PAYLOAD_TYPE }) &&
+      payload.readUInt32BE(4) !== picture;
     return wanted === (begin === next - 1) ? undefined : `${wanted} in TypeScript that a picture begins`;
   }
 
