@@ -96,6 +96,11 @@ export class NextHops {
     return this.#looks;
   }
 
+  /** How many questions about routes and neighbours that, and viewers who came, have taken. */
+  get questions(): number {
+    return this.#questions.count;
+  }
+
   /** Resolves an address, with or without ours, or a group (destinationOf), waking the neighbour where its MAC is not known yet (at most RESOLVE_MS). */
   async resolve(address: string): Promise<NextHop> {
     return this.#known.get(address)?.hop ?? hopOf(await this.#ask(address));

@@ -60,6 +60,11 @@ export class RtnetlinkQuestions {
   readonly #socket = new RtnetlinkSocket();
   #sequence = 0;
 
+  /** How many have been put. */
+  get count(): number {
+    return this.#sequence;
+  }
+
   /** Where a UDP datagram leaves. Throws KernelError: there is no route. */
   route({ to, from, device }: RouteQuestion): Route {
     const bits = 8 * addressBytes(to).length;

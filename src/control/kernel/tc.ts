@@ -242,6 +242,7 @@ export class TcDatapath implements Datapath {
       'kernel streams': this.#streams.size,
       'viewers served by user space': viewers,
       'looks at all next hops': this.hops.looks,
+      'questions about next hops': this.hops.questions,
       passes,
       'passes that waited': waits,
       'passes that met a full egress': egressFull,
