@@ -51,6 +51,7 @@ export class XdpDevice implements NetDevice {
   /** Counted before XDP left it to TC. */
   #before = NOTHING;
   #changed: NodeJS.Timeout | undefined;
+  #closed = false;
 
   /** `index`: of all devices so far. */
   constructor(
@@ -76,6 +77,7 @@ export class XdpDevice implements NetDevice {
 
   /** Its queueing discipline has changed. */
   lookAgain(): void {
+    if (this.#closed) return; // a driver may answer late
     this.#changed ??= setTimeout(() => {
       this.#changed = undefined;
       this.ready = this.ready.then(() => this.#choose());
@@ -84,6 +86,7 @@ export class XdpDevice implements NetDevice {
 
   /** Looks at nothing any more. */
   async close(): Promise<void> {
+    this.#closed = true;
     clearTimeout(this.#changed);
     await this.ready;
   }
