@@ -171,7 +171,6 @@ static __always_inline bool read_v6(struct __sk_buff *skb, struct packet *p, str
 	return u->at;
 }
 
-/* How many datagrams of what size; p->fault when the lengths do not fit together. */
 /* What a GSO packet carries. Not gso_segs: where a virtual machine made it, that is 0. */
 static __always_inline __u32 datagrams_in(const struct __sk_buff *skb, __u32 payload)
 {
@@ -180,6 +179,7 @@ static __always_inline __u32 datagrams_in(const struct __sk_buff *skb, __u32 pay
 	return size && payload > size ? (payload + size - 1) / size : 1;
 }
 
+/* How many datagrams of what size; p->fault when the lengths do not fit together. */
 static __always_inline void measure(struct __sk_buff *skb, struct packet *p, const struct to_udp *u,
 				    const struct udphdr *udp)
 {

@@ -187,9 +187,9 @@ static __always_inline void receive_rtp(struct __sk_buff *skb, const struct fano
 }
 
 /* Notes when a sender report went on to the viewers; other RTCP has no time in it. False: it is one of another source, before
- * that one's first packet. What its time is to viewers is not known yet, and by the former's offsets it would be wrong. */
-static __noinline bool receive_rtcp(struct __sk_buff *skb, const struct fanout_stream *s, struct packet *p,
-					 __u64 now)
+ * that one's first packet. What its time is to viewers is not known yet, and by the former's offsets it would be wrong.
+ * A function of its own, for the verifier. */
+static __noinline bool receive_rtcp(struct __sk_buff *skb, const struct fanout_stream *s, struct packet *p, __u64 now)
 {
 	__u32 stream = p->stream, ntp = 0;
 	__be32 high, low;
