@@ -11,19 +11,12 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { DEFAULT_PICTURES } from '../../../src/control/kernel/picture-options.js';
 import { parseCommandLine } from '../../../src/control/options.js';
+import { checkWrongLines, type Ran, type WrongLine } from '../../fixtures/wrong-lines.js';
 
 const SOURCE = 'rtsp://127.0.0.1:1/camera';
-/** Programs that are started together. */
-const AT_ONCE = 6;
-
-interface Run {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
 
 t.test('a wrong command line: one line that says what is wrong, exit code 2', async (t) => {
-  const cases: [program: string, args: string[], wanted: RegExp][] = [
+  const cases: WrongLine[] = [
     ['rtsp-fanout', [], /missing required argument 'url', or --config/],
     ['rtsp-fanout', ['--config', 'x', SOURCE], /exclude each other/],
     [
@@ -81,19 +74,7 @@ t.test('a wrong command line: one line that says what is wrong, exit code 2', as
     ['proxyctl', ['kick', '0'], /from 1 on/],
     ['proxyctl', ['kick', '1x'], /from 1 on/],
   ];
-  // All at once they would share the processor, and run out of time together where it has other work.
-  for (let first = 0; first < cases.length; first += AT_ONCE)
-    await Promise.all(
-      cases.slice(first, first + AT_ONCE).map(async ([program, args, wanted]) => {
-        const { code, out, err } = await run(program, args);
-        const name = `${program} ${args.join(' ')}`;
-        t.equal(code, 2, name);
-        t.equal(out, '', name);
-        t.match(err, wanted, name);
-        t.notMatch(err, /secret/, name);
-        t.match(err, new RegExp(`^${program}: [^\n]+\n$`), `${name}: one line`);
-      }),
-    );
+  await checkWrongLines(t, cases, run);
 });
 
 t.test('--help teaches, --version is the package', async (t) => {
@@ -251,7 +232,7 @@ async function started(
   return { child, banner: () => out };
 }
 
-async function run(program: string, args: string[]): Promise<Run> {
+async function run(program: string, args: readonly string[]): Promise<Ran> {
   const child = spawn(`bin/${program}`, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 20_000 });
   let out = '';
   let err = '';

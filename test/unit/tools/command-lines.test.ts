@@ -5,6 +5,7 @@ import t from 'tap';
 import { compiled } from '../../../tools/bench/programs.js';
 import { Child } from '../../../tools/netns/child.js';
 import { unprivileged } from '../../../tools/netns/unprivileged.js';
+import { checkWrongLines, type WrongLine } from '../../fixtures/wrong-lines.js';
 
 // The runner's limit for a file is the one that counts, not tap's 30 s.
 t.setTimeout(120_000);
@@ -20,7 +21,7 @@ async function run(program: string, args: readonly string[], prefix: readonly st
 }
 
 t.test('a wrong command line: one line that says what is wrong, exit code 2', async (t) => {
-  const cases: [program: string, args: string[], wanted: RegExp][] = [
+  const cases: WrongLine[] = [
     ['rtsp-load', [], /missing required argument 'url'/],
     ['rtsp-load', ['http://me:secret@x/'], /HOST/],
     ['rtsp-load', ['rtspu://me:secret@x/'], /Only rtsp/],
@@ -47,17 +48,7 @@ t.test('a wrong command line: one line that says what is wrong, exit code 2', as
     ['rtp-counter', ['--device', 'lo', '--ports', '5'], /LOW-HIGH/],
     ['rtp-counter', ['--device', 'lo', '--ports', '6-5'], /LOW-HIGH/],
   ];
-  await Promise.all(
-    cases.map(async ([program, args, wanted]) => {
-      const { code, out, err } = await run(program, args);
-      const name = `${program} ${args.join(' ')}`;
-      t.equal(code, 2, name);
-      t.equal(out, '', name);
-      t.match(err, wanted, name);
-      t.notMatch(err, /secret/, name);
-      t.match(err, new RegExp(`^${program}: [^\n]+\n$`), `${name}: one line`);
-    }),
-  );
+  await checkWrongLines(t, cases, run);
 });
 
 t.test('what cannot run: one line, exit code 1', async (t) => {
