@@ -40,13 +40,15 @@ interface Member {
   readonly receivers: Receiver[];
   readonly reporters: Reporter[];
   readonly media?: InterleavedMedia;
+  /** It leaves by itself (`stayMs`), or has left; what it got still counts. */
+  leaves?: Promise<void>;
+  left?: true;
 }
 
 export class Crowd {
   readonly #members: Member[] = [];
   readonly #joinMs: number[] = [];
   readonly #failures = new Map<string, number>();
-  readonly #leaving: Promise<void>[] = [];
   #perSecond = NaN;
   /** How late this process itself was while they joined. */
   readonly #ownDelay = monitorEventLoopDelay({ resolution: 1 });
@@ -139,9 +141,9 @@ export class Crowd {
         (track, s) => receivers[s] && (receivers[s].reception.clockRate = track.clockRate),
       );
       this.#joinMs.push(performance.now() - start);
-      const member = { viewer, receivers, reporters, ...media };
-      if (this.options.stayMs === undefined) this.#members.push(member);
-      else this.#leaving.push(this.#leaveLater(member, this.options.stayMs));
+      const member: Member = { viewer, receivers, reporters, ...media };
+      this.#members.push(member);
+      if (this.options.stayMs !== undefined) member.leaves = this.#leaveLater(member, this.options.stayMs);
     } catch (error) {
       for (const each of [...receivers, ...reporters]) each.close();
       if (error instanceof TooFewPorts) this.#tooFewPorts = error;
@@ -155,19 +157,23 @@ export class Crowd {
 
   async #report(): Promise<void> {
     const rows = this.options.count === undefined ? undefined : await this.#counting.rows();
-    for (const { viewer, receivers, reporters, media } of this.#members)
+    for (const { viewer, receivers, reporters, media, left } of this.#members) {
+      if (left) continue;
       viewer.tracks.forEach((track, i) => {
         receivers[i]?.report(track);
         media?.report(i, track);
         const address = viewer.localAddress;
         if (rows && address) reporters[i]?.report(track, rows.get(keyOf({ address, port: track.rtpPort })));
       });
+    }
   }
 
+  /** After those who leave by themselves. */
   async leave(): Promise<void> {
+    await Promise.all(this.#members.map(({ leaves }) => leaves));
     clearInterval(this.#reports);
     this.#lookOften();
-    await Promise.all([...this.#leaving, ...this.#members.map((member) => this.#tearDown(member))]);
+    await Promise.all(this.#members.filter(({ left }) => !left).map((member) => this.#tearDown(member)));
     await this.#counted?.close();
   }
 
@@ -176,7 +182,9 @@ export class Crowd {
     await this.#tearDown(member);
   }
 
-  async #tearDown({ viewer, receivers, reporters }: Member): Promise<void> {
+  async #tearDown(member: Member): Promise<void> {
+    const { viewer, receivers, reporters } = member;
+    member.left = true;
     await viewer.teardown().catch((e: Error) => this.#fail(e.message));
     for (const each of [...receivers, ...reporters]) each.close();
   }

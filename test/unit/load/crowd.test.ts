@@ -39,6 +39,18 @@ t.test('picture and sound for each of several viewers', async (t) => {
   t.match(viewers.summary().failures, {});
 });
 
+t.test('what those get who stay for a while only counts as well', async (t) => {
+  const { url } = await camera(t);
+  const viewers = crowd(url, 2, { stayMs: 1500 });
+  await viewers.join();
+  const received = () => viewers.summary().received!.flat();
+  await until('packets for both', () => received().every(({ packets }) => packets > 2));
+  await viewers.leave();
+  t.equal(received().length, 4, 'two tracks each');
+  t.ok(received().every(({ packets, lost }) => packets > 10 && lost === 0));
+  t.match(viewers.summary().failures, {});
+});
+
 t.test('a range that is too small ends it before anybody plays', async (t) => {
   const { url, asked } = await camera(t);
   const viewers = crowd(url, 5);
