@@ -46,7 +46,7 @@ export function readListen(program: Command, given: ListenGiven): ListenAt {
 }
 
 /** `8554`, `127.0.0.1:8554`, `[::1]:8554`, `localhost:8554`. */
-function listenAddress(text: string): ListenAt {
+export function listenAddress(text: string): ListenAt {
   const parts = /^(?:(?:\[([^\]]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text);
   const port = Number(parts?.[3]);
   if (!parts || port < 1 || port > 65_535)

@@ -4,11 +4,12 @@
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
 import { newProgram } from '../command-line.js';
+import type { MetricsAt } from './api/metrics-server.js';
 import { defaultSocketPath } from './api/socket-path.js';
 import { ENGINES_WANTED, type EngineWanted } from './kernel/choose.js';
 import { DEFAULT_PICTURES, type PictureOptions } from './kernel/picture-options.js';
 import { stateFormat } from './hold/state-format.js';
-import { addListenOptions, readListen, type ListenGiven } from './listen-options.js';
+import { addListenOptions, listenAddress, readListen, type ListenGiven } from './listen-options.js';
 import { LOG_LEVELS, type LogLevel } from './log.js';
 import { addMulticastOptions, readMulticast, type MulticastGiven } from './multicast-options.js';
 import type { ListenAt } from './path/ports.js';
@@ -34,6 +35,8 @@ export interface Options {
   /** Connections of viewers and to sources are multipath TCP where they can be. */
   readonly mptcp: boolean;
   readonly apiSocket: string;
+  /** Undefined: metrics are to be had on `apiSocket` only. */
+  readonly metricsListen: MetricsAt | undefined;
   /** Only look whether it could start. */
   readonly check: boolean;
   /** Under a keeper that holds the connections and starts the proxy again when it dies. */
@@ -113,6 +116,11 @@ export function parseCommandLine(argv: readonly string[]): Options {
     )
     .option('--api-socket <path>', 'unix socket for proxyctl', defaultSocketPath())
     .option(
+      '--metrics-listen <[host:]port>',
+      'metrics for Prometheus over HTTP, at /metrics; without a host for this one only (docs/metrics.md)',
+      listenAddress,
+    )
+    .option(
       '--keep',
       "hold the viewers' connections when the proxy dies, and start it again (docs/crash.md)",
       false,
@@ -139,7 +147,7 @@ export function parseCommandLine(argv: readonly string[]): Options {
   program.parse(argv);
   const options = program.opts<Given>();
   const { keyFrameWait: seconds, pictureCache: packets, orphanLimit: limit } = options;
-  const { datapath, apiSocket, check, keep, logLevel, mptcp } = options;
+  const { datapath, apiSocket, metricsListen, check, keep, logLevel, mptcp } = options;
   const pictures = {
     holdMs: Math.round(seconds * 1000),
     cachePackets: packets,
@@ -161,6 +169,7 @@ export function parseCommandLine(argv: readonly string[]): Options {
     multicast,
     mptcp,
     apiSocket,
+    metricsListen,
     check,
     keep,
     orphanLimitMs: limit * 1000,

@@ -3,6 +3,7 @@
 
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { serveMetrics } from './api/metrics-server.js';
 import { serveApi } from './api/server.js';
 import { bannerText } from './banner.js';
 import { followCertificates } from './certificates.js';
@@ -57,8 +58,12 @@ export async function serve(options: Options, paths: PathsGiven, parts: Parts, l
   if (options.config !== undefined) followConfig(options.config, paths, proxy, parts, log);
   onUpgrade(former !== undefined, options, proxy, log);
 
-  const api = await serveApi(apiSocket, proxy);
+  const api = await serveApi(apiSocket, proxy, version());
   parts.built('api', () => api.close());
+  if (options.metricsListen) {
+    const served = await serveMetrics(options.metricsListen, proxy, version());
+    parts.built('metrics', () => served.close());
+  }
 
   former?.takenOver();
   manager?.tell('READY=1');

@@ -3,6 +3,7 @@
 
 import { fastify, type FastifyError, type FastifyInstance } from 'fastify';
 import { claimSocket } from './claim-socket.js';
+import { addMetrics } from './metrics-server.js';
 import { CLIENTS, ERROR, FLUSHED, KICKED, KICK_PARAMS, PATHS, STATUS, STREAMS } from './schema.js';
 import type { ProxyView } from './types.js';
 
@@ -14,9 +15,10 @@ export interface ApiServer {
  * Rejects when the socket cannot be had: another proxy answers on it, no permission, no such folder. The message is
  * fit to be shown.
  */
-export async function serveApi(path: string, proxy: ProxyView): Promise<ApiServer> {
+export async function serveApi(path: string, proxy: ProxyView, version: string): Promise<ApiServer> {
   const app = fastify({ logger: false, bodyLimit: 1024, forceCloseConnections: true, requestTimeout: 5000 });
   addRoutes(app, proxy);
+  addMetrics(app, proxy, version);
   await claimSocket(path);
   const mask = process.umask(0o177); // the socket is born with mode 0600
   try {

@@ -188,6 +188,11 @@ export interface PathRow {
   readonly streams: number;
   /** Sessions of viewers of those, playing or not. */
   readonly viewers: number;
+  /** Sent to viewers since the proxy started, those included who have left; and copies that were not sent. Who is served by
+   * multicast counts as if it had copies of its own. */
+  readonly packets: number;
+  readonly bytes: number;
+  readonly drops: number;
   /** Those of its streams that are one viewer's, because it has paused or sought in a recording, and how many may be. */
   readonly own: number;
   readonly mostOwn: number;
@@ -218,9 +223,18 @@ export interface StatusRow {
   readonly facts: Readonly<Record<string, string | number>>;
 }
 
+/** The last receiver report of a viewer about one track. */
+export interface ReportRow extends Pick<ClientLossRow, 'fraction' | 'jitterMs' | 'roundTripMs'> {
+  /** As `ClientRow.stream` and `ClientTrackRow.media`. */
+  readonly stream: string;
+  readonly media: string;
+}
+
 /** What the API asks the proxy for. */
 export interface ProxyView {
   clients(): ClientRow[];
+  /** Of all viewers who have sent any: a part of `clients`, for less. */
+  reports(): ReportRow[];
   streams(): StreamRow[];
   paths(): PathRow[];
   status(): StatusRow;

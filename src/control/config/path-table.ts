@@ -68,6 +68,11 @@ export function rootRoute({ paths, root }: PathTable): Route | undefined {
   return route?.config.name === '' ? undefined : route;
 }
 
+/** By which entry a route is counted: what our root stands for counts there, and not by its pattern. */
+export function entryName(table: PathTable, { place, config }: Pick<Route, 'place' | 'config'>): string {
+  return place === rootRoute(table)?.place ? '' : config.name;
+}
+
 /** A slash at the end of what the viewer asked for is for the source to judge. */
 function withSlash(pattern: string, stars: readonly string[], slash: string): readonly string[] {
   return pattern.endsWith('*') ? [...stars.slice(0, -1), stars.at(-1)! + slash] : stars;

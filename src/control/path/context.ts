@@ -27,6 +27,7 @@ import type {
   ViewerLink,
 } from './ports.js';
 import type { Publications } from './publications.js';
+import type { SentTotals } from './sent-totals.js';
 import type { Session } from './session.js';
 import type { Troubles } from './troubles.js';
 import type { ViewerTrack } from './viewer-track.js';
@@ -53,6 +54,7 @@ export interface Context {
   readonly starts: Gate;
   readonly refused: Tally;
   readonly troubles: Troubles;
+  readonly sent: SentTotals;
   readonly sessions: SessionTable<Session>;
   /** The sessions that depend on each viewer's connection. */
   readonly links: WeakMap<ViewerLink, Set<Session>>;

@@ -18,12 +18,13 @@ import { Authentication, CHALLENGED } from './authentication.js';
 import { nowMs, type Context } from './context.js';
 import type { Datapath, Endpoint, ListenAt, Listener, Log, Notebook, Random, Surroundings } from './ports.js';
 import { Publications } from './publications.js';
-import { clientRow, pathRows, publisherRow, statusRow, streamRow } from './read-model.js';
+import { clientRow, pathRows, publisherRow, reportRows, statusRow, streamRow } from './read-model.js';
 import { NO_NOTEBOOK, recordsOf, type ProxyRecord, type Records, type SessionRecord } from './records.js';
 import { reload } from './reload.js';
 import { Requests, type Story } from './request.js';
 import { Resources } from './resources.js';
 import { restoreResources, restoreSessions } from './restore.js';
+import { SentTotals } from './sent-totals.js';
 import { Troubles } from './troubles.js';
 
 export interface ProxyOptions extends Surroundings {
@@ -165,6 +166,10 @@ class FanOutProxy implements Proxy {
     ];
   }
 
+  reports() {
+    return this.#story.sessions.all().flatMap(reportRows);
+  }
+
   streams() {
     const { resources } = this.#story;
     return [...resources.all].map((resource) => streamRow(resource, resources.isOpen(resource)));
@@ -244,6 +249,7 @@ function buildContext(options: ProxyOptions): Context {
     deadlines: new Deadlines(() => nowMs(clock)),
     refused: new Tally(),
     troubles: new Troubles(table, clock, log),
+    sent: new SentTotals(table),
     sessions: new SessionTable({ inAll: limits.sessions, perAddress: limits.sessionsPerAddress }, random),
     publications: new Publications(limits.publications),
     links: new WeakMap(),

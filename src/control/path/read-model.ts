@@ -9,11 +9,12 @@ import type {
   ClientTrackRow,
   ClientVoiceRow,
   PathRow,
+  ReportRow,
   StatusRow,
   StreamRow,
   StreamTrackRow,
 } from '../api/types.js';
-import { rootRoute } from '../config/path-table.js';
+import { entryName, rootRoute } from '../config/path-table.js';
 import type { VoiceMetrics } from '../rtcp/extended.js';
 import { PUBLISH } from '../config/source-template.js';
 import { formatRtspUrl, withoutCredentials } from '../rtsp/url.js';
@@ -113,6 +114,15 @@ function layersRow({ track, layers, counters }: ViewerTrack): ClientLayersRow | 
   };
 }
 
+export function reportRows({ resource, tracks }: Session): ReportRow[] {
+  return [...tracks.values()].flatMap((viewer) => {
+    const row = lossRow(viewer);
+    if (!row) return [];
+    const { fraction, jitterMs, roundTripMs } = row;
+    return { stream: resource.path, media: viewer.track.media.media, fraction, jitterMs, roundTripMs };
+  });
+}
+
 function lossRow({ loss, track, extended }: ViewerTrack): ClientLossRow | null {
   if (!loss) return null;
   return {
@@ -158,13 +168,11 @@ export function streamRow(resource: Watched, open: boolean): StreamRow {
   return { ...from, viewers, own, open, position: at, since, tracks };
 }
 
-export function pathRows({ paths, troubles }: Context, resources: Iterable<Watched>): PathRow[] {
+export function pathRows({ paths, troubles, sent }: Context, resources: Iterable<Watched>): PathRow[] {
   const all = [...resources];
   const root = rootRoute(paths.table);
   return paths.table.paths.map(({ name, source, maxViewers = null, ownSessions: mostOwn, stagger }) => {
-    const open = all.filter(({ route: { place, config } }) =>
-      place === root?.place ? name === '' : config.name === name,
-    );
+    const open = all.filter(({ route }) => entryName(paths.table, route) === name);
     const viewers = open.reduce((sum, { sessions }) => sum + sessions.size, 0);
     const url = source === PUBLISH ? source : formatRtspUrl(withoutCredentials(source.url));
     const from = root && name === '' ? formatRtspUrl(root.url) : url;
@@ -172,7 +180,11 @@ export function pathRows({ paths, troubles }: Context, resources: Iterable<Watch
     const rules = { mostOwn, staggerMs: stagger || null, maxViewers };
     const trouble = troubles.of(name) ?? null;
     const streams = open.length;
-    return { name, path: `/${name}`, source: from, trouble, streams, viewers, own, ...rules };
+    const { packets, bytes, drops } = sent.of(name, open);
+    return {
+      ...{ name, path: `/${name}`, source: from, trouble, streams, viewers, packets, bytes, drops, own },
+      ...rules,
+    };
   });
 }
 

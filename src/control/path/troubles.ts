@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Why the source of a path cannot be had: told once in the log, and shown until it can be.
 
-import { rootRoute, type PathTable, type PulledRoute } from '../config/path-table.js';
+import { entryName, type PathTable, type PulledRoute } from '../config/path-table.js';
 import { ExpiringLru } from '../state/expiring-lru.js';
 import { nowMs } from './context.js';
 import type { Clock, Log } from './ports.js';
@@ -53,7 +53,7 @@ export class Troubles {
       this.#log.warn({ resource: place || '/', status, why }, 'the source cannot be had');
   }
 
-  #nameOf({ config, place }: PulledRoute): string {
-    return place === rootRoute(this.#paths.table)?.place ? '' : config.name;
+  #nameOf(route: PulledRoute): string {
+    return entryName(this.#paths.table, route);
   }
 }

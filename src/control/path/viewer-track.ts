@@ -157,6 +157,11 @@ export class ViewerTrack {
     return this.#handle ? sum(this.#before, this.#handle.counters()) : this.#before;
   }
 
+  /** Since the last start(); undefined: it gets no copies. */
+  get sending(): ViewerCounters | undefined {
+    return this.#handle?.counters();
+  }
+
   /** Resolves when the viewer gets copies. Rejects with what the datapath says. */
   start(): Promise<void> {
     if (this.#closed || this.#handle) return Promise.resolve();
@@ -220,7 +225,9 @@ export class ViewerTrack {
     this.#last = sentNow(this.#track);
     this.layers.end();
     this.#handle.remove();
-    this.#before = sum(this.#before, this.#handle.counters());
+    const sent = this.#handle.counters();
+    this.#before = sum(this.#before, sent);
+    this.#context.sent.ended(this.session.resource, sent);
     this.#handle = undefined;
   }
 

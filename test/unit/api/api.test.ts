@@ -5,7 +5,7 @@ import t, { type Test } from 'tap';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { request, type IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -89,6 +89,9 @@ const paths: PathRow[] = [
     trouble: 'the source answered DESCRIBE with 401 Unauthorized',
     streams: 2,
     viewers: 3,
+    packets: 5,
+    bytes: 6,
+    drops: 7,
     own: 1,
     mostOwn: 8,
     staggerMs: 30_000,
@@ -101,6 +104,9 @@ const paths: PathRow[] = [
     trouble: null,
     streams: 0,
     viewers: 0,
+    packets: 0,
+    bytes: 0,
+    drops: 0,
     own: 0,
     mostOwn: 0,
     staggerMs: null,
@@ -156,6 +162,7 @@ function fakeProxy(): ProxyView & { readonly kicked: number[] } {
   return {
     kicked,
     clients: () => clients,
+    reports: () => [],
     streams: () => streams,
     paths: () => paths,
     status: () => status,
@@ -166,7 +173,7 @@ function fakeProxy(): ProxyView & { readonly kicked: number[] } {
 
 t.test('every field of every row arrives', async (t) => {
   const path = join(folder(t), 'api.sock');
-  const api = await serveApi(path, fakeProxy());
+  const api = await serveApi(path, fakeProxy(), '1.2.3');
   t.teardown(() => api.close());
   t.equal(statSync(path).mode & 0o777, 0o600, 'only this user may open it');
   t.same(await ask(path, 'GET', '/clients'), clients);
@@ -175,9 +182,19 @@ t.test('every field of every row arrives', async (t) => {
   t.same(await ask(path, 'GET', '/status'), status);
 });
 
+t.test('metrics are there as well', async (t) => {
+  const path = join(folder(t), 'api.sock');
+  const api = await serveApi(path, fakeProxy(), '1.2.3');
+  t.teardown(() => api.close());
+  const asked = request({ socketPath: path, path: '/metrics' }).end();
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+  t.match(answer.headers['content-type'], /^text\/plain; version=0\.0\.4/);
+  t.match((await answer.toArray()).join(''), '\nrtsp_fanout_info{version="1.2.3",');
+});
+
 t.test('layers of a stream, by its path or its name in the file of paths', async (t) => {
   const path = join(folder(t), 'api.sock');
-  const api = await serveApi(path, fakeProxy());
+  const api = await serveApi(path, fakeProxy(), '1.2.3');
   t.teardown(() => api.close());
   const layers = (stream: string) => run('bin/proxyctl', ['--api-socket', path, 'layers', stream]);
   for (const name of ['/camera', 'camera'])
@@ -190,7 +207,7 @@ t.test('layers of a stream, by its path or its name in the file of paths', async
 
 t.test('paths: why a source cannot be had stands below them', async (t) => {
   const path = join(folder(t), 'api.sock');
-  const api = await serveApi(path, fakeProxy());
+  const api = await serveApi(path, fakeProxy(), '1.2.3');
   t.teardown(() => api.close());
   const { stdout } = await run('bin/proxyctl', ['--api-socket', path, 'paths']);
   t.match(stdout, /^\/cam\/\* cannot be had: the source answered DESCRIBE with 401 Unauthorized$/m);
@@ -200,7 +217,7 @@ t.test('paths: why a source cannot be had stands below them', async (t) => {
 t.test('kick and flush; errors say what was wrong', async (t) => {
   const path = join(folder(t), 'api.sock');
   const proxy = fakeProxy();
-  const api = await serveApi(path, proxy);
+  const api = await serveApi(path, proxy, '1.2.3');
   t.teardown(() => api.close());
   t.same(await ask(path, 'POST', '/clients/1/kick'), { kicked: 1 });
   t.same(await ask(path, 'POST', '/flush'), { flushed: 3 });
@@ -214,7 +231,7 @@ t.test('kick and flush; errors say what was wrong', async (t) => {
 
 t.test('a body that is too long is refused', async (t) => {
   const path = join(folder(t), 'api.sock');
-  const api = await serveApi(path, fakeProxy());
+  const api = await serveApi(path, fakeProxy(), '1.2.3');
   t.teardown(() => api.close());
   const call = request({
     socketPath: path,
@@ -233,8 +250,8 @@ t.test('the socket: gone after close, taken over from the dead, not from the liv
   await dieHolding(path);
   t.ok(existsSync(path), 'a killed process leaves its socket');
   await t.rejects(ask(path, 'GET', '/status'), { message: /no proxy answers on .*is it running/ });
-  const api = await serveApi(path, fakeProxy());
-  await t.rejects(serveApi(path, fakeProxy()), { message: /another proxy answers/ });
+  const api = await serveApi(path, fakeProxy(), '1.2.3');
+  await t.rejects(serveApi(path, fakeProxy(), '1.2.3'), { message: /another proxy answers/ });
   t.same(await ask(path, 'POST', '/flush'), { flushed: 3 }, 'the first one was not disturbed');
   await api.close();
   t.notOk(existsSync(path));
@@ -244,11 +261,15 @@ t.test('the socket: gone after close, taken over from the dead, not from the liv
 t.test("somebody's file is not removed; a folder that is not there is told", async (t) => {
   const dir = folder(t);
   writeFileSync(join(dir, 'file'), 'mine');
-  await t.rejects(serveApi(join(dir, 'file'), fakeProxy()), { message: /no socket is in the way/ });
+  await t.rejects(serveApi(join(dir, 'file'), fakeProxy(), '1.2.3'), { message: /no socket is in the way/ });
   t.ok(existsSync(join(dir, 'file')));
   t.equal(readFileSync(join(dir, 'file'), 'utf8'), 'mine');
-  await t.rejects(serveApi(join(dir, 'no', 'api.sock'), fakeProxy()), { message: /there is no folder/ });
-  await t.rejects(serveApi(join(dir, 'x'.repeat(107)), fakeProxy()), { message: /too long, 107 fit/ });
+  await t.rejects(serveApi(join(dir, 'no', 'api.sock'), fakeProxy(), '1.2.3'), {
+    message: /there is no folder/,
+  });
+  await t.rejects(serveApi(join(dir, 'x'.repeat(107)), fakeProxy(), '1.2.3'), {
+    message: /too long, 107 fit/,
+  });
   await t.rejects(ask(join(dir, 'x'.repeat(107)), 'GET', '/status'), { message: /too long, 107 fit/ });
 });
 

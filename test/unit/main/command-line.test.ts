@@ -47,6 +47,7 @@ t.test('a wrong command line: one line that says what is wrong, exit code 2', as
     ['rtsp-fanout', [SOURCE, 'more'], /too many arguments/],
     ['rtsp-fanout', ['--listen', '99999', SOURCE], /65535/],
     ['rtsp-fanout', ['--listen', '0', SOURCE], /65535/],
+    ['rtsp-fanout', ['--metrics-listen', 'prometheus', SOURCE], /\[HOST:\]PORT/],
     ['rtsp-fanout', ['--listen', '::1:8554', SOURCE], /brackets/],
     ['rtsp-fanout', ['--datapath', 'magic', SOURCE], /Allowed choices are auto, xdp, tc, userspace/],
     ['rtsp-fanout', ['--key-frame-wait', '-1', SOURCE], /seconds from 0 to 3600/],
