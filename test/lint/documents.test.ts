@@ -75,6 +75,15 @@ t.test('the README has what the kernel engine needs where it runs', async (t) =>
   t.match(needs, 'Linux 6.1');
 });
 
+t.test('docs/metrics.md has every metric', async (t) => {
+  const program = readFileSync('src/control/api/metrics.ts', 'utf8');
+  const families = [...program.matchAll(/\b(gauge|counter)\(\s*'(\w+)'/g)];
+  t.ok(families.length > 20, 'the program was read');
+  const told = readFileSync('docs/metrics.md', 'utf8');
+  for (const [, type, name] of families)
+    t.ok(told.includes(`\`${name}${type === 'counter' ? '_total' : ''}\``), `${type} ${name}`);
+});
+
 t.test('the README and make help say how long make interop took', async (t) => {
   const [, seconds] = / in (\d+) s\.$/m.exec(readFileSync('docs/interop.md', 'utf8'))!;
   const [, told] = /^make interop .*about (\S+) minutes/m.exec(README)!;
