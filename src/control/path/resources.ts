@@ -64,6 +64,17 @@ export class Resources implements ResourceOwner {
     }
   }
 
+  /** Half of all resources may be what one address has asked for and nobody watches yet: a wall of cameras, but not all there is.
+   * @throws Refusal */
+  #checkShare(address: string): void {
+    const holder = holderOf(address);
+    const unwatched = [...this.#all].filter(
+      (one) => one.sessions.size === 0 && this.#askedBy.get(one) === holder,
+    );
+    if (unwatched.length >= this.#context.limits.resources / 2)
+      throw new Refusal(503, 'too much that this address has asked for is under way');
+  }
+
   /** Near-video-on-demand: who comes now is to see the beginning of it, and there is room for one more start. */
   #isPassed({ route, recording }: Watched): boolean {
     const { stagger, staggerStarts } = route.config;
@@ -165,6 +176,7 @@ export class Resources implements ResourceOwner {
   }
 
   async #describeAt(route: Route, address: string): Promise<{ route: Route; description: Description }> {
+    if (!this.#open.has(route.place)) this.#checkShare(address);
     const resource = this.at(route);
     const description = await this.use(resource, address, () => resource.describe());
     return { route: resource.route, description };

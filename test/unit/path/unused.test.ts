@@ -27,3 +27,26 @@ t.test('who describes one thing after the other holds few connections to the sou
   t.equal(w.left.resources, 1, 'the rest goes after a while');
   await w.proxy.close();
 });
+
+t.test(
+  'who asks a source that does not answer for one thing after the other leaves half to others',
+  async (t) => {
+    const answers = fakeSource();
+    let isSilent = true;
+    const w = await FakeWorld.start({
+      script: (request) => (isSilent ? undefined : answers(request)),
+      limits: { resources: 8 },
+    });
+    const [greedy, other] = [w.viewer(), w.viewer()];
+    const asked = Array.from({ length: 6 }, (_, i) => greedy.ask('DESCRIBE', `${PROXY}/x?${i}`));
+    t.equal((await asked[4]!).status, 503);
+    t.equal((await asked[5]!).status, 503);
+    t.equal(w.left.resources, 4);
+    isSilent = false;
+    t.equal((await other.ask('DESCRIBE', `${PROXY}/other`)).status, 200);
+    await w.advance(60_000, 1000);
+    for (const answer of asked.slice(0, 4)) t.equal((await answer).status, 504);
+    t.equal((await greedy.ask('DESCRIBE', `${PROXY}/x?6`)).status, 200, 'later it may again');
+    await w.proxy.close();
+  },
+);
