@@ -58,12 +58,7 @@ export async function serve(options: Options, paths: PathsGiven, parts: Parts, l
   if (options.config !== undefined) followConfig(options.config, paths, proxy, parts, log);
   onUpgrade(former !== undefined, options, proxy, log);
 
-  const api = await serveApi(apiSocket, proxy, version());
-  parts.built('api', () => api.close());
-  if (options.metricsListen) {
-    const served = await serveMetrics(options.metricsListen, proxy, version());
-    parts.built('metrics', () => served.close());
-  }
+  await serveOperators(options, proxy, parts, takeOver ? log : undefined);
 
   former?.takenOver();
   manager?.tell('READY=1');
@@ -71,6 +66,29 @@ export async function serve(options: Options, paths: PathsGiven, parts: Parts, l
   const proxyctl = relative(process.cwd(), fileURLToPath(new URL('../../../bin/proxyctl', import.meta.url)));
   const { tlsAddress: tls } = proxy;
   return bannerText({ version: version(), listen: address, tls, paths, datapath, apiSocket, proxyctl });
+}
+
+/** The API, and metrics where they are asked for. `log`: viewers of a former process are there already, who must not be lost because
+ * an operator cannot ask; else rejects with a message for the command line. */
+async function serveOperators(
+  options: Options,
+  proxy: Proxy,
+  parts: Parts,
+  log: Log | undefined,
+): Promise<void> {
+  const { apiSocket, metricsListen } = options;
+  const servers = {
+    api: () => serveApi(apiSocket, proxy, version()),
+    ...(metricsListen && { metrics: () => serveMetrics(metricsListen, proxy, version()) }),
+  };
+  for (const [name, serveIt] of Object.entries(servers))
+    try {
+      const server = await serveIt();
+      parts.built(name, () => server.close());
+    } catch (error) {
+      if (!log) throw error;
+      log.error({ why: (error as Error).message }, 'cannot be asked; viewers go on');
+    }
 }
 
 /** Where the kernel has none it is TCP. */

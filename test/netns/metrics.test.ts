@@ -2,6 +2,8 @@
 // Metrics of a running proxy, read as Prometheus' own Python client reads them.
 import t from 'tap';
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
 import { canRun } from '../../tools/netns/probe.js';
 import { until } from '../../tools/netns/wait.js';
 import { GstServer, canServe } from './gst-server.js';
@@ -80,3 +82,40 @@ t.test('metrics of a proxy with viewers, and after them', { skip }, async (t) =>
     await Promise.all([product.child, server.child].map((child) => child.stop('SIGKILL')));
   }
 });
+
+t.test(
+  'after a crash a port that somebody else has taken meanwhile costs the metrics, not the viewer',
+  { skip },
+  async (t) => {
+    const server = await GstServer.start({ file: await makeClip(temporaryFolder(), 30), address: HOST });
+    const [port, at] = [await freePort(), await freePort()];
+    const more = ['--keep', '--metrics-listen', `${HOST}:${at}`];
+    const product = await Product.start({ engine: 'userspace', source: server.url, host: HOST, port, more });
+    const other = createServer();
+    try {
+      const viewer = await ffmpeg(undefined, product.url(HOST, '/clip'), 150);
+      const plays = async () => (await product.clients()).some(({ state }) => state === 'playing');
+      await until('the viewer to play', plays);
+      const tasks = `/proc/${product.child.pid}/task/${product.child.pid}/children`;
+      process.kill(Number(readFileSync(tasks, 'utf8').trim()), 'SIGKILL');
+      await until('its port', () => listens(other, at));
+      await until(
+        'the next process',
+        () => /cannot be asked; viewers go on/.test(product.child.stderr),
+        10_000,
+      );
+      await until('the viewer to be there', plays);
+      t.equal((await viewer.frames()).length, 150, 'it has noticed nothing');
+      await product.stop();
+    } finally {
+      other.close();
+      await Promise.all([product.child, server.child].map((child) => child.stop('SIGKILL')));
+    }
+  },
+);
+
+function listens(server: Server, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false)).listen(port, HOST, () => resolve(true));
+  });
+}
