@@ -33,7 +33,7 @@ export async function serveMetrics(
     await app.listen({ host, port });
   } catch (error) {
     await app.close();
-    throw new Error(`metrics on ${host}:${port}: ${(error as Error).message}`, { cause: error });
+    throw new Error(`metrics: ${(error as Error).message}`, { cause: error });
   }
   return { close: () => app.close() };
 }

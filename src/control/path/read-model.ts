@@ -169,10 +169,14 @@ export function streamRow(resource: Watched, open: boolean): StreamRow {
 }
 
 export function pathRows({ paths, troubles, sent }: Context, resources: Iterable<Watched>): PathRow[] {
-  const all = [...resources];
+  const byName = new Map<string, Watched[]>();
+  for (const resource of resources) {
+    const name = entryName(paths.table, resource.route);
+    byName.set(name, [...(byName.get(name) ?? []), resource]);
+  }
   const root = rootRoute(paths.table);
   return paths.table.paths.map(({ name, source, maxViewers = null, ownSessions: mostOwn, stagger }) => {
-    const open = all.filter(({ route }) => entryName(paths.table, route) === name);
+    const open = byName.get(name) ?? [];
     const viewers = open.reduce((sum, { sessions }) => sum + sessions.size, 0);
     const url = source === PUBLISH ? source : formatRtspUrl(withoutCredentials(source.url));
     const from = root && name === '' ? formatRtspUrl(root.url) : url;

@@ -170,7 +170,7 @@ t.test('over HTTP: /metrics, to GET, and nothing else', async (t) => {
     t.equal(await refused.text(), 'GET /metrics is all there is\n');
   }
   await t.rejects(serveMetrics({ host: '127.0.0.1', port }, proxy(), '1'), {
-    message: new RegExp(`^metrics on 127\\.0\\.0\\.1:${port}: .*EADDRINUSE`),
+    message: new RegExp(`^metrics: .*EADDRINUSE.* 127\\.0\\.0\\.1:${port}$`),
   });
 });
 
