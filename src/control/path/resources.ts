@@ -5,6 +5,7 @@ import { sameSource } from '../config/diff.js';
 import { findRoute, isPulled, routeAt, type PulledRoute, type Route } from '../config/path-table.js';
 import { placeOf, type RtspUrl } from '../rtsp/url.js';
 import { holderOf } from '../state/address.js';
+import { Holders } from '../state/tally.js';
 import { nowMs, type Context } from './context.js';
 import type { Described, Description } from './description.js';
 import type { Publication } from './publication.js';
@@ -27,8 +28,12 @@ export class Resources implements ResourceOwner {
   /** Whose address has asked for it last. */
   readonly #askedBy = new WeakMap<Watched, string>();
 
+  /** Addresses that wait for a source's first description. One may fill half of the table: a wall of cameras, but not all there is. */
+  readonly #asking: Holders;
+
   constructor(context: Context) {
     this.#context = context;
+    this.#asking = new Holders(context.limits.resources / 2);
   }
 
   /** Those that are ending, too. */
@@ -62,17 +67,6 @@ export class Resources implements ResourceOwner {
       const tooMany = Math.max(0, unused.length - this.#context.limits.unusedPerAddress);
       for (const oldest of unused.slice(0, tooMany)) void oldest.end('its viewer asks for others');
     }
-  }
-
-  /** Half of all resources may be what one address has asked for and nobody watches yet: a wall of cameras, but not all there is.
-   * @throws Refusal */
-  #checkShare(address: string): void {
-    const holder = holderOf(address);
-    const unwatched = [...this.#all].filter(
-      (one) => one.sessions.size === 0 && this.#askedBy.get(one) === holder,
-    );
-    if (unwatched.length >= this.#context.limits.resources / 2)
-      throw new Refusal(503, 'too much that this address has asked for is under way');
   }
 
   /** Near-video-on-demand: who comes now is to see the beginning of it, and there is room for one more start. */
@@ -176,10 +170,16 @@ export class Resources implements ResourceOwner {
   }
 
   async #describeAt(route: Route, address: string): Promise<{ route: Route; description: Description }> {
-    if (!this.#open.has(route.place)) this.#checkShare(address);
-    const resource = this.at(route);
-    const description = await this.use(resource, address, () => resource.describe());
-    return { route: resource.route, description };
+    const opens = !this.#open.has(route.place);
+    if (opens && !this.#asking.enter(holderOf(address)))
+      throw new Refusal(503, 'too much that this address has asked for is under way');
+    try {
+      const resource = this.at(route);
+      const description = await this.use(resource, address, () => resource.describe());
+      return { route: resource.route, description };
+    } finally {
+      if (opens) this.#asking.leave(holderOf(address));
+    }
   }
 
   /**
