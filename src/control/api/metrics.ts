@@ -4,7 +4,7 @@
 // what to ask for.
 
 import type { Family, Sample } from './exposition.js';
-import type { PathRow, ProxyView, ReportRow, StatusRow, StreamRow, StreamTrackRow } from './types.js';
+import type { PathRow, ProxyView, ReportRow, StatusRow, StreamRow } from './types.js';
 
 const QUANTILES = [0.5, 0.9, 0.99, 1];
 
@@ -49,47 +49,36 @@ function ofProxy(status: StatusRow, version: string): Family[] {
       by('reason', drops),
     ),
     counter('refused', 'What the control plane refused: connections, requests, RTCP.', by('reason', refused)),
-    counter('cpu_seconds', "Processor time of the proxy's process, without what the kernel does for it.", [
+    counter('cpu_seconds', "Processor time of the proxy's process, without the kernel's copying.", [
       { value: (user + system) / 1e6 },
     ]),
     gauge('resident_bytes', "Memory of the proxy's process.", [{ value: process.memoryUsage.rss() }]),
   ];
 }
 
-function ofPaths(rows: readonly PathRow[]): Family[] {
-  const each = (value: (row: PathRow) => number): Sample[] =>
-    rows.map((row) => ({ labels: { path: row.path }, value: value(row) }));
+/** Families with a sample for each row, where the value is known. */
+function over<Row>(rows: readonly { readonly labels: Sample['labels'] & object; readonly row: Row }[]) {
+  return (make: typeof gauge, name: string, help: string, value: (row: Row) => number | null): Family =>
+    make(
+      name,
+      help,
+      rows.flatMap(({ labels, row }) => {
+        const known = value(row);
+        return known === null ? [] : [{ labels, value: known }];
+      }),
+    );
+}
+
+function ofPaths(paths: readonly PathRow[]): Family[] {
+  const each = over(paths.map((row) => ({ labels: { path: row.path }, row })));
+  const down = '0: its source could not be had when it was asked last.';
   return [
-    gauge(
-      'path_up',
-      '0: its source could not be had when it was asked last.',
-      each((row) => (row.trouble === null ? 1 : 0)),
-    ),
-    gauge(
-      'path_streams',
-      'Streams that are open.',
-      each((row) => row.streams),
-    ),
-    gauge(
-      'path_viewers',
-      'Sessions of viewers.',
-      each((row) => row.viewers),
-    ),
-    counter(
-      'sent_packets',
-      'RTP packets, to all viewers.',
-      each((row) => row.packets),
-    ),
-    counter(
-      'sent_bytes',
-      'UDP payload of these.',
-      each((row) => row.bytes),
-    ),
-    counter(
-      'unsent_packets',
-      'Copies for viewers that were not sent.',
-      each((row) => row.drops),
-    ),
+    each(gauge, 'path_up', down, ({ trouble }) => (trouble === null ? 1 : 0)),
+    each(gauge, 'path_streams', 'Streams that are open.', ({ streams }) => streams),
+    each(gauge, 'path_viewers', 'Sessions of viewers.', ({ viewers }) => viewers),
+    each(counter, 'sent_packets', 'RTP packets, to all viewers.', ({ packets }) => packets),
+    each(counter, 'sent_bytes', 'UDP payload of these.', ({ bytes }) => bytes),
+    each(counter, 'unsent_packets', 'Copies for viewers that were not sent.', ({ drops }) => drops),
   ];
 }
 
@@ -98,63 +87,32 @@ function shared(rows: readonly StreamRow[]): StreamRow[] {
   return [...new Map(rows.filter(({ open }) => open).map((row) => [row.path, row])).values()];
 }
 
-function ofStreams(rows: readonly StreamRow[]): Family[] {
-  const each = (value: (row: StreamRow) => number): Sample[] =>
-    shared(rows).map((row) => ({ labels: { stream: row.path }, value: value(row) }));
+function ofStreams(streams: readonly StreamRow[]): Family[] {
+  const each = over(shared(streams).map((row) => ({ labels: { stream: row.path }, row })));
+  const playing = '1: its source has been asked to play, and has agreed.';
+  const lost = '1: its source was lost, and is asked again.';
   return [
-    gauge(
-      'stream_playing',
-      '1: its source has been asked to play, and has agreed.',
-      each(({ state }) => (state === 'playing' ? 1 : 0)),
-    ),
-    gauge(
-      'stream_reconnecting',
-      '1: its source was lost, and is asked again.',
-      each(({ state }) => (state === 'reconnecting' ? 1 : 0)),
-    ),
-    gauge(
-      'stream_viewers',
-      'Sessions of viewers.',
-      each(({ viewers }) => viewers),
-    ),
+    each(gauge, 'stream_playing', playing, ({ state }) => Number(state === 'playing')),
+    each(gauge, 'stream_reconnecting', lost, ({ state }) => Number(state === 'reconnecting')),
+    each(gauge, 'stream_viewers', 'Sessions of viewers.', ({ viewers }) => viewers),
   ];
 }
 
-function ofTracks(rows: readonly StreamRow[]): Family[] {
-  const tracks = shared(rows).flatMap(({ path: stream, tracks }) =>
-    tracks.map((track, index) => ({ labels: { stream, track: String(index), media: track.media }, track })),
+function ofTracks(streams: readonly StreamRow[]): Family[] {
+  const each = over(
+    shared(streams).flatMap(({ path: stream, tracks }) =>
+      tracks.map((row, index) => ({ labels: { stream, track: String(index), media: row.media }, row })),
+    ),
   );
-  const each = (value: (track: StreamTrackRow) => number | null): Sample[] =>
-    tracks.flatMap(({ labels, track }) => {
-      const known = value(track);
-      return known === null ? [] : [{ labels, value: known }];
-    });
+  const lost = 'Expected minus received (RFC 3550 A.3); duplicates make it negative.';
+  const jitter = 'Interarrival jitter on the way from the source.';
+  const trip = 'Between the proxy and the source.';
   return [
-    counter(
-      'received_packets',
-      'RTP packets from the source.',
-      each(({ packets }) => packets),
-    ),
-    counter(
-      'received_bytes',
-      'UDP payload of these.',
-      each(({ bytes }) => bytes),
-    ),
-    gauge(
-      'received_lost_packets',
-      'Expected minus received (RFC 3550 A.3); duplicates make it negative.',
-      each(({ lost }) => lost),
-    ),
-    gauge(
-      'received_jitter_seconds',
-      'Interarrival jitter on the way from the source.',
-      each(({ jitterMs }) => seconds(jitterMs)),
-    ),
-    gauge(
-      'source_round_trip_seconds',
-      'Between the proxy and the source.',
-      each(({ roundTripMs }) => seconds(roundTripMs)),
-    ),
+    each(counter, 'received_packets', 'RTP packets from the source.', ({ packets }) => packets),
+    each(counter, 'received_bytes', 'UDP payload of these.', ({ bytes }) => bytes),
+    each(gauge, 'received_lost_packets', lost, (track) => track.lost),
+    each(gauge, 'received_jitter_seconds', jitter, ({ jitterMs }) => seconds(jitterMs)),
+    each(gauge, 'source_round_trip_seconds', trip, ({ roundTripMs }) => seconds(roundTripMs)),
   ];
 }
 
@@ -167,28 +125,26 @@ function ofViewers(reports: readonly ReportRow[]): Family[] {
     if (group) group.push(report);
     else groups.set(key, [report]);
   }
-  const each = (value: (report: ReportRow) => number | null): Sample[] =>
-    [...groups.values()].flatMap((group) => {
-      const { stream, media } = group[0]!;
-      const values = group.flatMap((report) => value(report) ?? []).sort((a, b) => a - b);
-      return quantiles(values).map(({ quantile, value }) => ({ labels: { stream, media, quantile }, value }));
-    });
+  const each = (name: string, help: string, value: (report: ReportRow) => number | null): Family =>
+    gauge(
+      name,
+      help,
+      [...groups.values()].flatMap((group) => {
+        const { stream, media } = group[0]!;
+        const values = group.flatMap((report) => value(report) ?? []).sort((a, b) => a - b);
+        return quantiles(values).map(({ quantile, value }) => ({
+          labels: { stream, media, quantile },
+          value,
+        }));
+      }),
+    );
+  const loss = 'Lost on the way to viewers, by their last reports, 0 to 1.';
+  const jitter = 'Interarrival jitter on the way to viewers.';
+  const trip = 'Between the proxy and viewers.';
   return [
-    gauge(
-      'viewer_loss_ratio',
-      'Lost on the way to viewers, by their last reports, 0 to 1.',
-      each(({ fraction }) => fraction),
-    ),
-    gauge(
-      'viewer_jitter_seconds',
-      'Interarrival jitter on the way to viewers.',
-      each(({ jitterMs }) => seconds(jitterMs)),
-    ),
-    gauge(
-      'viewer_round_trip_seconds',
-      'Between the proxy and viewers.',
-      each(({ roundTripMs }) => seconds(roundTripMs)),
-    ),
+    each('viewer_loss_ratio', loss, ({ fraction }) => fraction),
+    each('viewer_jitter_seconds', jitter, ({ jitterMs }) => seconds(jitterMs)),
+    each('viewer_round_trip_seconds', trip, ({ roundTripMs }) => seconds(roundTripMs)),
   ];
 }
 
