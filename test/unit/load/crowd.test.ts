@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { startCamera } from '../../../tools/camera/server.js';
 import { ClientPorts, TooFewPorts } from '../../../tools/load/client-ports.js';
+import { Receiver } from '../../../tools/load/receiver.js';
 import { Crowd, type CrowdOptions } from '../../../tools/load/crowd.js';
 import { until } from '../../../tools/netns/wait.js';
 
@@ -39,15 +40,17 @@ t.test('picture and sound for each of several viewers', async (t) => {
   t.match(viewers.summary().failures, {});
 });
 
-t.test('what those get who stay for a while only counts as well', async (t) => {
+t.test('those who stay for a while only count as well, and report', async (t) => {
   const { url } = await camera(t);
-  const viewers = crowd(url, 2, { stayMs: 1500 });
+  const reports = t.capture(Receiver.prototype, 'report', Receiver.prototype.report);
+  const viewers = crowd(url, 2, { stayMs: 1500, reportMs: 200 });
   await viewers.join();
   const received = () => viewers.summary().received!.flat();
   await until('packets for both', () => received().every(({ packets }) => packets > 2));
   await viewers.leave();
   t.equal(received().length, 4, 'two tracks each');
   t.ok(received().every(({ packets, lost }) => packets > 10 && lost === 0));
+  t.ok(reports().length >= 12, 'of each about every track, while it stays');
   t.match(viewers.summary().failures, {});
 });
 

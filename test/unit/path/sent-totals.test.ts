@@ -5,7 +5,7 @@ import { fakeSource } from '../../fixtures/fake-source.js';
 import { FakeWorld } from '../../fixtures/fake-world.js';
 import { watch } from '../../fixtures/watching.js';
 
-t.test('viewers who are there, who have paused, and who have left', async (t) => {
+t.test('viewers who are there, and who have left', async (t) => {
   const w = await FakeWorld.start({ script: fakeSource() });
   const sent = () => w.proxy.paths().map(({ packets, bytes }) => [packets, bytes])[0];
   t.same(sent(), [0, 0]);
